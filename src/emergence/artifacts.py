@@ -8,23 +8,17 @@ or corrupt is an ArtifactError that names the file and the remedy, never a trace
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
-import platform
 import re
-import resource
 import struct
-import subprocess
-import sys
 import time
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +26,7 @@ import numpy as np
 
 from emergence.atomic import whole, write_folder
 from emergence.errors import ArtifactError
+from emergence.provenance import code_in_use, host_in_use
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,9 +81,7 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
-def read_arrays(
-    path: str | Path, required: Iterable[str] = ()
-) -> dict[str, np.ndarray]:
+def read_arrays(path: str | Path, required: Iterable[str] = ()) -> dict[str, np.ndarray]:
     """Read every array of an ``.npz`` into memory.
 
     Raises:
@@ -112,9 +105,7 @@ def write_table(path: str | Path, frame: pd.DataFrame) -> None:
     """
     single = frame.select_dtypes("float32").columns
     # In double precision, so that the shortest decimal is that of the very value stored.
-    text = frame.astype(dict.fromkeys(single, "float64")).to_csv(
-        index=False, lineterminator="\n"
-    )
+    text = frame.astype(dict.fromkeys(single, "float64")).to_csv(index=False, lineterminator="\n")
     write_text(path, text)
 
 
@@ -127,10 +118,7 @@ def read_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
     import pandas as pd
 
     with _reading(path, "a table"), Path(path).open("rb") as file:
-        if (
-            file.seek(0, os.SEEK_END)
-            and (file.seek(-1, os.SEEK_END), file.read())[1] != b"\n"
-        ):
+        if file.seek(0, os.SEEK_END) and (file.seek(-1, os.SEEK_END), file.read())[1] != b"\n":
             raise ValueError("its last line is cut short")
         file.seek(0)
         # Only an empty field is missing: the default would also swallow texts such as "None".
@@ -151,9 +139,7 @@ def write_numbers(path: str | Path, mapping: Mapping[str, Any]) -> None:
             file cannot be written.
     """
     plain = _plain(path, mapping, "")
-    write_text(
-        path, json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    write_text(path, json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_numbers(path: str | Path, required: Iterable[str] = ()) -> dict[str, Any]:
@@ -163,9 +149,7 @@ def read_numbers(path: str | Path, required: Iterable[str] = ()) -> dict[str, An
         ArtifactError: the file is missing, truncated or corrupt, or lacks a required key.
     """
     with _reading(path, "numbers"):
-        numbers = json.loads(
-            Path(path).read_text(encoding="utf-8"), parse_constant=_refuse
-        )
+        numbers = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
         if not isinstance(numbers, dict):
             raise ValueError("it holds no mapping of names")  # noqa: TRY004
     _require(path, numbers, required, "key")
@@ -193,10 +177,7 @@ def sha256(path: str | Path) -> str:
     with _reading(path, "a result"):
         if path.is_dir():
             files = sorted(file for file in path.rglob("*") if file.is_file())
-            lines = [
-                f"{sha256(file)}  {file.relative_to(path).as_posix()}\n"
-                for file in files
-            ]
+            lines = [f"{sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files]
             return hashlib.sha256("".join(lines).encode()).hexdigest()
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -236,87 +217,22 @@ def record_provenance(
     """
     if hasattr(settings, "model_dump"):
         settings = settings.model_dump(mode="json")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     common = {
         "stage": stage,
         "settings": settings,
         "seed": seed,
-        **_revision(),
-        "lock_sha256": _lock_sha256(),
-        "versions": _versions(),
-        "platform": platform.platform(),
-        "cpu_count": os.cpu_count(),
+        **code_in_use(),
+        **host_in_use(),
         "device": device,
         "wall_time_s": round(time.time() - started, 3),
-        # Linux counts in KiB, macOS in bytes.
-        "peak_memory_mib": round(
-            peak / (2**20 if sys.platform == "darwin" else 2**10), 1
-        ),
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         **({"extra": extra} if extra else {}),
     }
     hashes: dict[Path, dict[str, str]] = {}
     for artefact in map(Path, artefacts):
-        hashes.setdefault(provenance_path(artefact), {})[artefact.name] = sha256(
-            artefact
-        )
+        hashes.setdefault(provenance_path(artefact), {})[artefact.name] = sha256(artefact)
     for path, entries in hashes.items():
         write_numbers(path, {"sha256": entries, **common})
-
-
-@cache
-def _revision() -> dict[str, Any]:
-    """Return the commit of this code, and whether the code differs from it."""
-    commit = os.environ.get(
-        "EMERGENCE_REVISION", ""
-    )  # an image holds no .git, but this
-    if commit:
-        return {
-            "commit": commit.removesuffix("-dirty"),
-            "dirty": commit.endswith("-dirty"),
-        }
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "status", "--porcelain=v2", "--branch"]
-    command += ["--untracked-files=no", "--", ":/", ":(exclude,top)figures"]
-    # Optional locks off: stages that run side by side must not contend for the index.
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
-    try:
-        answer = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        ).stdout.splitlines()
-    except (OSError, subprocess.SubprocessError):
-        return {"commit": "unknown", "dirty": False}
-    commits = [line.split()[-1] for line in answer if line.startswith("# branch.oid ")]
-    dirty = any(not line.startswith("#") for line in answer)
-    return {"commit": commits[0] if commits else "unknown", "dirty": dirty}
-
-
-@cache
-def _lock_sha256() -> str:
-    """Return the hash of the lock file: EMERGENCE_LOCK, or the one above this package."""
-    above = [folder / "requirements.lock" for folder in Path(__file__).parents]
-    named = os.environ.get("EMERGENCE_LOCK")
-    for path in [Path(named)] if named else above:
-        if path.is_file():
-            return sha256(path)
-    return "unknown"
-
-
-@cache
-def _versions() -> dict[str, str]:
-    """Return the versions that numbers may depend on; TensorFlow is not imported for it."""
-    versions = {"python": platform.python_version()}
-    for name in ("emergence", "numpy", "scipy", "pandas", "tensorflow"):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
 
 
 @contextmanager
@@ -335,14 +251,10 @@ def _reading(path: str | Path, kind: str) -> Iterator[None]:
         ) from error
     except _CORRUPT as error:
         what = str(error) or type(error).__name__
-        raise ArtifactError(
-            f"{path} cannot be read as {kind}: {what}.", AGAIN
-        ) from error
+        raise ArtifactError(f"{path} cannot be read as {kind}: {what}.", AGAIN) from error
 
 
-def _require(
-    path: str | Path, present: Iterable[str], required: Iterable[str], kind: str
-) -> None:
+def _require(path: str | Path, present: Iterable[str], required: Iterable[str], kind: str) -> None:
     present = list(present)
     lacking = [name for name in required if name not in present]
     if lacking:
@@ -356,9 +268,7 @@ def _refuse(constant: str) -> None:
 def _plain(path: str | Path, value: Any, key: str) -> Any:
     """Return ``value`` in JSON's own types; ``key`` is its dotted place, for the messages."""
     if isinstance(value, Mapping):
-        return {
-            str(k): _plain(path, v, f"{key}.{k}".lstrip(".")) for k, v in value.items()
-        }
+        return {str(k): _plain(path, v, f"{key}.{k}".lstrip(".")) for k, v in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         return _plain(path, value.tolist(), key)
     if isinstance(value, list | tuple):
