@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import os
-import re
 import struct
 import time
 import zipfile
@@ -48,6 +47,7 @@ __all__ = [
 ]
 
 AGAIN = "Delete it and rerun snakemake, which makes it again."
+_SUFFIXES = {".npz", ".csv", ".json", ".png", ".svg", ".md", ".txt", ".html"}
 _CORRUPT = (
     OSError,
     ValueError,  # also JSONDecodeError, UnicodeDecodeError and pandas' parser errors
@@ -70,7 +70,7 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
     """
     with whole(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, values in arrays.items():
-            array = np.asanyarray(values)
+            array = np.asarray(values)
             if array.dtype.hasobject:
                 raise ArtifactError(
                     f"{path} was not written: array '{name}' holds Python objects.",
@@ -103,7 +103,7 @@ def write_table(path: str | Path, frame: pd.DataFrame) -> None:
     Raises:
         ArtifactError: the file cannot be written.
     """
-    single = frame.select_dtypes("float32").columns
+    single = frame.select_dtypes(["float16", "float32"]).columns
     # In double precision, so that the shortest decimal is that of the very value stored.
     text = frame.astype(dict.fromkeys(single, "float64")).to_csv(index=False, lineterminator="\n")
     write_text(path, text)
@@ -187,8 +187,8 @@ def provenance_path(artefact: str | Path) -> Path:
     """Return where the provenance of a result stands; siblings such as .png and .svg share it."""
     path = Path(artefact)
     # A folder may be called beta_0.44, whose ".44" is no suffix.
-    suffixed = re.fullmatch(r"\.[a-z]\w*", path.suffix)
-    return path.with_name(f"{path.stem if suffixed else path.name}.provenance.json")
+    name = path.stem if path.suffix in _SUFFIXES else path.name
+    return path.with_name(f"{name}.provenance.json")
 
 
 def record_provenance(
@@ -247,10 +247,11 @@ def _reading(path: str | Path, kind: str) -> Iterator[None]:
         ) from error
     except PermissionError as error:
         raise ArtifactError(
-            f"{path} may not be read by this user.", "Change its permissions."
+            f"{path} may not be read by this user.",
+            "Give this user the permission, or rerun as its owner.",
         ) from error
     except _CORRUPT as error:
-        what = str(error) or type(error).__name__
+        what = str(error).rstrip(".") or type(error).__name__
         raise ArtifactError(f"{path} cannot be read as {kind}: {what}.", AGAIN) from error
 
 
@@ -270,7 +271,9 @@ def _plain(path: str | Path, value: Any, key: str) -> Any:
     if isinstance(value, Mapping):
         return {str(k): _plain(path, v, f"{key}.{k}".lstrip(".")) for k, v in value.items()}
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(path, value.tolist(), key)
+        # Not item(): for a long double it returns the same NumPy scalar.
+        plain = float(value) if isinstance(value, np.floating) else value.tolist()
+        return _plain(path, plain, key)
     if isinstance(value, list | tuple):
         return [_plain(path, item, f"{key}[{i}]") for i, item in enumerate(value)]
     if isinstance(value, os.PathLike):
