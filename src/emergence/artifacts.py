@@ -122,9 +122,7 @@ def read_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
             raise ValueError("its last line is cut short")
         file.seek(0)
         # Only an empty field is missing: the default would also swallow texts such as "None".
-        frame = pd.read_csv(
-            file, float_precision="round_trip", keep_default_na=False, na_values=[""]
-        )
+        frame = pd.read_csv(file, keep_default_na=False, na_values=[""])
     _require(path, frame.columns, columns, "column")
     return frame
 
