@@ -1,0 +1,208 @@
+"""Errors of ensembles against closed forms, and measurements that come back as they were."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emergence.errors import ArtifactError
+from emergence.statistics import (
+    Measurement,
+    median_error,
+    read_measurements,
+    relative_rms,
+    wilson_interval,
+    write_measurements,
+)
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+moderate = st.floats(-1e6, 1e6)
+
+
+class TestMedianError:
+    @pytest.mark.parametrize("pair", [(1.0, 2.0), (-3.0, 5.0)])
+    def test_of_two_seeds_is_the_error_of_their_mean(self, pair):
+        expected = np.std(pair, ddof=1) / math.sqrt(2)
+        assert median_error(pair) == pytest.approx(expected, rel=0.03)
+
+    def test_of_three_seeds_is_the_exact_bootstrap(self):
+        # Of the 27 resamples of three values 7 have the lowest as median, 13 the middle one, 7
+        # the highest; the variance grows by 3 / 2 for the small ensemble.
+        values = np.array([0.0, 1.0, 4.0])
+        chances = np.array([7, 13, 7]) / 27
+        variance = chances @ values**2 - (chances @ values) ** 2
+        assert median_error(values) == pytest.approx(math.sqrt(1.5 * variance), rel=0.03)
+
+    def test_of_many_normal_numbers_is_the_asymptotic_one(self):
+        # Averaged over ensembles, because the bootstrap of a median is itself noisy.
+        ensembles = np.random.default_rng(3).normal(size=(40, 101))
+        mean = np.mean([median_error(ensemble) for ensemble in ensembles])
+        assert mean == pytest.approx(math.sqrt(math.pi / 2 / 101), rel=0.1)
+
+    def test_covers_the_truth_as_often_as_it_should(self):
+        ensembles = np.random.default_rng(4).normal(size=(150, 8))
+        inside = [abs(np.median(e)) < 2 * median_error(e) for e in ensembles]
+        assert 0.85 < np.mean(inside) <= 1.0
+
+    def test_is_unknown_for_one_seed_and_zero_for_equal_ones(self):
+        assert median_error([1.0]) is None
+        assert median_error([2.0, 2.0, 2.0]) == 0.0
+
+    @settings(max_examples=20, deadline=None)
+    @given(values=st.lists(moderate, min_size=2, max_size=8), shift=moderate)
+    def test_is_the_same_each_time_and_does_not_depend_on_the_origin(self, values, shift):
+        error = median_error(values)
+        assert error == median_error(values)
+        shifted = median_error(np.array(values) + shift)
+        assert shifted == pytest.approx(error, rel=1e-6, abs=1e-6)
+
+
+class TestMeasurement:
+    def test_from_seeds_is_the_median_with_its_error(self):
+        measured = Measurement.from_seeds(
+            "loss", np.array([3, 1, 2, 50], np.float32), unit="J", source="a.csv", note="n"
+        )
+        assert measured.value == 2.5
+        assert measured.values == (3.0, 1.0, 2.0, 50.0)
+        assert measured.error == median_error([3, 1, 2, 50])
+        assert (measured.unit, measured.source, measured.note) == ("J", "a.csv", "n")
+
+    def test_of_one_seed_has_no_error(self):
+        assert Measurement.from_seeds("loss", [1.0]).error is None
+
+    def test_of_no_seed_is_refused(self):
+        with pytest.raises(ArtifactError, match="'loss' has no seed"):
+            Measurement.from_seeds("loss", [])
+
+    @pytest.mark.parametrize("bad", [math.nan, math.inf])
+    def test_that_is_not_finite_is_refused(self, bad):
+        with pytest.raises(ArtifactError, match="'loss' holds a number that is not finite"):
+            Measurement("loss", bad)
+        with pytest.raises(ArtifactError, match="not finite"):
+            Measurement("loss", 1.0, error=bad)
+        with pytest.raises(ArtifactError, match="not finite"):
+            Measurement.from_seeds("loss", [1.0, 2.0, bad])
+
+    def test_with_a_negative_error_is_refused(self):
+        with pytest.raises(ArtifactError, match="negative error"):
+            Measurement("loss", 1.0, error=-0.1)
+
+
+class TestFileOfMeasurements:
+    @settings(max_examples=40, deadline=None)
+    @given(
+        entries=st.dictionaries(
+            st.text(min_size=1, max_size=8),
+            st.builds(
+                lambda value, error, values, unit: (value, error, values, unit),
+                finite,
+                st.none() | st.floats(0, 1e300),
+                st.none() | st.lists(finite, min_size=1, max_size=4),
+                st.text(max_size=5),
+            ),
+            max_size=4,
+        )
+    )
+    def test_gives_back_every_bit_in_order(self, tmp_path_factory, entries):
+        path = tmp_path_factory.mktemp("measured") / "measurements.json"
+        measured = [
+            Measurement(name, value, error, values, unit=unit)
+            for name, (value, error, values, unit) in entries.items()
+        ]
+        write_measurements(path, measured)
+        again = read_measurements(path)
+        assert list(again) == list(entries)
+        assert repr(list(again.values())) == repr(measured)
+
+    def test_has_the_layout_that_the_ledger_reads(self, tmp_path):
+        path = tmp_path / "measurements.json"
+        write_measurements(path, [Measurement("a.b", 1, 0.5, [1, 2], "J", "a.csv", "n")])
+        assert json.loads(path.read_text()) == {
+            "measurements": {
+                "a.b": {
+                    "value": 1.0,
+                    "error": 0.5,
+                    "values": [1.0, 2.0],
+                    "unit": "J",
+                    "source": "a.csv",
+                    "note": "n",
+                }
+            }
+        }
+
+    def test_refuses_two_of_the_same_name(self, tmp_path):
+        path = tmp_path / "measurements.json"
+        with pytest.raises(ArtifactError, match="two measurements are called 'x'"):
+            write_measurements(path, [Measurement("x", 1.0), Measurement("x", 2.0)])
+        assert not path.exists()
+
+    @pytest.mark.parametrize(
+        ("content", "sentence"),
+        [
+            ({}, "lacks the key 'measurements'"),
+            ({"measurements": [1]}, "holds no mapping of measurements"),
+            ({"measurements": {"x": 1.0}}, "malformed measurement 'x'"),
+            ({"measurements": {"x": {"error": 1.0}}}, "malformed measurement 'x'"),
+            ({"measurements": {"x": {"value": "much"}}}, "malformed measurement 'x'"),
+            ({"measurements": {"x": {"value": 1.0, "sigma": 1.0}}}, "malformed measurement 'x'"),
+            ({"measurements": {"x": {"value": 1.0, "values": 3}}}, "malformed measurement 'x'"),
+        ],
+    )
+    def test_malformed_is_told_by_name(self, tmp_path, content, sentence):
+        path = tmp_path / "measurements.json"
+        path.write_text(json.dumps(content))
+        with pytest.raises(ArtifactError, match=f"measurements.json .*{sentence}"):
+            read_measurements(path)
+
+    def test_missing_is_told(self, tmp_path):
+        with pytest.raises(ArtifactError, match="is missing"):
+            read_measurements(tmp_path / "measurements.json")
+
+
+class TestWilsonInterval:
+    @given(n=st.integers(1, 10_000), share=st.floats(0, 1), z=st.sampled_from([1.0, 1.96, 3.0]))
+    @settings(max_examples=50, deadline=None)
+    def test_is_wilsons_formula(self, n, share, z):
+        k = round(share * n)
+        p, confidence = k / n, math.erf(z / math.sqrt(2))
+        centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+        half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+        low, high = wilson_interval(k, n, confidence)
+        assert (low, high) == pytest.approx((centre - half, centre + half), abs=1e-12)
+        assert 0 <= low <= p <= high <= 1
+
+    @pytest.mark.parametrize(("successes", "n"), [(0, 0), (3, 2), (-1, 2)])
+    def test_refuses_impossible_counts(self, successes, n):
+        with pytest.raises(ValueError):
+            wilson_interval(successes, n)
+
+
+class TestRelativeRms:
+    @given(
+        truth=st.lists(st.floats(0.1, 10), min_size=1, max_size=6),
+        ratio=st.floats(-2, 2),
+        scale=st.floats(0.1, 100),
+    )
+    def test_of_a_relative_error_is_that_error_in_any_unit(self, truth, ratio, scale):
+        truth = scale * np.array(truth)
+        assert relative_rms((1 + ratio) * truth, truth) == pytest.approx(abs(ratio), abs=1e-12)
+
+    def test_along_an_axis(self):
+        truth = np.array([[3.0, 4.0], [1.0, 0.0]])
+        prediction = truth + [[0.5, 0.0], [0.0, 1.0]]
+        assert relative_rms(prediction, truth, axis=1) == pytest.approx([0.1, 1.0])
+        assert relative_rms(prediction, truth, axis=(0, 1)) == relative_rms(prediction, truth)
+
+    def test_adds_up_in_double_precision(self):
+        truth = np.full(1_000_000, 0.1, np.float32)
+        ratio = relative_rms(truth * np.float32(2), truth)
+        assert ratio == pytest.approx(1.0, abs=1e-12)
+
+    def test_refuses_shapes_that_would_broadcast_and_a_truth_of_zero(self):
+        with pytest.raises(ValueError, match="shapes"):
+            relative_rms(np.ones((3, 1)), np.ones(3))
+        with pytest.raises(ValueError, match="zero"):
+            relative_rms(np.ones(3), np.zeros(3))
