@@ -1,0 +1,341 @@
+"""The verdicts as people and programs read them: a table, ``verdict.md`` and ``verdict.json``."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from emergence.artifacts import sha256, write_numbers, write_text
+from emergence.errors import LedgerError, SettingsError
+from emergence.provenance import code_in_use
+from emergence.statistics import read_measurements
+from emergence.verification.claims import SCALES, Ledger, load_ledgers
+from emergence.verification.verdicts import Decision, Outcome, check, decide, must_decide
+
+COMMITTED_SCALE = "laptop"
+"""The scale whose verdicts also stand beside its figures, which are committed."""
+STYLES = {
+    "reproduced": "green",
+    "compatible": "cyan",
+    "underpowered": "yellow",
+    "deviates": "red",
+    "not run": "dim",
+}
+
+
+def verify(
+    scale: str,
+    ledgers: str | Path = "claims",
+    results_root: str | Path = "results",
+    figures_root: str | Path = "figures",
+    report_only: bool = False,
+    console: Console | None = None,
+) -> list[Decision]:
+    """Decide every claim of every ledger at one scale, write the verdicts and print their table.
+
+    Reads ``<results_root>/<scale>/<system>/measurements.json`` of every system that has a claim to
+    decide. Writes verdict.json and verdict.md under ``<results_root>/<scale>/`` and, at the scale
+    whose figures are committed, under ``<figures_root>/<scale>/`` too.
+
+    Args:
+        scale: "smoke", "laptop" or "paper".
+        ledgers: the folder of ledgers, or one of them.
+        results_root: the folder of all results.
+        figures_root: the folder of all figures.
+        report_only: whether an unexpected verdict and a green control are only reported.
+        console: where the table is printed; the standard output by default.
+
+    Raises:
+        SettingsError: there is no such scale.
+        LedgerError: a ledger is malformed, or a measurement is missing that decides a claim.
+        ArtifactError: measurements are corrupt, or the verdicts cannot be written.
+        VerdictMismatch: unless ``report_only``, once everything is written and printed.
+    """
+    if scale not in SCALES:
+        raise SettingsError(f"'{scale}' is no scale.", f"Choose one of {', '.join(SCALES)}.")
+    loaded = load_ledgers(ledgers)
+    decisions: list[Decision] = []
+    sources: dict[str, str] = {}
+    for ledger in loaded:
+        measurements = {}
+        if must_decide(ledger, scale):
+            path = Path(results_root, scale, ledger.system, "measurements.json")
+            if not path.is_file():
+                raise LedgerError(
+                    f"Claims of {ledger.system} must be decided at scale {scale}, but {path} is "
+                    "missing.",
+                    "Run snakemake for that scale first.",
+                )
+            measurements, sources[ledger.system] = read_measurements(path), sha256(path)
+        decisions += decide(ledger, measurements, scale)
+
+    contents = to_json(decisions, scale, {**code_in_use(), "measurements_sha256": sources})
+    folders = [Path(results_root, scale)]
+    if scale == COMMITTED_SCALE:
+        folders.append(Path(figures_root, scale))
+    for folder in folders:
+        write_numbers(folder / "verdict.json", contents)
+        link = _links(Path(figures_root, scale), folder)
+        write_text(folder / "verdict.md", render_markdown(loaded, decisions, scale, link))
+    (console or Console()).print(render_table(decisions))
+    if not report_only:
+        check(decisions)
+    return decisions
+
+
+def render_table(decisions: Sequence[Decision]) -> Table:
+    """Return a table for the terminal, one row per claim."""
+    table = Table(title=summary(decisions), title_justify="left")
+    for heading in ("claim", "statement", "published", "measured"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("control", no_wrap=True)
+    for decision in decisions:
+        claim, control = decision.claim, decision.control
+        verdict = Text(decision.verdict, STYLES[decision.verdict])
+        if not decision.matches:
+            verdict.append(f"\nnot {decision.expected}", "bold red")
+        table.add_row(
+            # Text, because a statement such as "[slides]" would be taken for markup.
+            *map(Text, (claim.id, claim.statement, claim.published, measured(decision))),
+            verdict,
+            Text(
+                control.verdict if control else "not run",
+                "dim" if decision.control_holds else "bold red",
+            ),
+        )
+    return table
+
+
+def to_json(
+    decisions: Sequence[Decision], scale: str, provenance: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what verdict.json holds."""
+    return {
+        "scale": scale,
+        "claims": [_claim_entry(decision) for decision in decisions],
+        "provenance": dict(provenance),
+    }
+
+
+def render_markdown(
+    ledgers: Sequence[Ledger],
+    decisions: Sequence[Decision],
+    scale: str,
+    link: Callable[[str], str | None],
+) -> str:
+    """Return verdict.md: a table per paper, every deviation with its reason, then every criterion.
+
+    Args:
+        ledgers: the ledgers decided.
+        decisions: their claims' verdicts.
+        scale: the scale they were decided at.
+        link: returns the address of a figure such as "introspection/law", None where there is none.
+    """
+    lines = [f"# Verdicts at scale {scale}", "", summary(decisions), ""]
+    for ledger in ledgers:
+        paper = ledger.paper
+        lines += [
+            f"## {ledger.system.capitalize()}",
+            "",
+            f"{paper.authors}, *{paper.title}*, arXiv:{paper.arxiv}.",
+            "",
+            *_rows([d for d in decisions if d.system == ledger.system], link),
+            "",
+        ]
+    for heading, verdict in (
+        ("Deviations", "deviates"),
+        ("Underpowered", "underpowered"),
+        ("Not run", "not run"),
+    ):
+        chosen = [decision for decision in decisions if decision.verdict == verdict]
+        if chosen:
+            lines += [f"## {heading}", "", *map(_reason_line, chosen), ""]
+    lines += ["## How each claim was decided", ""]
+    for decision in decisions:
+        lines += _criteria_lines(decision)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def summary(decisions: Sequence[Decision]) -> str:
+    """Return how many claims came to which verdict, and whether that was expected."""
+    counts = Counter(decision.verdict for decision in decisions)
+    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in STYLES if counts[verdict])
+    unexpected = [d.claim.id for d in decisions if not d.matches]
+    green = [d.claim.id for d in decisions if not d.control_holds]
+    text = f"{len(decisions)} {'claim' if len(decisions) == 1 else 'claims'}: {told}. "
+    text += (
+        f"Not as the ledger expects: {', '.join(unexpected)}. "
+        if unexpected
+        else "Every verdict is the one that the ledger expects. "
+    )
+    if green:
+        return text + f"Controls that did not turn red: {', '.join(green)}."
+    return text + "Every negative control that was run turned red."
+
+
+def measured(decision: Decision) -> str:
+    """Return the headline number of a claim with its error."""
+    if not decision.outcomes:
+        return "not run"
+    return number(decision.outcomes[0].measured, decision.outcomes[0].error)
+
+
+def number(value: float, error: float | None) -> str:
+    """Return a value with its standard error, which has two digits; 0 is exact, None unknown."""
+    if not error:
+        return f"{value:.6g}" + (" ± ?" if error is None else "")
+    size = max(abs(value), error)
+    exponent = 0 if 1e-3 <= size < 1e6 else math.floor(math.log10(size))
+    unit = 10.0**exponent
+    digits = min(max(0, 1 - math.floor(math.log10(error / unit))), 12)
+    text = f"{value / unit:.{digits}f} ± {error / unit:.{digits}f}"
+    return f"({text})e{exponent:+03d}" if exponent else text
+
+
+def _claim_entry(decision: Decision) -> dict[str, Any]:
+    claim, control = decision.claim, decision.control
+    headline = decision.outcomes[0] if decision.outcomes else None
+    return {
+        "id": claim.id,
+        "system": decision.system,
+        "statement": claim.statement,
+        "place": claim.place,
+        "verdict": decision.verdict,
+        "expected": decision.expected,
+        "matches": decision.matches,
+        "published": claim.published,
+        "measured": headline.measured if headline else None,
+        "error": headline.error if headline else None,
+        "tolerance": claim.criteria[0].allowed(),
+        "control": {
+            "name": claim.control.name,
+            "statement": claim.control.statement,
+            "criterion": claim.control.criterion,
+            "measured": control.measured if control else None,
+            "error": control.error if control else None,
+            "verdict": control.verdict if control else "not run",
+            "holds": decision.control_holds if control else None,
+        },
+        "criteria": [_criterion_entry(outcome) for outcome in decision.outcomes],
+        "reason": decision.reason,
+        "figure": claim.figure,
+    }
+
+
+def _criterion_entry(outcome: Outcome) -> dict[str, Any]:
+    return {
+        **outcome.criterion.model_dump(exclude_none=True),
+        "demanded": outcome.criterion.allowed(),
+        "measured": outcome.measured,
+        "error": outcome.error,
+        "samples": outcome.samples,
+        "verdict": outcome.verdict,
+        "note": outcome.note,
+    }
+
+
+def _links(figures: Path, folder: Path) -> Callable[[str], str | None]:
+    """Return how a document in ``folder`` links to the figures there are."""
+
+    def link(figure: str) -> str | None:
+        # A figure is <system>/<name>, and the folder of its scale has the systems below it.
+        image = figures / f"{figure}.png"
+        return Path(os.path.relpath(image, folder)).as_posix() if image.is_file() else None
+
+    return link
+
+
+def _rows(decisions: Sequence[Decision], link: Callable[[str], str | None]) -> list[str]:
+    """Return a markdown table, one row per claim."""
+    headings = (
+        "Claim",
+        "Statement",
+        "Published",
+        "Measured",
+        "Demanded",
+        "Verdict",
+        "Control",
+        "Figure",
+    )
+    rows = [headings, ("---",) * len(headings)]
+    for decision in decisions:
+        claim = decision.claim
+        verdict = f"**{decision.verdict}**"
+        if not decision.matches:
+            verdict += f", but expected {decision.expected}"
+        elif decision.verdict == "deviates":
+            verdict += ", as expected"
+        address = link(claim.figure) if claim.figure else None
+        figure = f"[{claim.figure}]({address})" if address else claim.figure or "none"
+        cells = (
+            claim.id,
+            f"{claim.statement} ({claim.place})",
+            claim.published,
+            measured(decision),
+            claim.criteria[0].allowed(),
+            verdict,
+            _control(decision),
+            figure,
+        )
+        # |ψ|² would end the cell.
+        rows.append(tuple(cell.replace("|", "\\|") for cell in cells))
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+def _control(decision: Decision) -> str:
+    """Return how the negative control came out, in a few words."""
+    if decision.control is None:
+        return "not run"
+    outcome, name = decision.control.verdict, decision.claim.control.name
+    if outcome == "deviates":
+        return f"{name}: deviates, as it must"
+    if decision.control_holds:
+        return f"{name}: {outcome}, nothing to break"
+    return f"{name}: {outcome}, but it must deviate"
+
+
+def _reason_line(decision: Decision) -> str:
+    as_expected = "as expected" if decision.matches else f"where {decision.expected} was expected"
+    notes = "; ".join(outcome.note for outcome in decision.outcomes)
+    reason = _stop(decision.reason or "The ledger gives no reason")
+    return (
+        f"- **{decision.claim.id}**, {as_expected}"
+        + (f" ({notes})" if notes else "")
+        + f": {_stop(decision.claim.statement)} {reason}"
+    )
+
+
+def _stop(text: str) -> str:
+    """Return the text with a full stop at its end."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _criteria_lines(decision: Decision) -> list[str]:
+    """Return a claim's criteria and control, each with its number and its justification."""
+    if not decision.outcomes:
+        return []
+    lines = [f"**{decision.claim.id}**", ""]
+    for outcome in decision.outcomes:
+        lines.append(f"{_criterion_line(outcome)} {_stop(outcome.criterion.justification)}")
+    control = decision.claim.control
+    line = _criterion_line(decision.control)
+    return [*lines, f"{line} Control, {control.name}: {_stop(control.statement)}", ""]
+
+
+def _criterion_line(outcome: Outcome) -> str:
+    criterion = outcome.criterion
+    name = getattr(criterion, "measure", criterion.test)
+    seeds = "" if outcome.samples is None else f" over {outcome.samples} seeds"
+    return (
+        f"- `{name}` = {number(outcome.measured, outcome.error)}{seeds}, demanded "
+        f"{criterion.allowed()}: {outcome.verdict}, {outcome.note}."
+    )

@@ -1,0 +1,291 @@
+"""How a claim is decided: each test compares a measurement with its bound in units of its error.
+
+The margin of a test is the distance to its bound, positive where it passes. A test that passes by
+more than two standard errors is *reproduced*, one that fails by more than two *deviates*, and one
+in between is *compatible*. A test that is itself stated in standard errors (equality, an exponent)
+is reproduced within two of them, compatible up to its ``sigmas`` and deviates beyond. Where the
+error is missing, too large, or taken from too few seeds, nothing is decided: *underpowered*.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from emergence.errors import LedgerError, VerdictMismatch
+from emergence.statistics import Measurement, wilson_interval
+from emergence.verification.claims import NEEDS_REASON, NOT_RUN, Claim, Ledger, Verdict
+from emergence.verification.criteria import (
+    AtLeast,
+    AtMost,
+    Criterion,
+    EqualWithinErrors,
+    ModelComparison,
+    Ordering,
+    ScalingExponent,
+    Within,
+)
+
+MARGIN = 2.0
+"""Standard errors by which a bound must be cleared, or missed."""
+MIN_SAMPLES = 3
+"""Fewer seeds than this tell no spread; a criterion may ask for more."""
+_SEVERITY: tuple[Verdict, ...] = ("reproduced", "compatible", "underpowered", "deviates")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one criterion came to."""
+
+    criterion: Criterion
+    measured: float
+    """The measured value; of an ordering the difference, larger minus smaller."""
+    error: float | None
+    samples: int | None
+    """Seeds; None where the measurement is no ensemble."""
+    verdict: Verdict
+    note: str
+    """How it was decided, as a clause."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What one claim came to at one scale."""
+
+    system: str
+    claim: Claim
+    scale: str
+    verdict: Verdict
+    expected: Verdict
+    outcomes: tuple[Outcome, ...]
+    """One per criterion; none where the claim is not run."""
+    control: Outcome | None
+    reason: str
+    """Why a deviation is expected, or why it is not run; else empty."""
+
+    @property
+    def matches(self) -> bool:
+        """Whether the verdict is the one that the ledger expects."""
+        return self.verdict == self.expected
+
+    @property
+    def control_holds(self) -> bool:
+        """Whether the control broke its criterion, as it must.
+
+        A criterion without the power to decide the claim cannot decide the control either.
+        """
+        if self.control is None:
+            return True
+        asked = self.outcomes[self.claim.control.criterion]
+        return self.control.verdict == "deviates" or asked.verdict == "underpowered"
+
+
+def must_decide(ledger: Ledger, scale: str) -> bool:
+    """Return whether any claim of the ledger is to be decided at this scale."""
+    return any(scale in claim.scales for claim in ledger.claims)
+
+
+def decide(ledger: Ledger, measurements: Mapping[str, Measurement], scale: str) -> list[Decision]:
+    """Decide every claim of a ledger, in its order.
+
+    Args:
+        ledger: the claims of one system.
+        measurements: those of that system at this scale, by name.
+        scale: "smoke", "laptop" or "paper".
+
+    Raises:
+        LedgerError: a measurement is missing that a claim of this scale is decided by, or the seeds
+            of two measurements that are compared seed by seed cannot be paired.
+    """
+    return [_decide_claim(ledger, claim, measurements, scale) for claim in ledger.claims]
+
+
+def check(decisions: Iterable[Decision]) -> None:
+    """Do nothing where every verdict is the expected one and every control turned red.
+
+    Raises:
+        VerdictMismatch: otherwise; a sentence per fault.
+    """
+    faults = [fault for decision in decisions for fault in _faults(decision)]
+    if faults:
+        raise VerdictMismatch(
+            " ".join(faults),
+            "Read verdict.md; record an honest deviation in the ledger, with its reason.",
+        )
+
+
+def evaluate(criterion: Criterion, find: Callable[[str], Measurement]) -> Outcome:
+    """Decide one criterion; ``find`` returns the measurement of a name.
+
+    Raises:
+        LedgerError: ``find`` knows no such name, or the seeds of an ordering cannot be paired.
+    """
+    if isinstance(criterion, Ordering):
+        parts = (find(criterion.larger), find(criterion.smaller))
+        shown = tested = _difference(*parts, paired=criterion.fraction is not None)
+    elif isinstance(criterion, EqualWithinErrors) and criterion.other is not None:
+        parts = (find(criterion.measure), find(criterion.other))
+        shown, tested = parts[0], _difference(*parts, paired=False)
+    else:
+        shown = tested = find(criterion.measure)
+        parts = (shown,)
+    weakness = _weakness(criterion, parts)
+    verdict, note = ("underpowered", weakness) if weakness else _judge(criterion, tested)
+    if len(parts) > 1:
+        note += " (" + ", ".join(f"{part.name} {part.value:.4g}" for part in parts) + ")"
+    return Outcome(criterion, shown.value, shown.error, _samples(parts), verdict, note)
+
+
+def _decide_claim(
+    ledger: Ledger, claim: Claim, measurements: Mapping[str, Measurement], scale: str
+) -> Decision:
+    expected = claim.expected_at(scale)
+    if scale not in claim.scales:
+        reason = claim.reason or ""
+        if claim.scales:
+            deciding = " or ".join(claim.scales)
+            reason = f"Scale {scale} lacks the power to decide it; run scale {deciding}."
+        return Decision(ledger.system, claim, scale, NOT_RUN, expected, (), None, reason)
+
+    def find(name: str) -> Measurement:
+        if name not in measurements:
+            near = difflib.get_close_matches(name, measurements, n=1, cutoff=0.8)
+            raise LedgerError(
+                f"Claim {claim.id} must be decided at scale {scale}, but {ledger.system} has no "
+                f"measurement '{name}' there.",
+                f"Did you mean '{near[0]}'?"
+                if near
+                else "Correct its name, or leave the scale out of the claim's scales.",
+            )
+        return measurements[name]
+
+    outcomes = tuple(evaluate(criterion, find) for criterion in claim.criteria)
+    verdict = max((outcome.verdict for outcome in outcomes), key=_SEVERITY.index)
+    control = evaluate(claim.controlled_criterion(), find)
+    reason = (claim.reason or "") if expected in NEEDS_REASON else ""
+    return Decision(ledger.system, claim, scale, verdict, expected, outcomes, control, reason)
+
+
+def _difference(first: Measurement, second: Measurement, *, paired: bool) -> Measurement:
+    """Return first minus second, with independent errors; ``paired`` subtracts seed by seed."""
+    known = first.error is not None and second.error is not None
+    values = None
+    if paired and first.values is not None and second.values is not None:
+        if len(first.values) != len(second.values):
+            raise LedgerError(
+                f"'{first.name}' has {len(first.values)} seeds and '{second.name}' "
+                f"{len(second.values)}, so that they cannot be ordered seed by seed.",
+                "Leave 'fraction' out to compare their medians, or measure both on the same seeds.",
+            )
+        values = tuple(a - b for a, b in zip(first.values, second.values, strict=True))
+    return Measurement(
+        name=f"{first.name} - {second.name}",
+        value=first.value - second.value,
+        error=math.hypot(first.error, second.error) if known else None,
+        values=values,
+    )
+
+
+def _samples(parts: Iterable[Measurement]) -> int | None:
+    """Return the seeds of the smallest ensemble; None where there is none."""
+    return min((len(part.values) for part in parts if part.values is not None), default=None)
+
+
+def _weakness(criterion: Criterion, parts: tuple[Measurement, ...]) -> str:
+    """Return why these measurements cannot decide the criterion; nothing where they can."""
+    fraction = getattr(criterion, "fraction", None)
+    samples = _samples(parts)
+    if fraction is not None or criterion.min_samples is not None:
+        single = next((part.name for part in parts if part.values is None), None)
+        if single is not None:
+            return f"{single} has no values per seed"
+    required = criterion.min_samples or MIN_SAMPLES
+    if samples is not None and samples < required:
+        return f"it has {samples} of at least {required} seeds"
+    for part in parts:
+        if part.error is None and (fraction is None or criterion.max_error is not None):
+            return f"the standard error of {part.name} is not known"
+        if criterion.max_error is not None:
+            target = getattr(criterion, "target", None)
+            scale = abs(part.value if target is None else target) if criterion.relative else 1.0
+            if part.error > criterion.max_error * scale:
+                return f"the standard error of {part.name} is {part.error:.2g}, which is too large"
+    return ""
+
+
+def _judge(criterion: Criterion, tested: Measurement) -> tuple[Verdict, str]:
+    """Return the verdict of a measurement that has the power to decide, and how it came about."""
+    if getattr(criterion, "fraction", None) is not None:
+        return _judge_fraction(criterion, criterion.fraction, tested)
+    error = tested.error
+    if isinstance(criterion, EqualWithinErrors | ScalingExponent):
+        distance = abs(tested.value - (criterion.target or 0.0))
+        note = f"{_in_errors(distance, error)} from its target"
+        if distance <= MARGIN * error:
+            return "reproduced", note
+        return ("compatible" if distance <= criterion.sigmas * error else "deviates"), note
+    margin = _margin(criterion, tested.value)
+    note = f"{'clears' if margin >= 0 else 'misses'} its bound by {_in_errors(abs(margin), error)}"
+    required = criterion.sigmas if isinstance(criterion, ModelComparison) else MARGIN
+    if error > 0 and abs(margin) <= required * error:
+        return "compatible", note
+    return ("reproduced" if _passes(criterion, margin) else "deviates"), note
+
+
+def _judge_fraction(
+    criterion: Criterion, fraction: float, tested: Measurement
+) -> tuple[Verdict, str]:
+    """Count the seeds that pass on their own values; too few may still be chance (Wilson, 95 %)."""
+    count = len(tested.values)
+    passed = sum(_passes(criterion, _margin(criterion, value)) for value in tested.values)
+    note = f"{passed} of {count} seeds pass"
+    if passed / count >= fraction:
+        return "reproduced", note
+    _, highest = wilson_interval(passed, count)
+    return ("compatible" if highest >= fraction else "deviates"), note
+
+
+def _margin(criterion: Criterion, value: float) -> float:
+    """Return the distance of a value to its bound, positive on the side that passes."""
+    match criterion:
+        case AtMost():
+            return criterion.bound - value
+        case AtLeast() | ModelComparison():
+            return value - criterion.bound
+        case Within():
+            scale = abs(criterion.target) if criterion.relative else 1.0
+            return criterion.tolerance * scale - abs(value - criterion.target)
+        case Ordering():
+            return value
+    raise TypeError(f"The test '{criterion.test}' has no margin.")
+
+
+def _passes(criterion: Criterion, margin: float) -> bool:
+    """Return whether a margin passes; what must be smaller or exceed must not be equal."""
+    return margin > 0 or (margin == 0 and not isinstance(criterion, Ordering | ModelComparison))
+
+
+def _in_errors(distance: float, error: float) -> str:
+    if error == 0:
+        return f"{distance:.2g}, exactly"
+    return f"{distance / error:.1f} standard errors"
+
+
+def _faults(decision: Decision) -> list[str]:
+    """Return a sentence for each thing about a decision that the ledger does not expect."""
+    claim, faults = decision.claim, []
+    if not decision.matches:
+        how = "; ".join(outcome.note for outcome in decision.outcomes)
+        faults.append(
+            f"Claim {claim.id} came out {decision.verdict} at scale {decision.scale}, but the "
+            f"ledger expects {decision.expected}" + (f" ({how})." if how else ".")
+        )
+    if not decision.control_holds:
+        faults.append(
+            f"The control '{claim.control.name}' of claim {claim.id} did not turn red: it must "
+            f"come out deviates, but came out {decision.control.verdict} "
+            f"({decision.control.note})."
+        )
+    return faults

@@ -1,0 +1,81 @@
+"""A small ledger, which each test changes in one place."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from emergence.statistics import Measurement
+from emergence.verification.claims import Ledger, load_ledger
+
+CRITERION = {
+    "measure": "loss_ratio",
+    "test": "at_least",
+    "bound": 10,
+    "justification": "Ten times the spread over seeds.",
+}
+CLAIM = {
+    "id": "I3",
+    "statement": "The loss |jumps| below n = 2 [slides].",
+    "place": "slides",
+    "published": "2",
+    "expected": "reproduced",
+    "scales": ["laptop", "paper"],
+    "figure": "introspection/loss_against_latent_dimension",
+    "criteria": [CRITERION],
+    "control": {
+        "name": "shuffled pairing",
+        "statement": "each potential is paired with another's density",
+        "measure": "control.loss_ratio",
+    },
+}
+LEDGER = {
+    "system": "introspection",
+    "paper": {"arxiv": "1901.11103", "title": "Emergent Schrödinger", "authors": "Wang et al."},
+    "claims": [CLAIM],
+}
+
+
+@pytest.fixture
+def raw() -> dict[str, Any]:
+    """A valid ledger as plain data, with one claim."""
+    return copy.deepcopy(LEDGER)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[Any], Path]:
+    """Writes plain data, or text as it stands, to a ledger file."""
+
+    def write(content: Any, name: str = "introspection.yaml") -> Path:
+        path = tmp_path / "claims" / name
+        path.parent.mkdir(exist_ok=True)
+        text = content if isinstance(content, str) else yaml.safe_dump(content, allow_unicode=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def claim_ledger(raw: dict[str, Any], write: Callable[[Any], Path]) -> Callable[..., Ledger]:
+    """Loads the ledger with the claim's keys replaced."""
+
+    def claim_ledger(**changes: Any) -> Ledger:
+        raw["claims"][0] |= changes
+        return load_ledger(write(raw))
+
+    return claim_ledger
+
+
+@pytest.fixture
+def measure() -> Callable[..., dict[str, Measurement]]:
+    """Turns name=(value, error[, values]) into measurements; a double underscore is a dot."""
+
+    def measure(**entries: tuple) -> dict[str, Measurement]:
+        named = {key.replace("__", "."): entry for key, entry in entries.items()}
+        return {name: Measurement(name, *entry) for name, entry in named.items()}
+
+    return measure
