@@ -1,0 +1,140 @@
+# Every command of the project in one place: `make help` lists them.
+# Needed: make, and Python 3.11 to 3.13. Everything else comes from the lock into $(VENV).
+
+SCALE  ?= laptop
+CORES  ?= all
+LOCK   ?= requirements.lock
+VENV   ?= .venv
+PYTHON ?=
+ARGS   ?=
+IMAGE  ?= emergence
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN   := $(VENV)/bin
+# A rule of the workflow calls `emergence`, so the environment comes first on the PATH.
+WITH  := PATH="$(if $(filter /%,$(VENV)),$(BIN),$(CURDIR)/$(BIN)):$$PATH"
+RUN   := $(WITH) SCALE="$(SCALE)"
+# One stamp per lock: written when the environment holds all of it, so a second call costs nothing.
+STAMP := $(VENV)/.installed-$(notdir $(LOCK))
+
+is_supported = import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+is_usable    = import pip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+candidates   = $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python)
+
+# Sets $$python, or says in one sentence that there is none.
+define find_python
+python=; \
+for candidate in $(candidates); do \
+  if "$$candidate" -c '$(is_supported)' >/dev/null 2>&1; then python="$$candidate"; break; fi; \
+done; \
+if [ -z "$$python" ]; then \
+  echo "emergence: No Python 3.11, 3.12 or 3.13 with its venv module was found (tried: $(candidates)); install one (Debian and Ubuntu: apt install python3 python3-venv) or name it with 'make PYTHON=/path/to/python3'." >&2; \
+  exit 2; \
+fi
+endef
+
+.PHONY: help
+help: ## List the targets.
+	@echo "usage: make TARGET [SCALE=smoke|laptop|paper] [CORES=N] [ARGS='more arguments']"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "SCALE=$(SCALE) CORES=$(CORES) LOCK=$(LOCK) VENV=$(VENV)"
+
+# --- what a reviewer needs ---------------------------------------------------------------------
+
+.PHONY: reproduce
+reproduce: check-scale $(STAMP) ## Regenerate every figure and decide every claim.
+	@$(RUN) $(BIN)/snakemake --cores $(CORES) $(ARGS)
+
+.PHONY: verify
+verify: check-scale $(STAMP) ## Compare the claims with what the ledger expects; fail where they differ.
+	@$(RUN) $(BIN)/emergence verify --scale $(SCALE) $(ARGS)
+
+.PHONY: test
+test: $(STAMP) ## Run all tests: units, the workflow's lint and dry runs, the smoke workflow.
+	@$(WITH) $(BIN)/python -m pytest $(ARGS)
+
+.PHONY: bench
+bench: check-scale $(STAMP) ## Time what should be fast (after `make peers`: against other people's methods).
+	@$(RUN) $(BIN)/emergence bench $(ARGS)
+
+# --- the environment ---------------------------------------------------------------------------
+
+.PHONY: env
+env: $(STAMP) ## Make the environment from the lock (LOCK=requirements-gpu.lock: with CUDA).
+
+# An environment that works is kept and brought up to the lock; a broken one is made anew.
+$(STAMP): $(LOCK) pyproject.toml
+	@if ! $(BIN)/python -c '$(is_usable)' >/dev/null 2>&1; then \
+	  $(find_python); \
+	  echo "Making the environment $(VENV) with $$("$$python" --version)."; \
+	  "$$python" -m venv --clear $(VENV); \
+	fi
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r $(LOCK)
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: peers
+peers: ## Add the methods that `make bench` races against.
+	@$(MAKE) --no-print-directory env LOCK=requirements-peers.lock
+
+.PHONY: container
+container: ## Build the container image for processors alone.
+	@$(call build_image,$(IMAGE):cpu,requirements.lock,--build-arg BASE_IMAGE=ubuntu:24.04)
+
+.PHONY: container-cuda
+container-cuda: ## Build the container image for NVIDIA GPUs.
+	@$(call build_image,$(IMAGE):cuda,requirements-gpu.lock)
+
+# build_image(tag, lock, further arguments); ARGS reaches `docker build`, BASE_IMAGE included.
+build_image = docker build --tag $(1) --build-arg LOCK=$(2) $(3) \
+  --build-arg REVISION="$$(git describe --always --abbrev=40 --match= --dirty 2>/dev/null || echo unknown)" \
+  --build-arg LOCK_SHA256="$$({ sha256sum $(2) 2>/dev/null || shasum -a 256 $(2); } | cut -d ' ' -f 1)" $(ARGS) .
+
+# --- for those who change the code -------------------------------------------------------------
+
+.PHONY: lint
+lint: $(STAMP) ## Check the code, the workflow and the Dockerfile.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/snakefmt --check Snakefile workflow
+	@$(RUN) $(BIN)/snakemake --lint
+	@$(BIN)/hadolint Dockerfile
+
+.PHONY: format
+format: $(STAMP) ## Format the code and the workflow.
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/snakefmt Snakefile workflow
+
+# Existing pins are kept where they still fit; delete a lock first to get the newest of everything.
+# The other locks are held to the pins of requirements.lock.
+compile = uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+  --fork-strategy fewest --generate-hashes --no-emit-index-url \
+  --custom-compile-command "make lock" --extra dev
+
+.PHONY: lock
+lock: ## Write the locks anew after a change of the dependencies (needs uv).
+	@command -v uv >/dev/null || { echo "emergence: 'make lock' needs uv; install it with 'pipx install uv'." >&2; exit 2; }
+	$(compile) -o requirements.lock
+	$(compile) --extra gpu -c requirements.lock -o requirements-gpu.lock
+	$(compile) --extra peers -c requirements.lock -o requirements-peers.lock
+
+.PHONY: figures-clean
+figures-clean: check-scale ## Delete the figures of SCALE, so that the next run draws them again.
+	rm -rf figures/$(SCALE)
+
+.PHONY: clean
+clean: ## Delete the environment and the caches of the tools; results and figures stay.
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: check-scale
+check-scale:
+	@case "$(SCALE)" in smoke|laptop|paper) ;; *) \
+	  echo "emergence: SCALE is '$(SCALE)' but must be smoke, laptop or paper; give one of them, as in 'make reproduce SCALE=smoke'." >&2; \
+	  exit 2;; esac
