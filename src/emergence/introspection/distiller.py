@@ -1,0 +1,224 @@
+"""The knowledge distiller: an autoencoder in time that compresses the translator's hidden states.
+
+The encoder E reads the hidden state at the start of the window only; latent variables g then roll
+forward driven by V_i, and one decoder D reconstructs every hidden state (arXiv:1901.11103). The
+latent dimension is the bottleneck; what the update of the latents becomes is the question.
+
+Linear cell: g_i = W(V_i) g_{i−1}, W polynomial in V. General cell: a residual two-layer network, the
+contrasting arm. Decoders: linear D g; quadratic, Σ_ab D_ab g_a g_b and nothing else, which builds
+Born's rule in; general, two tanh layers.
+Loss: squared error of the hidden states over their mean square along the window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from emergence.introspection import recurrence
+from emergence.introspection.translator import gather_per_seed
+from emergence.randomness import generator
+from emergence.updates import Parameters
+
+DECODERS = ("linear", "quadratic", "general")
+CELLS = ("linear", "general")
+ENCODER_WIDTH = 12
+DECODER_WIDTH = 12
+CELL_WIDTH = 16
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What fixes a distiller's architecture."""
+
+    hidden: int
+    latent: int
+    degree: int
+    decoder: str
+    cell: str
+    unit: float
+    """V₀, 1/length²."""
+
+
+def initial_parameters(shape: Shape, seeds: int, seed: int) -> dict[str, np.ndarray]:
+    """Random start of every seed; name → ``[seeds, ...]`` float64."""
+    rng = generator(seed, "distiller", shape.latent)
+    size, hidden = shape.latent, shape.hidden
+
+    def layer(rows: int, columns: int) -> np.ndarray:
+        return rng.standard_normal((seeds, rows, columns)) / np.sqrt(rows)
+
+    parameters = {
+        "encoder_in": layer(hidden, ENCODER_WIDTH),
+        "encoder_bias": 0.1 * rng.standard_normal((seeds, ENCODER_WIDTH)),
+        "encoder_out": layer(ENCODER_WIDTH, size),
+        "encoder_linear": layer(hidden, size),
+        "encoder_constant": 0.1 * rng.standard_normal((seeds, size)),
+    }
+    if shape.cell == "linear":
+        parameters["update"] = recurrence.near_identity(rng, seeds, shape.degree, size, 1.0, 0.05)
+    else:
+        parameters["cell_in"] = layer(size + shape.degree, CELL_WIDTH)
+        parameters["cell_bias"] = 0.1 * rng.standard_normal((seeds, CELL_WIDTH))
+        parameters["cell_out"] = 0.1 * layer(CELL_WIDTH, size)
+    if shape.decoder == "linear":
+        parameters["decoder"] = layer(size, hidden)
+    elif shape.decoder == "quadratic":
+        parameters["decoder"] = layer(size * (size + 1) // 2, hidden)
+    else:
+        parameters["decoder_in"] = layer(size, DECODER_WIDTH)
+        parameters["decoder_bias_1"] = 0.5 * rng.standard_normal((seeds, DECODER_WIDTH))
+        parameters["decoder_middle"] = layer(DECODER_WIDTH, DECODER_WIDTH)
+        parameters["decoder_bias_2"] = 0.5 * rng.standard_normal((seeds, DECODER_WIDTH))
+        parameters["decoder_out"] = layer(DECODER_WIDTH, hidden)
+        parameters["decoder_constant"] = 0.1 * rng.standard_normal((seeds, hidden))
+    return parameters
+
+
+def encode(parameters: Parameters, hidden: tf.Tensor) -> tf.Tensor:
+    """E: the hidden state at the start ``[seeds, batch, hidden]`` → ``[seeds, batch, latent]``."""
+    inner = tf.einsum("sna,saw->snw", hidden, parameters["encoder_in"])
+    inner = tf.tanh(inner + parameters["encoder_bias"][:, None])
+    straight = tf.einsum("sna,saw->snw", hidden, parameters["encoder_linear"])
+    straight = straight + parameters["encoder_constant"][:, None]
+    return straight + tf.einsum("snw,swg->sng", inner, parameters["encoder_out"])
+
+
+def quadratic_features(latent: tf.Tensor) -> tf.Tensor:
+    """All products g_a g_b with a ≤ b, ``[..., latent (latent + 1)/2]``."""
+    size = latent.shape[-1]
+    rows, columns = np.triu_indices(size)
+    return tf.gather(latent, rows, axis=-1) * tf.gather(latent, columns, axis=-1)
+
+
+def decode(shape: Shape, parameters: Parameters, latent: tf.Tensor) -> tf.Tensor:
+    """D: ``[seeds, batch, sites, latent]`` → hidden states ``[seeds, batch, sites, hidden]``."""
+    if shape.decoder == "linear":
+        return tf.einsum("sntg,sgh->snth", latent, parameters["decoder"])
+    if shape.decoder == "quadratic":
+        return tf.einsum("sntg,sgh->snth", quadratic_features(latent), parameters["decoder"])
+    inner = tf.einsum("sntg,sgw->sntw", latent, parameters["decoder_in"])
+    inner = tf.tanh(inner + parameters["decoder_bias_1"][:, None, None])
+    inner = tf.einsum("sntv,svw->sntw", inner, parameters["decoder_middle"])
+    inner = tf.tanh(inner + parameters["decoder_bias_2"][:, None, None])
+    output = tf.einsum("sntw,swh->snth", inner, parameters["decoder_out"])
+    return output + parameters["decoder_constant"][:, None, None]
+
+
+def _cell(shape: Shape, parameters: Parameters):
+    if shape.cell == "linear":
+        return recurrence.polynomial_step(parameters["update"])
+
+    def step(latent: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+        # The constant feature is left out: the bias carries it.
+        joined = tf.concat([latent, features[..., 1:]], axis=-1)
+        inner = tf.einsum("sna,saw->snw", joined, parameters["cell_in"])
+        inner = tf.tanh(inner + parameters["cell_bias"][:, None])
+        return latent + tf.einsum("snw,swg->sng", inner, parameters["cell_out"])
+
+    return step
+
+
+def latents(
+    shape: Shape, parameters: Parameters, start: tf.Tensor, potential: tf.Tensor
+) -> tf.Tensor:
+    """Latents at the start and after every site.
+
+    Args:
+        start: hidden state before the window, ``[seeds, batch, hidden]``.
+        potential: ``[seeds, batch, sites]``.
+
+    Returns:
+        ``[seeds, batch, sites + 1, latent]``.
+    """
+    first = encode(parameters, start)
+    drive = recurrence.powers(potential, shape.degree, shape.unit)
+    rolled = recurrence.roll(_cell(shape, parameters), first, drive)
+    return tf.concat([first[:, :, None], rolled], axis=2)
+
+
+class DistillerProblem:
+    """Least squares of reconstructed against true hidden states.
+
+    Args:
+        potential: ``[windows, sites]``.
+        hidden: translator's states of each seed, ``[seeds, windows, sites + 1, hidden]``.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        seeds: int,
+        seed: int,
+        potential: np.ndarray,
+        hidden: np.ndarray,
+        dtype: str = "float64",
+    ) -> None:
+        self.shape, self.seeds, self.seed, self.dtype = shape, seeds, seed, dtype
+        self._potential = tf.constant(potential, dtype)
+        self._hidden = tf.constant(hidden, dtype)
+
+    def initial_parameters(self) -> dict[str, np.ndarray]:
+        """Name → ``[seeds, ...]`` in the training's precision."""
+        start = initial_parameters(self.shape, self.seeds, self.seed)
+        return {name: value.astype(self.dtype) for name, value in start.items()}
+
+    def draw(self, seed: tf.Tensor, batch: int, window: int) -> tuple[tf.Tensor, ...]:
+        """Random windows for every seed, cut to ``window`` sites: (V, h)."""
+        number = self._potential.shape[0]
+        index = tf.random.stateless_uniform(
+            [self.seeds, batch], seed, maxval=number, dtype=tf.int32
+        )
+        window = min(window, self._potential.shape[1])
+        return (
+            tf.gather(self._potential[:, :window], index),
+            gather_per_seed(self._hidden[:, :, : window + 1], index),
+        )
+
+    def residuals(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """(D(g) − h)/rms(h) of each window, ``[seeds, batch · (sites + 1) · hidden]``."""
+        potential, hidden = batch
+        latent = latents(self.shape, parameters, hidden[:, :, 0], potential)
+        scale = tf.sqrt(tf.reduce_mean(hidden**2, axis=[2, 3], keepdims=True))
+        error = (decode(self.shape, parameters, latent) - hidden) / scale
+        return tf.reshape(error, [error.shape[0], -1])
+
+    def objective(
+        self, parameters: Parameters, batch: tuple[tf.Tensor, ...]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Mean squared residual per seed, twice: what is minimised is what is reported."""
+        loss = tf.reduce_mean(self.residuals(parameters, batch) ** 2, axis=1)
+        return loss, loss
+
+
+def evaluate(
+    shape: Shape,
+    parameters: dict[str, np.ndarray],
+    hidden: np.ndarray,
+    potential: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Latents and loss on test windows in float64, for every seed.
+
+    Args:
+        hidden: ``[seeds, batch, sites + 1, hidden]``.
+        potential: ``[batch, sites]``.
+
+    Returns:
+        g ``[seeds, batch, sites + 1, latent]`` and the loss ``[seeds]``.
+    """
+    weights = {name: tf.constant(value, tf.float64) for name, value in parameters.items()}
+    repeated = np.broadcast_to(potential, (len(hidden), *potential.shape))
+    latent, error = _run(shape, weights, tf.constant(hidden), tf.constant(repeated))
+    return latent.numpy(), error.numpy()
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _run(
+    shape: Shape, weights: Parameters, hidden: tf.Tensor, potential: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    latent = latents(shape, weights, hidden[:, :, 0], potential)
+    scale = tf.reduce_mean(hidden**2, axis=[2, 3], keepdims=True)
+    error = (decode(shape, weights, latent) - hidden) ** 2 / scale
+    return latent, tf.reduce_mean(error, axis=[1, 2, 3])
