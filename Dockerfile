@@ -1,6 +1,6 @@
 # An image that regenerates everything on a GPU host without a network:
 #   docker build -t emergence .          (or: make container-cuda)
-#   docker run --rm --gpus all -v "$PWD/out:/results" emergence
+#   mkdir -p out && docker run --rm --gpus all --user "$(id -u):$(id -g)" -v "$PWD/out:/results" emergence
 # For processors alone (or: make container):
 #   docker build --build-arg BASE_IMAGE=ubuntu:24.04 --build-arg LOCK=requirements.lock -t emergence .
 #
@@ -43,7 +43,8 @@ RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-de
 ARG REVISION=unknown
 ARG LOCK_SHA256=unknown
 # A label that is wrong is worse than none: the build fails if the hash is not that of the lock.
-RUN test "${LOCK_SHA256}" = unknown || echo "${LOCK_SHA256}  /app/${LOCK}" | sha256sum --check --quiet
+RUN test "${LOCK_SHA256}" = unknown \
+ || test "$(sha256sum "/app/${LOCK}")" = "${LOCK_SHA256}  /app/${LOCK}"
 LABEL org.opencontainers.image.title="Emergence" \
       org.opencontainers.image.description="Three papers in which physics emerges inside a neural network, reproduced" \
       org.opencontainers.image.licenses="MIT" \
@@ -52,18 +53,16 @@ LABEL org.opencontainers.image.title="Emergence" \
       emergence.lock.sha256="${LOCK_SHA256}"
 
 # Any user id may run it (docker run --user), on a read-only root as well: whatever is not a result
-# goes to /tmp. A user id without an account has no name, which LOGNAME gives; there is no git.
+# goes to /tmp. A user id without an account has no name, which LOGNAME gives.
 ENV PATH=/opt/venv/bin:${PATH} \
     HOME=/tmp \
     LOGNAME=emergence \
     XDG_CACHE_HOME=/tmp/.cache \
     MPLCONFIGDIR=/tmp/.matplotlib \
-    GIT_PYTHON_REFRESH=quiet \
     EMERGENCE_REVISION=${REVISION} \
     EMERGENCE_LOCK=/app/${LOCK}
 USER 1000:1000
 
 # Snakemake works in the mounted folder; code, configuration and ledger stay in /app.
 WORKDIR /results
-VOLUME /results
 ENTRYPOINT ["snakemake", "--snakefile", "/app/Snakefile"]
