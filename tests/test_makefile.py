@@ -1,0 +1,169 @@
+"""The Makefile: its index is complete, its refusals are sentences, a second call costs nothing."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAKE = shutil.which("make")
+pytestmark = pytest.mark.skipif(MAKE is None, reason="There is no make on this machine.")
+
+TARGETS = set(re.findall(r"(?m)^\.PHONY: (\S+)", (ROOT / "Makefile").read_text())) - {"check-scale"}
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A copy of what the environment is made from, in a folder whose name has a space."""
+    folder = tmp_path / "a clone"
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+def make(folder: Path, *arguments: str, path: str | None = None) -> subprocess.CompletedProcess:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+    for setting in ("SCALE", "CORES", "LOCK", "VENV", "PYTHON", "ARGS"):
+        environment.pop(setting, None)
+    return subprocess.run(
+        [MAKE, *arguments],
+        cwd=folder,
+        env=environment | ({"PATH": path} if path else {}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def program(path: Path, body: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def installed(project) -> Path:
+    """The project with an environment that looks complete."""
+    program(project / ".venv/bin/python", 'echo "python $*" >> calls')
+    program(project / ".venv/bin/snakemake", 'echo "snakemake $* at $SCALE" >> calls')
+    program(project / ".venv/bin/emergence", 'echo "emergence $* at $SCALE" >> calls')
+    (project / ".venv/.installed-requirements.lock").touch()
+    return project
+
+
+class TestIndex:
+    def test_help_is_the_default_and_lists_every_target(self, project):
+        answer = make(project)
+        assert answer.returncode == 0
+        assert answer.stdout == make(project, "help").stdout
+        listed = re.findall(r"(?m)^  (\S+) +(\S.*)", answer.stdout)
+        assert {name for name, _ in listed} == TARGETS
+        assert all(text.endswith(".") for _, text in listed)
+
+    def test_names_the_two_commands_of_the_readme(self):
+        assert {"reproduce", "test"} <= TARGETS
+
+
+class TestScale:
+    @pytest.mark.parametrize("target", ["reproduce", "verify", "bench", "figures-clean"])
+    def test_unknown_scale_is_refused_before_any_work(self, installed, target):
+        (installed / "figures").mkdir()
+        answer = make(installed, target, "SCALE=huge")
+        assert answer.returncode == 2
+        assert answer.stderr.startswith("emergence: SCALE is 'huge' but must be smoke, laptop or p")
+        assert not (installed / "calls").exists()
+        assert (installed / "figures").exists()
+
+    @pytest.mark.parametrize(("given", "seen"), [((), "laptop"), (("SCALE=smoke",), "smoke")])
+    def test_reaches_snakemake(self, installed, given, seen):
+        assert make(installed, "reproduce", *given).returncode == 0
+        assert (installed / "calls").read_text() == f"snakemake --cores all at {seen}\n"
+
+    def test_only_its_own_figures_are_deleted(self, installed):
+        for scale in ("smoke", "laptop"):
+            (installed / "figures" / scale).mkdir(parents=True)
+        assert make(installed, "figures-clean", "SCALE=smoke").returncode == 0
+        assert os.listdir(installed / "figures") == ["laptop"]
+
+
+class TestEnvironment:
+    def test_second_call_costs_nothing(self, installed):
+        assert make(installed, "env").returncode == 0
+        assert not (installed / "calls").exists()
+
+    @pytest.mark.parametrize("changed", ["requirements.lock", "pyproject.toml"])
+    def test_is_brought_up_to_a_changed_file(self, installed, changed):
+        stamp = installed / ".venv/.installed-requirements.lock"
+        later = stamp.stat().st_mtime + 10
+        os.utime(installed / changed, (later, later))
+        assert make(installed, "env").returncode == 0
+        usable, lock, package = (installed / "calls").read_text().splitlines()
+        assert usable.startswith("python -c import pip")
+        assert lock.endswith("--require-hashes -r requirements.lock")
+        assert package.endswith("--no-deps --no-build-isolation -e .")
+
+    def test_failed_install_leaves_no_stamp(self, installed):
+        stamp = installed / ".venv/.installed-requirements.lock"
+        stamp.unlink()
+        program(installed / ".venv/bin/python", '[ "$1" = -c ]')
+        assert make(installed, "env").returncode == 2
+        assert not stamp.exists()
+
+    def test_broken_environment_is_made_anew(self, installed):
+        """A venv whose Python is gone is replaced with the first Python that fits."""
+        (installed / ".venv/.installed-requirements.lock").unlink()
+        program(installed / ".venv/bin/python", "exit 1")
+        new = "printf '#!/bin/sh\\necho anew >> calls\\n' > .venv/bin/python"
+        python = program(
+            installed / "python3.12",
+            f'case "$1" in -m) echo "$*" >> calls; {new};; --version) echo Python 3.12;; esac',
+        )
+        answer = make(installed, "env", f"PYTHON=./{python.name}")
+        assert answer.returncode == 0, answer.stderr
+        assert "Making the environment .venv with Python 3.12." in answer.stdout
+        calls = (installed / "calls").read_text().splitlines()
+        assert calls == ["-m venv --clear .venv", "anew", "anew"]
+
+    @pytest.fixture
+    def only(self, project):
+        """Return a PATH with the shell's tools and one Python of the given version, if any."""
+
+        def only(version: tuple[int, int] | None) -> str:
+            tools = project / "tools"
+            tools.mkdir()
+            for name in ("sh", "awk", "touch"):
+                (tools / name).symlink_to(shutil.which(name))
+            if version:
+                # Runs the real check, with the version of another Python.
+                before = f"import sys; sys.version_info = (*{version}, 0)"
+                program(tools / "python3", f"exec {sys.executable} -c '{before}\n'\"$2\"")
+            return str(tools)
+
+        return only
+
+    @pytest.mark.parametrize("version", [None, (3, 10), (3, 14)])
+    def test_without_a_supported_python_one_sentence_says_so(self, project, only, version):
+        answer = make(project, "env", path=only(version))
+        assert answer.returncode == 2
+        sentence, *rest = answer.stderr.splitlines()
+        assert sentence.startswith("emergence: No Python 3.11, 3.12 or 3.13 with its venv module")
+        assert "apt install python3 python3-venv" in sentence
+        assert len(rest) == 1, "Only make's own line follows."
+        assert not (project / ".venv").exists()
+
+    @pytest.mark.parametrize("version", [(3, 11), (3, 12), (3, 13)])
+    def test_a_supported_python_is_taken(self, project, only, version):
+        answer = make(project, "env", path=only(version))
+        assert "Making the environment" in answer.stdout
+        assert "No Python" not in answer.stderr
+
+    def test_lock_without_uv_says_what_to_install(self, project, only):
+        answer = make(project, "lock", path=only(None))
+        assert answer.returncode == 2
+        assert "needs uv; install it with" in answer.stderr
