@@ -142,7 +142,7 @@ class TestEnvironment:
             if version:
                 # Runs the real check, with the version of another Python.
                 before = f"import sys; sys.version_info = (*{version}, 0)"
-                program(tools / "python3", f"exec {sys.executable} -c '{before}\n'\"$2\"")
+                program(tools / "python3", f"exec '{sys.executable}' -c '{before}\n'\"$2\"")
             return str(tools)
 
         return only
