@@ -48,6 +48,12 @@ class Stage(Section):
     ridge: float = Field(
         0.0, ge=0, le=1, description="Weight of |parameters|² added to the loss; bounds idle modes."
     )
+    candidates: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Starts per seed alive in this stage; the best so far by training loss go on.",
+    )
     damping: float = Field(
         1e-2, gt=0, le=1e8, description="Levenberg-Marquardt: initial relative damping."
     )

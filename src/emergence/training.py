@@ -20,7 +20,7 @@ import pandas as pd
 import tensorflow as tf
 
 from emergence import artifacts, updates
-from emergence.errors import ArtifactError, DivergenceError
+from emergence.errors import ArtifactError, DivergenceError, SettingsError
 from emergence.progress import Progress, say
 from emergence.randomness import derive_seed
 from emergence.settings import Stage, fingerprint
@@ -38,8 +38,8 @@ MOST_RESTARTS = 3
 class Problem(Protocol):
     """What a system brings to the training loop."""
 
-    def initial_parameters(self) -> dict[str, np.ndarray]:
-        """Name → array ``[seeds, ...]``."""
+    def initial_parameters(self, candidates: int) -> dict[str, np.ndarray]:
+        """Name → array ``[seeds · candidates, ...]``, the candidates of a seed side by side."""
 
     def draw(self, seed: tf.Tensor, batch: int, window: int) -> tuple[tf.Tensor, ...]:
         """A batch fixed by the stateless ``seed`` ``[2]``; each part ``[seeds, batch, ...]``."""
@@ -50,13 +50,6 @@ class Problem(Protocol):
         """(loss to differentiate, value to report), each ``[seeds]``."""
 
 
-class LeastSquares(Problem, Protocol):
-    """A problem whose loss is the mean square of residuals."""
-
-    def residuals(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        """``[seeds, residuals]``."""
-
-
 @dataclass
 class Position:
     """Where a training stands."""
@@ -65,6 +58,8 @@ class Position:
     step: int = 0
     restarts: int = 0
     rate_scale: float = 1.0
+    recent: list[float] = field(default_factory=list)
+    """Mean loss over the last chunk, one per row of the parameters."""
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -120,8 +115,9 @@ def train(
     identity = fingerprint({"identity": identity, "stages": [s.model_dump() for s in stages]})
     tensors, position = _resume(checkpoint, identity, title)
     if tensors is None:
-        start = {k: tf.convert_to_tensor(v) for k, v in problem.initial_parameters().items()}
-        tensors, position = _begin_stage(start, stages, 0), Position()
+        start = problem.initial_parameters(stages[0].candidates)
+        start = {name: tf.convert_to_tensor(value) for name, value in start.items()}
+        tensors, position = _begin_stage(start, stages[0]), Position()
     total = sum(_cost(stage) * stage.steps for stage in stages)
     done = _done(stages, position)
     with Progress(title, total, done) as progress:
@@ -133,7 +129,10 @@ def train(
             position.stage, position.step = position.stage + 1, 0
             position.restarts, position.rate_scale = 0, 1.0
             if position.stage < len(stages):
-                tensors = _begin_stage(_parameters(tensors), stages, position.stage)
+                old, new = stages[position.stage - 1], stages[position.stage]
+                best = _select(position, old.candidates, new.candidates)
+                kept = {k: tf.gather(v, best) for k, v in _parameters(tensors).items()}
+                tensors = _begin_stage(kept, new)
         _Saver(checkpoint, identity, 0.0)(tensors, position)
     parameters = {name: value.numpy() for name, value in _parameters(tensors).items()}
     history = pd.DataFrame(position.history)
@@ -168,6 +167,8 @@ def _run_stage(
             chunk = position.step // CHUNK_STEPS
             continue
         position.step += count
+        position.recent = losses.mean(axis=0).tolist()
+        best = losses[-1].reshape(-1, stage.candidates).min(axis=1)
         position.history += [
             {
                 "stage": position.stage,
@@ -176,7 +177,7 @@ def _run_stage(
                 "seed": index,
                 "loss": float(loss),
             }
-            for index, loss in enumerate(losses[-1])
+            for index, loss in enumerate(best)
         ]
         chunk += 1
         if chunk % CHUNKS_PER_SAVE == 0:
@@ -185,7 +186,7 @@ def _run_stage(
         progress.advance(
             _done(stages, position),
             f"stage {position.stage + 1}/{len(stages)} ({stage.update}, window {stage.window}), "
-            f"median loss {np.median(losses[-1]):.2e}",
+            f"median loss {np.median(best):.2e}",
         )
     return tensors
 
@@ -222,12 +223,17 @@ def _healthy(stage: Stage, tensors: Parameters, losses: np.ndarray) -> bool:
 
 def _compile_chunk(problem: Problem, stage: Stage, seed: int) -> Callable[..., Any]:
     """One call for ``CHUNK_STEPS`` steps: drawing, differentiating and updating, compiled."""
+
+    def draw(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        batch = problem.draw(_step_seed(seed, index), stage.batch, stage.window)
+        return tuple(tf.repeat(part, stage.candidates, axis=0) for part in batch)
+
     if stage.update == "adam":
 
         def step(
             tensors: Parameters, index: tf.Tensor, scale: tf.Tensor
         ) -> tuple[Parameters, tf.Tensor]:
-            batch = problem.draw(_step_seed(seed, index), stage.batch, stage.window)
+            batch = draw(index)
             parameters, carried, reported = updates.adam_step(
                 lambda parameters: problem.objective(parameters, batch),
                 _parameters(tensors), _carried(tensors), stage, index, scale,
@@ -241,9 +247,9 @@ def _compile_chunk(problem: Problem, stage: Stage, seed: int) -> Callable[..., A
         def step(
             tensors: Parameters, index: tf.Tensor, scale: tf.Tensor
         ) -> tuple[Parameters, tf.Tensor]:
-            batch = problem.draw(_step_seed(seed, index), stage.batch, stage.window)
+            batch = draw(index)
             parameters, carried, loss = updates.levenberg_marquardt_step(
-                problem.residuals, _parameters(tensors), _carried(tensors), batch, stage
+                problem, _parameters(tensors), _carried(tensors), batch, stage
             )
             return _join(parameters, carried), loss
 
@@ -277,8 +283,24 @@ def _step_seed(seed: int, step: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.constant(seed, tf.int32), tf.cast(step, tf.int32)])
 
 
-def _begin_stage(parameters: Parameters, stages: Sequence[Stage], index: int) -> Parameters:
-    stage = stages[index]
+def _select(position: Position, candidates: int, keep: int) -> np.ndarray:
+    """Rows of the ``keep`` candidates of each seed whose recent training loss is lowest.
+
+    Raises:
+        SettingsError: a stage asks for more candidates than the stage before has.
+    """
+    if keep > candidates:
+        raise SettingsError(
+            f"Stage {position.stage + 1} has {keep} candidates and the stage before it {candidates}.",
+            "The number of candidates can only fall from stage to stage.",
+        )
+    loss = np.asarray(position.recent).reshape(-1, candidates)
+    loss = np.where(np.isfinite(loss), loss, np.inf)
+    order = np.argsort(loss, axis=1, kind="stable")[:, :keep]
+    return (np.sort(order, axis=1) + candidates * np.arange(len(loss))[:, None]).ravel()
+
+
+def _begin_stage(parameters: Parameters, stage: Stage) -> Parameters:
     if stage.update == "adam":
         return _join(parameters, updates.adam_start(parameters))
     return _join(parameters, updates.levenberg_marquardt_start(parameters, stage))

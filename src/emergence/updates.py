@@ -9,6 +9,7 @@ and cannot clip or damp seed by seed, hence these few lines.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +18,29 @@ from emergence.settings import Stage
 
 Parameters = dict[str, tf.Tensor]
 """Name → tensor ``[seeds, ...]``."""
+
+
+
+class LeastSquares(Protocol):
+    """A problem whose loss is the mean square of residuals."""
+
+    def residuals(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """``[seeds, residuals]``, the windows of the batch one after the other."""
+
+
+class StartedLeastSquares(LeastSquares, Protocol):
+    """Least squares in which the parameters ``start_names`` act through the start state alone."""
+
+    start_names: frozenset[str]
+
+    def start(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """State at the start of each window, ``[seeds, windows, size]``."""
+
+    def residuals_from(
+        self, parameters: Parameters, start: tf.Tensor, batch: tuple[tf.Tensor, ...]
+    ) -> tf.Tensor:
+        """The residuals, given the start; ``parameters`` lacks those of ``start_names``."""
+
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-8
 """Adam (Kingma & Ba, arXiv:1412.6980); the short memory β₂ = 0.99 suits growing windows."""
@@ -104,6 +128,28 @@ def adam_start(parameters: Parameters) -> Parameters:
     return carried | {"count": tf.zeros([], dtype)}
 
 
+def push_forward(
+    function: Callable[..., tf.Tensor], primals: list[tf.Tensor], tangents: list[tf.Tensor]
+) -> tf.Tensor:
+    """Directional derivative of ``function(*primals)``, shaped as its value.
+
+    The gradient, with respect to a dummy cotangent, of a gradient that is linear in it:
+    forward-mode accumulators do not pass through a compiled loop, two backward passes do.
+    """
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as inner:
+            inner.watch(primals)
+            values = function(*primals)
+        cotangent = tf.zeros_like(values)
+        outer.watch(cotangent)
+        pulled_back = inner.gradient(
+            values, primals, output_gradients=cotangent, unconnected_gradients="zero"
+        )
+    return outer.gradient(
+        pulled_back, cotangent, output_gradients=tangents, unconnected_gradients="zero"
+    )
+
+
 def jacobian(
     residuals: Callable[[Parameters, tuple[tf.Tensor, ...]], tf.Tensor],
     flat: tf.Tensor,
@@ -112,9 +158,7 @@ def jacobian(
 ) -> tf.Tensor:
     """Derivatives of the residuals in every parameter direction, all in one batched pass.
 
-    The seed axis is reused: one copy of the network per seed and direction, and the forward-mode
-    derivative as the gradient of a gradient that is linear in its dummy cotangent (forward-mode
-    accumulators do not pass through a compiled loop).
+    The seed axis is reused: one copy of the network per seed and direction.
 
     Returns:
         ``[seeds, parameters, residuals]``.
@@ -123,15 +167,67 @@ def jacobian(
     copies = tf.repeat(flat, size, axis=0)
     repeated = tuple(tf.repeat(part, size, axis=0) for part in batch)
     directions = tf.tile(tf.eye(size, dtype=flat.dtype), [seeds, 1])
-    with tf.GradientTape() as outer:
-        with tf.GradientTape() as inner:
-            inner.watch(copies)
-            values = residuals(unflatten(copies, shapes), repeated)
-        cotangent = tf.zeros_like(values)
-        outer.watch(cotangent)
-        pulled_back = inner.gradient(values, copies, output_gradients=cotangent)
-    pushed_forward = outer.gradient(pulled_back, cotangent, output_gradients=directions)
-    return tf.reshape(pushed_forward, [seeds, size, -1])
+    pushed = push_forward(
+        lambda copies: residuals(unflatten(copies, shapes), repeated), [copies], [directions]
+    )
+    return tf.reshape(pushed, [seeds, size, -1])
+
+
+def jacobian_through_start(
+    problem: StartedLeastSquares,
+    flat: tf.Tensor,
+    batch: tuple[tf.Tensor, ...],
+    shapes: dict[str, tuple[int, ...]],
+) -> tf.Tensor:
+    """The same derivatives where most parameters act only through the state at the window's start.
+
+    Windows are independent, so one pass along the window per component of the start serves all of
+    those parameters by the chain rule, instead of one pass per parameter.
+
+    Returns:
+        ``[seeds, parameters, residuals]``.
+    """
+    parameters = unflatten(flat, shapes)
+    early = {name: shapes[name] for name in shapes if name in problem.start_names}
+    late = {name: shapes[name] for name in shapes if name not in problem.start_names}
+    start = problem.start(parameters, batch)
+    windows, size = start.shape[1], start.shape[2]
+    by_start = jacobian(
+        lambda some, batch: tf.reshape(
+            problem.start(some, batch), [-1, windows * size]
+        ),
+        flatten({name: parameters[name] for name in early}), batch, early,
+    )  # fmt: skip
+    late_flat = flatten({name: parameters[name] for name in late})
+    seeds, directions = late_flat.shape[0], late_flat.shape[1] + size
+    eye = tf.tile(tf.eye(directions, dtype=flat.dtype), [seeds, 1])
+    in_start = tf.broadcast_to(
+        eye[:, None, late_flat.shape[1] :], [seeds * directions, windows, size]
+    )
+    repeated = tuple(tf.repeat(part, directions, axis=0) for part in batch)
+    rows = push_forward(
+        lambda late_copies, start: problem.residuals_from(
+            unflatten(late_copies, late), start, repeated
+        ),
+        [tf.repeat(late_flat, directions, axis=0), tf.repeat(start, directions, axis=0)],
+        [eye[:, : late_flat.shape[1]], in_start],
+    )
+    rows = tf.reshape(rows, [seeds, directions, windows, -1])
+    by_start = tf.reshape(by_start, [seeds, -1, windows, size])
+    through = tf.einsum("spbj,sjbr->spbr", by_start, rows[:, late_flat.shape[1] :])
+    blocks = split(through, early) | split(rows, late)
+    joined = tf.concat([blocks[name] for name in sorted(blocks)], axis=1)
+    return tf.reshape(joined, [seeds, joined.shape[1], -1])
+
+
+def split(rows: tf.Tensor, shapes: dict[str, tuple[int, ...]]) -> Parameters:
+    """Blocks of the second axis that belong to each parameter, in the order of the names."""
+    blocks, offset = {}, 0
+    for name in sorted(shapes):
+        size = int(np.prod(shapes[name], dtype=int))
+        blocks[name] = rows[:, offset : offset + size]
+        offset += size
+    return blocks
 
 
 def levenberg_marquardt_start(parameters: Parameters, stage: Stage) -> Parameters:
@@ -141,7 +237,7 @@ def levenberg_marquardt_start(parameters: Parameters, stage: Stage) -> Parameter
 
 
 def levenberg_marquardt_step(
-    residuals: Callable[[Parameters, tuple[tf.Tensor, ...]], tf.Tensor],
+    problem: LeastSquares,
     parameters: Parameters,
     carried: Parameters,
     batch: tuple[tf.Tensor, ...],
@@ -158,10 +254,15 @@ def levenberg_marquardt_step(
     """
     shapes = {name: tuple(value.shape[1:]) for name, value in parameters.items()}
     flat = flatten(parameters)
+    residuals = problem.residuals
+    through_start = getattr(problem, "start_names", None)
 
     @tf.function(jit_compile=True, autograph=False)
     def curvature(flat: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        rows = jacobian(residuals, flat, batch, shapes)
+        if through_start:
+            rows = jacobian_through_start(problem, flat, batch, shapes)
+        else:
+            rows = jacobian(residuals, flat, batch, shapes)
         values = residuals(unflatten(flat, shapes), batch)
         number = tf.cast(tf.shape(values)[1], values.dtype)
         normal = tf.matmul(rows, rows, transpose_b=True) / number

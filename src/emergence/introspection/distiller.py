@@ -6,7 +6,7 @@ latent dimension is the bottleneck; what the update of the latents becomes is th
 
 Linear cell: g_i = W(V_i) g_{i−1}, W polynomial in V. General cell: a residual two-layer network, the
 contrasting arm. Decoders: linear D g; quadratic, Σ_ab D_ab g_a g_b and nothing else, which builds
-Born's rule in; general, two tanh layers.
+Born's rule in; general, two SiLU layers.
 Loss: squared error of the hidden states over their mean square along the window.
 """
 
@@ -24,7 +24,7 @@ from emergence.updates import Parameters
 
 DECODERS = ("linear", "quadratic", "general")
 CELLS = ("linear", "general")
-ENCODER_WIDTH = 12
+ENCODER_WIDTH = 8
 DECODER_WIDTH = 12
 CELL_WIDTH = 16
 
@@ -100,9 +100,10 @@ def decode(shape: Shape, parameters: Parameters, latent: tf.Tensor) -> tf.Tensor
     if shape.decoder == "quadratic":
         return tf.einsum("sntg,sgh->snth", quadratic_features(latent), parameters["decoder"])
     inner = tf.einsum("sntg,sgw->sntw", latent, parameters["decoder_in"])
-    inner = tf.tanh(inner + parameters["decoder_bias_1"][:, None, None])
+    # Unbounded units: behind a barrier the density is larger than bounded ones can follow.
+    inner = tf.nn.silu(inner + parameters["decoder_bias_1"][:, None, None])
     inner = tf.einsum("sntv,svw->sntw", inner, parameters["decoder_middle"])
-    inner = tf.tanh(inner + parameters["decoder_bias_2"][:, None, None])
+    inner = tf.nn.silu(inner + parameters["decoder_bias_2"][:, None, None])
     output = tf.einsum("sntw,swh->snth", inner, parameters["decoder_out"])
     return output + parameters["decoder_constant"][:, None, None]
 
@@ -133,7 +134,13 @@ def latents(
     Returns:
         ``[seeds, batch, sites + 1, latent]``.
     """
-    first = encode(parameters, start)
+    return latents_from(shape, parameters, encode(parameters, start), potential)
+
+
+def latents_from(
+    shape: Shape, parameters: Parameters, first: tf.Tensor, potential: tf.Tensor
+) -> tf.Tensor:
+    """:func:`latents` with the latents at the start given, ``first`` ``[seeds, batch, latent]``."""
     drive = recurrence.powers(potential, shape.degree, shape.unit)
     rolled = recurrence.roll(_cell(shape, parameters), first, drive)
     return tf.concat([first[:, :, None], rolled], axis=2)
@@ -142,10 +149,16 @@ def latents(
 class DistillerProblem:
     """Least squares of reconstructed against true hidden states.
 
+    The encoder acts through the latents at the start alone.
+
     Args:
         potential: ``[windows, sites]``.
         hidden: translator's states of each seed, ``[seeds, windows, sites + 1, hidden]``.
     """
+
+    start_names = frozenset(
+        ["encoder_in", "encoder_bias", "encoder_out", "encoder_linear", "encoder_constant"]
+    )
 
     def __init__(
         self,
@@ -160,9 +173,9 @@ class DistillerProblem:
         self._potential = tf.constant(potential, dtype)
         self._hidden = tf.constant(hidden, dtype)
 
-    def initial_parameters(self) -> dict[str, np.ndarray]:
-        """Name → ``[seeds, ...]`` in the training's precision."""
-        start = initial_parameters(self.shape, self.seeds, self.seed)
+    def initial_parameters(self, candidates: int = 1) -> dict[str, np.ndarray]:
+        """Name → ``[seeds · candidates, ...]`` in the training's precision."""
+        start = initial_parameters(self.shape, self.seeds * candidates, self.seed)
         return {name: value.astype(self.dtype) for name, value in start.items()}
 
     def draw(self, seed: tf.Tensor, batch: int, window: int) -> tuple[tf.Tensor, ...]:
@@ -179,8 +192,18 @@ class DistillerProblem:
 
     def residuals(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """(D(g) − h)/rms(h) of each window, ``[seeds, batch · (sites + 1) · hidden]``."""
+        return self.residuals_from(parameters, self.start(parameters, batch), batch)
+
+    def start(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """Latents at the start of each window, ``[seeds, batch, latent]``."""
+        return encode(parameters, batch[1][:, :, 0])
+
+    def residuals_from(
+        self, parameters: Parameters, start: tf.Tensor, batch: tuple[tf.Tensor, ...]
+    ) -> tf.Tensor:
+        """The residuals with the latents at the start given."""
         potential, hidden = batch
-        latent = latents(self.shape, parameters, hidden[:, :, 0], potential)
+        latent = latents_from(self.shape, parameters, start, potential)
         scale = tf.sqrt(tf.reduce_mean(hidden**2, axis=[2, 3], keepdims=True))
         error = (decode(self.shape, parameters, latent) - hidden) / scale
         return tf.reshape(error, [error.shape[0], -1])

@@ -99,8 +99,20 @@ def hidden_states(
     Returns:
         ``[seeds, batch, sites + 1, hidden]``.
     """
+    start = start_state(shape, parameters, lead)
+    return hidden_states_from(shape, parameters, start, potential)
+
+
+def start_state(shape: Shape, parameters: Parameters, lead: tf.Tensor) -> tf.Tensor:
+    """Hidden state before the first site, ``[seeds, batch, hidden]``."""
     given = tf.ones_like(lead[..., :1]) if shape.learnt_start else lead
-    start = tf.einsum("sab,snb->sna", parameters["start"], given)
+    return tf.einsum("sab,snb->sna", parameters["start"], given)
+
+
+def hidden_states_from(
+    shape: Shape, parameters: Parameters, start: tf.Tensor, potential: tf.Tensor
+) -> tf.Tensor:
+    """:func:`hidden_states` with the state at the start given."""
     drive = recurrence.powers(potential, shape.degree, shape.unit)
     states = recurrence.roll(recurrence.polynomial_step(parameters["update"]), start, drive)
     return tf.concat([start[:, :, None], states], axis=2)
@@ -109,11 +121,15 @@ def hidden_states(
 class TranslatorProblem:
     """Least squares of predicted against true densities, for :func:`emergence.training.train`.
 
+    The lead acts through the hidden state at the start alone.
+
     Args:
         potential: ``[windows, sites]``.
         density: what each seed is shown, ``[seeds or 1, windows, sites]``.
         lead: coordinates, ``[seeds or 1, windows, 3]``.
     """
+
+    start_names = frozenset(["start"])
 
     def __init__(
         self,
@@ -130,9 +146,9 @@ class TranslatorProblem:
         self._density = tf.constant(density, dtype)
         self._lead = tf.constant(lead, dtype)
 
-    def initial_parameters(self) -> dict[str, np.ndarray]:
-        """Name → ``[seeds, ...]`` in the training's precision."""
-        start = initial_parameters(self.shape, self.seeds, self.seed)
+    def initial_parameters(self, candidates: int = 1) -> dict[str, np.ndarray]:
+        """Name → ``[seeds · candidates, ...]`` in the training's precision."""
+        start = initial_parameters(self.shape, self.seeds * candidates, self.seed)
         return {name: value.astype(self.dtype) for name, value in start.items()}
 
     def draw(self, seed: tf.Tensor, batch: int, window: int) -> tuple[tf.Tensor, ...]:
@@ -150,8 +166,18 @@ class TranslatorProblem:
 
     def residuals(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """(ρ' − ρ)/rms(ρ) of each window, ``[seeds, batch · sites]``."""
-        potential, density, lead = batch
-        hidden = hidden_states(self.shape, parameters, lead, potential)[:, :, 1:]
+        return self.residuals_from(parameters, self.start(parameters, batch), batch)
+
+    def start(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """Hidden state at the start of each window, ``[seeds, batch, hidden]``."""
+        return start_state(self.shape, parameters, batch[2])
+
+    def residuals_from(
+        self, parameters: Parameters, start: tf.Tensor, batch: tuple[tf.Tensor, ...]
+    ) -> tf.Tensor:
+        """The residuals with the hidden state at the start given."""
+        potential, density, _ = batch
+        hidden = hidden_states_from(self.shape, parameters, start, potential)[:, :, 1:]
         scale = tf.sqrt(tf.reduce_mean(density**2, axis=2, keepdims=True))
         error = (read_density(self.shape, parameters, hidden) - density) / scale
         return tf.reshape(error, [error.shape[0], -1])

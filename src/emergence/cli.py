@@ -1,0 +1,233 @@
+"""The command line: one subcommand per stage, the same that the workflow's rules call.
+
+A stage reads its inputs, calls the library and writes its outputs with their provenance. Expected
+failures end with one sentence and their own exit status; anything else is a bug and shows its
+traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+# TensorFlow reads these when it is imported, which only the training stages do.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+import typer
+
+from emergence import __version__
+from emergence.errors import EmergenceError, SettingsError
+
+app = typer.Typer(
+    name="emergence",
+    help="Physics emerging inside neural networks: every stage of the reproduction by hand.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+introspection = typer.Typer(
+    help="The Schrödinger equation inside a potential-to-density translator (arXiv:1901.11103).",
+    no_args_is_help=True,
+)
+app.add_typer(introspection, name="introspection")
+
+SettingsFile = Annotated[Path, typer.Option("--settings", help="Settings file of the run.")]
+Output = Annotated[Path, typer.Option("--output", help="File or folder to write.")]
+Arm = Annotated[str, typer.Option("--arm", help="Name of an arm in the settings.")]
+
+
+@contextmanager
+def stage(name: str, settings_file: Path, outputs: list[Path]) -> Iterator[dict[str, Any]]:
+    """Load the settings, run the body, record the provenance of what it wrote."""
+    from emergence import artifacts
+    from emergence.settings import load
+
+    started = time.time()
+    context: dict[str, Any] = {"settings": load(settings_file), "device": "CPU", "extra": None}
+    yield context
+    artifacts.record_provenance(
+        outputs,
+        stage=name,
+        settings=context["settings"].model_dump(mode="json"),
+        seed=context["settings"].seed,
+        started=started,
+        device=context["device"],
+        extra=context["extra"],
+    )
+
+
+def _choose(table: dict[str, Any], name: str, what: str) -> None:
+    if name not in table:
+        raise SettingsError(
+            f"There is no {what} named {name!r} in these settings.",
+            f"Choose one of: {', '.join(sorted(table))}.",
+        )
+
+
+@introspection.command("data")
+def introspection_data(
+    settings: SettingsFile,
+    dataset: Annotated[str, typer.Option(help="Name of a dataset in the settings.")],
+    output: Output,
+) -> None:
+    """Generate potentials, densities and lead densities of one dataset (.npz)."""
+    from emergence import artifacts
+    from emergence.introspection import dataset as datasets
+
+    with stage("introspection data", settings, [output]) as run:
+        chosen = run["settings"]
+        _choose(chosen.introspection.datasets, dataset, "dataset")
+        artifacts.write_arrays(output, datasets.make(chosen.introspection, dataset, chosen.seed))
+
+
+@introspection.command("translator")
+def introspection_translator(
+    settings: SettingsFile,
+    arm: Arm,
+    data: Annotated[Path, typer.Option(help="The arm's dataset (.npz).")],
+    output: Output,
+) -> None:
+    """Train one arm of translators: weights/, arrays.npz and history.csv in a folder."""
+    _train("translator", settings, arm, output, [data])
+
+
+@introspection.command("distiller")
+def introspection_distiller(
+    settings: SettingsFile,
+    arm: Arm,
+    data: Annotated[Path, typer.Option(help="The arm's dataset (.npz).")],
+    translator: Annotated[Path, typer.Option(help="arrays.npz of the translator it reads.")],
+    output: Output,
+) -> None:
+    """Train one arm of distillers: weights/, arrays.npz and history.csv in a folder."""
+    _train("distiller", settings, arm, output, [data, translator])
+
+
+def _train(kind: str, settings: Path, arm: str, output: Path, inputs: list[Path]) -> None:
+    import shutil
+
+    from emergence import artifacts
+
+    arrays_file, history_file = output / "arrays.npz", output / "history.csv"
+    with stage(f"introspection {kind}", settings, [arrays_file]) as run:
+        chosen = run["settings"]
+        _choose(getattr(chosen.introspection, f"{kind}s"), arm, f"{kind} arm")
+        loaded = [artifacts.read_arrays(path) for path in inputs]
+        from emergence import training
+        from emergence.introspection import experiments
+
+        run["device"] = training.use_host(chosen.threads)
+        train = getattr(experiments, f"train_{kind}s")
+        checkpoints = output / "checkpoints"
+        arrays, history = train(chosen, arm, *loaded, checkpoints)
+        weights = {k: v for k, v in arrays.items() if "/p/" in k}
+        training.write_weights(output / "weights", weights)
+        artifacts.write_table(history_file, history)
+        artifacts.write_arrays(arrays_file, arrays)
+    shutil.rmtree(checkpoints, ignore_errors=True)
+
+
+@introspection.command("spectral")
+def introspection_spectral(settings: SettingsFile, output: Output) -> None:
+    """Fit the network-free baseline, spectral learning from Hankel matrices (.npz)."""
+    from emergence import artifacts
+    from emergence.introspection import analysis
+
+    with stage("introspection spectral", settings, [output]) as run:
+        artifacts.write_arrays(output, analysis.spectral_baseline(run["settings"]))
+
+
+@introspection.command("analysis")
+def introspection_analysis(
+    settings: SettingsFile,
+    results: Annotated[Path, typer.Option(help="Folder with data/, translators/ and so on.")],
+    output: Output,
+) -> None:
+    """Read the law off every trained arm: measurements.json and the tables behind the figures."""
+    from emergence import artifacts
+    from emergence.introspection import analysis
+    from emergence.statistics import write_measurements
+
+    measurements_file = output / "measurements.json"
+    with stage("introspection analysis", settings, [measurements_file]) as run:
+        tables, measurements = analysis.analyse(run["settings"], results)
+        for name, table in tables.items():
+            artifacts.write_table(output / "tables" / f"{name}.csv", table)
+        write_measurements(measurements_file, measurements)
+
+
+@introspection.command("figure")
+def introspection_figure(
+    settings: SettingsFile,
+    name: Annotated[str, typer.Option(help="Name of a figure of this system.")],
+    tables: Annotated[Path, typer.Option(help="Folder with the tables of the analysis.")],
+    output: Annotated[Path, typer.Option(help="Path of the figure without its suffix.")],
+) -> None:
+    """Draw one figure: .png, .svg and its source .csv."""
+    from emergence.introspection import figures
+
+    _choose(figures.FIGURES, name, "figure")
+    written = [output.with_suffix(suffix) for suffix in (".png", ".svg", ".csv")]
+    with stage("introspection figure", settings, written):
+        figures.draw(name, tables, output)
+
+
+@app.command()
+def verify(
+    scale: Annotated[str, typer.Option(envvar="SCALE", help="Which results to judge.")] = "laptop",
+    ledgers: Annotated[Path, typer.Option(help="Folder of the claims ledger.")] = Path("claims"),
+    results: Annotated[Path, typer.Option(help="Root of the results.")] = Path("results"),
+    figures: Annotated[Path, typer.Option(help="Root of the figures.")] = Path("figures"),
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="Decide and write, but never fail on a verdict.")
+    ] = False,
+) -> None:
+    """Decide every claim; fail where a verdict differs from the ledger's expectation."""
+    from emergence.verification.report import verify as decide
+
+    decide(scale, ledgers, results, figures, report_only)
+
+
+@app.command()
+def bench() -> None:
+    """Measure the speed ratios of the README: ours against the naive way and against a peer."""
+    from emergence.introspection import bench as introspection_bench
+
+    introspection_bench.run()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"emergence {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point: run the command, tell an expected failure in one sentence."""
+    try:
+        app()
+    except EmergenceError as error:
+        print(f"emergence: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        print("emergence: Interrupted; a rerun continues from the last checkpoint.", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+# Every claim of the ledger against what was measured.
+
+
+rule verify:
+    input:
+        measurements=f"{RESULTS}/introspection/measurements.json",
+        ledgers=collect(f"{HOUSE}/claims/{{system}}.yaml", system=["introspection"]),
+    output:
+        json=f"{RESULTS}/verdict.json",
+        table=f"{RESULTS}/verdict.md",
+    params:
+        house=HOUSE,
+    log:
+        f"{RESULTS}/logs/verify.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/verify.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    message:
+        "Deciding the claims; read {output.table}."
+    shell:
+        "emergence verify --scale {SCALE} --ledgers {params.house}/claims --report-only"
+        " > {log} 2>&1"
