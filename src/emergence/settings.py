@@ -192,7 +192,8 @@ def load(path: str | Path) -> Settings:
         ) from None
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    # The other three: scalars and nesting that PyYAML itself fails on, such as 2001-13-45.
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
         raise SettingsError(
             f"The settings file {path} is not valid YAML: {error}.", "Correct the line it names."
         ) from None

@@ -78,6 +78,8 @@ def use_host(threads: int) -> str:
     Returns:
         The device the stage will use, for its provenance.
     """
+    # One compiled function per stage and size is meant; TensorFlow would warn of each.
+    tf.get_logger().setLevel("ERROR")
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
@@ -291,7 +293,7 @@ def _select(position: Position, candidates: int, keep: int) -> np.ndarray:
     """
     if keep > candidates:
         raise SettingsError(
-            f"Stage {position.stage + 1} has {keep} candidates and the stage before it {candidates}.",
+            f"Stage {position.stage + 1} has {keep} candidates, the stage before it {candidates}.",
             "The number of candidates can only fall from stage to stage.",
         )
     loss = np.asarray(position.recent).reshape(-1, candidates)

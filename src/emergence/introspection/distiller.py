@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from emergence.introspection import recurrence
+from emergence.introspection import polynomial, recurrence
 from emergence.introspection.translator import gather_per_seed
 from emergence.randomness import generator
 from emergence.updates import Parameters
@@ -58,7 +58,7 @@ def initial_parameters(shape: Shape, seeds: int, seed: int) -> dict[str, np.ndar
         "encoder_constant": 0.1 * rng.standard_normal((seeds, size)),
     }
     if shape.cell == "linear":
-        parameters["update"] = recurrence.near_identity(rng, seeds, shape.degree, size, 1.0, 0.05)
+        parameters["update"] = polynomial.near_identity(rng, seeds, shape.degree, size, 1.0, 0.05)
     else:
         parameters["cell_in"] = layer(size + shape.degree, CELL_WIDTH)
         parameters["cell_bias"] = 0.1 * rng.standard_normal((seeds, CELL_WIDTH))

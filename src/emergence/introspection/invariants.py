@@ -1,8 +1,8 @@
 """What an update W(V) is, whatever basis its variables are in.
 
-A learnt state is the physical one up to an unknown change of basis, W = R⁻¹ M R. Everything here is
-invariant under it: traces and determinants, traces of words W(V₁)W(V₂)…, the existence of one R that
-maps W(V) onto M(V) for all V, and the existence of a quadratic form kept by all W(V).
+A learnt state is the physical one up to an unknown change of basis, W = R⁻¹ M R. Everything here
+is invariant under it: traces and determinants, traces of words W(V₁)W(V₂)…, the existence of one R
+that maps W(V) onto M(V) for all V, and the existence of a quadratic form kept by all W(V).
 
 Arrays are float64 with a leading axis over seeds. An update that has not become a propagation can
 have det W ≤ 0; what is undefined then is NaN for that seed and leaves the others alone.
@@ -42,8 +42,8 @@ def normalised_trace(update: np.ndarray) -> np.ndarray:
     2 + x + ¾x² for the first-order Euler form [[1, a], [aV, 1]].
 
     Args:
-        update: ``[..., 2, 2]``, or ``[..., 3, 3]`` for the density form, the symmetric square, whose
-            trace over det^{1/3} is τ² − 1; τ > 0 is assumed then, as near the identity.
+        update: ``[..., 2, 2]``, or ``[..., 3, 3]`` for the density form, the symmetric square,
+            whose trace over det^{1/3} is τ² − 1; τ > 0 is assumed then, as near the identity.
 
     Returns:
         ``[...]``; NaN where det ≤ 0 or τ² < 0.
@@ -63,7 +63,7 @@ def normalised_trace(update: np.ndarray) -> np.ndarray:
 
 
 def word_traces(letters: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """tr[W(V_1) W(V_2) … W(V_length)]: a single V's trace does not fix a pair of matrices, words do.
+    """tr[W(V₁) W(V₂) …] of words: a single V's trace does not fix a pair of matrices, words do.
 
     Args:
         letters: updates at the values of V of the alphabet, ``[seeds, k, n, n]``.

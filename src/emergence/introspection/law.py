@@ -1,12 +1,13 @@
 """Reading the law off a learnt update and its latents, without training towards the answer.
 
-``W(V) = Σ_k (V/V₀)^k W_k`` advances the latents g; the density is read from them. What is measured:
-the lattice spacing and the discretisation from the trace, the wave function from the readout's
-gauge, the Schrödinger equation from second differences. Sources: arXiv:1901.11103 for the questions;
-the algebra follows from ψ'' = Vψ on cells of constant V (:mod:`emergence.introspection.schrodinger`).
+``W(V) = Σ_k (V/V₀)^k W_k`` advances the latents g; the density is read from them. What is
+measured: the lattice spacing and the discretisation from the trace, the wave function from the
+readout's gauge, the Schrödinger equation from second differences. Sources: arXiv:1901.11103 for the
+questions; the algebra follows from ψ'' = Vψ on cells of constant V
+(:mod:`emergence.introspection.schrodinger`).
 
-Arrays are float64 with a leading axis over seeds. A seed whose update admits no answer (det W ≤ 0, a
-singular gauge) gets NaN and leaves the others alone.
+Arrays are float64 with a leading axis over seeds. A seed whose update admits no answer (det W ≤ 0,
+a singular gauge) gets NaN and leaves the others alone.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def curvature(
 ) -> np.ndarray:
     """Coefficient of x² in τ = τ₀ + x + …: 1/12 for ψ'' = Vψ, 0 on a lattice, ¾ for Euler's form.
 
-    τ is fitted by a cubic in V on a grid. The difference between the laws is x²/12, 8e-4 at x = 0.1:
-    the grid should reach |x| of 0.5 or more, and the update be of degree 2 or 3 in V.
+    τ is fitted by a cubic in V on a grid. The laws differ by x²/12, 8e-4 at x = 0.1: the grid
+    should reach |x| of 0.5 or more, and the update be of degree 2 or 3 in V.
 
     Args:
         weights: W_k, ``[seeds, degree + 1, n, n]`` with n = 2 or 3.
@@ -140,8 +141,8 @@ def rank_one(form: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def gauge_basis(update_at_zero: np.ndarray, q: np.ndarray, spacing: float) -> np.ndarray:
     """The change of basis B with rows q and (q W(0) − q)/a, which maps latents g to (ψ, ψ′).
 
-    ψ = q·g is what is squared into the density; where V = 0, ψ′ is its difference over the next cell.
-    For M(0) = [[1, a], [0, 1]], which all laws in question share, B is exact, not a discretisation.
+    ψ = q·g is what is squared into the density; ψ′ is its difference over a next cell of V = 0.
+    For M(0) = [[1, a], [0, 1]], which all laws in question share, B is exact for any a.
 
     Args:
         update_at_zero: W(0), ``[seeds, 2, 2]``.
@@ -199,7 +200,7 @@ def second_difference_regression(
     Site i is the end of cell i, as in :func:`emergence.introspection.schrodinger.propagate`: the
     cells on its two sides are i and i + 1. For piecewise-constant potentials the second difference
     is a² ½(V_i + V_{i+1}) ψ_i up to O(a³); the central difference has a² V_{i+1} ψ_i exactly.
-    Windows are weighted by their inverse mean square, so that growing solutions do not drown others.
+    Windows are weighted by their inverse mean square: growing solutions do not drown the others.
 
     Args:
         psi: ψ or a latent after each cell, ``[seeds, ..., sites]``.
@@ -239,9 +240,9 @@ def sign_changes(latent: np.ndarray, psi: np.ndarray) -> tuple[np.ndarray, np.nd
         psi: the solver's ψ, broadcastable, ``[..., sites]``.
 
     Returns:
-        The fraction of ψ's nodes at which the latent changes sign within the same interval of two
-        sites, and the fraction of the latent's sign changes that are no node of ψ; each ``[seeds]``.
-        The latter is 0 for a latent that never changes sign.
+        The fraction of ψ's nodes at which the latent changes sign between the same two sites, and
+        the fraction of the latent's sign changes that are no node of ψ (0 for a latent that never
+        changes sign); each ``[seeds]``.
 
     Raises:
         ValueError: ψ has no node.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from emergence.introspection import recurrence
+from emergence.introspection import polynomial, recurrence
 from emergence.randomness import generator
 from emergence.updates import Parameters
 
@@ -59,7 +59,7 @@ def initial_parameters(shape: Shape, seeds: int, seed: int) -> dict[str, np.ndar
     rng = generator(seed, "translator", shape.hidden)
     size = shape.hidden
     parameters = {
-        "update": recurrence.near_identity(rng, seeds, shape.degree, size, 0.95, 0.02),
+        "update": polynomial.near_identity(rng, seeds, shape.degree, size, 0.95, 0.02),
         "start": 0.5 * rng.standard_normal((seeds, size, 1 if shape.learnt_start else 3)),
     }
     if shape.readout == "linear":
