@@ -257,17 +257,26 @@ def levenberg_marquardt_step(
     residuals = problem.residuals
     through_start = getattr(problem, "start_names", None)
 
+    def curvature_of_one(flat: tf.Tensor, *batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        flat, batch = flat[None], tuple(part[None] for part in batch)
+        if through_start:
+            rows = jacobian_through_start(problem, flat, batch, shapes)[0]
+        else:
+            rows = jacobian(residuals, flat, batch, shapes)[0]
+        values = residuals(unflatten(flat, shapes), batch)[0]
+        number = tf.cast(tf.shape(values)[0], values.dtype)
+        slope = tf.linalg.matvec(rows, values) / number
+        return tf.matmul(rows, rows, transpose_b=True) / number, slope, tf.reduce_mean(values**2)
+
+    # Seed after seed: all their Jacobians at once would need gigabytes and are no faster.
     @tf.function(jit_compile=True, autograph=False)
     def curvature(flat: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        if through_start:
-            rows = jacobian_through_start(problem, flat, batch, shapes)
-        else:
-            rows = jacobian(residuals, flat, batch, shapes)
-        values = residuals(unflatten(flat, shapes), batch)
-        number = tf.cast(tf.shape(values)[1], values.dtype)
-        normal = tf.matmul(rows, rows, transpose_b=True) / number
-        slope = tf.einsum("spn,sn->sp", rows, values) / number
-        return normal, slope, tf.reduce_mean(values**2, axis=1)
+        return tf.map_fn(
+            lambda parts: curvature_of_one(*parts),
+            (flat, *batch),
+            fn_output_signature=(flat.dtype, flat.dtype, flat.dtype),
+            parallel_iterations=1,
+        )
 
     @tf.function(jit_compile=True, autograph=False)
     def mean_square(flat: tf.Tensor) -> tf.Tensor:
