@@ -56,9 +56,11 @@ def normalised_trace(update: np.ndarray) -> np.ndarray:
         raise ValueError(f"expected 2 x 2 or 3 x 3 matrices, got {update.shape[-2:]}")
     trace, determinant = invariants(update)
     scale = np.where(np.real(determinant) > 0.0, determinant, np.nan) ** (1.0 / size)
+    with np.errstate(invalid="ignore"):  # complex NaN warns where a real one does not
+        ratio = trace / scale
     if size == 2:
-        return trace / scale
-    square = 1.0 + trace / scale
+        return ratio
+    square = 1.0 + ratio
     return np.sqrt(np.where(np.real(square) >= 0.0, square, np.nan))
 
 
