@@ -65,6 +65,16 @@ class DatasetSettings(Section):
     families: list[FamilyName] = Field(min_length=1, description="Kinds of potential, mixed evenly.")
     start: StartName = Field(description="Start data: A single, B arc, C circle, D current.")
     solver: SolverName = Field("transfer_matrix", description="What generates the densities.")
+    strong_range: tuple[float, float] = Field(
+        (-0.5, 0.1), description="a²V of the strong family, which decides the discretisation."
+    )
+
+    @model_validator(mode="after")
+    def _range_rises(self) -> DatasetSettings:
+        low, high = self.strong_range
+        if not -2.0 <= low < high <= 2.0:
+            raise ValueError("strong_range must be two rising numbers within [-2, 2]")
+        return self
 
 
 class TranslatorSettings(Section):
@@ -125,9 +135,6 @@ class Introspection(Section):
     start_wavenumber: float = Field(2.0, gt=0, le=100, description="k₀ of the start data, 1/x.")
     start_half_arc: float = Field(60.0, gt=0, lt=90, description="Start data B: ± degrees.")
     lead_sites: int = Field(8, ge=1, le=100, description="Distance of the three lead detectors.")
-    strong_range: tuple[float, float] = Field(
-        (-0.8, 0.5), description="a²V of the strong family that decides the discretisation."
-    )
     window: int = Field(50, ge=4, le=1000, description="Sites per training window.")
     extrapolation: list[int] = Field(description="Lengths of the longer test systems, sites.")
     training_windows: int = Field(ge=8, le=1_000_000, description="Per family.")
@@ -151,9 +158,6 @@ class Introspection(Section):
             hidden = self.translators[arm.translator].hidden
             if arm.hidden is not None and arm.hidden not in hidden:
                 raise ValueError(f"distillers.{name}.hidden = {arm.hidden} is not one of {hidden}")
-        low, high = self.strong_range
-        if not -2.0 <= low < high <= 2.0:
-            raise ValueError("strong_range must be two rising numbers within [-2, 2]")
         return self
 
 

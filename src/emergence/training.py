@@ -406,7 +406,7 @@ def read_weights(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             name.removesuffix(suffix).replace(".S", "/"): reader.get_tensor(name)
             for name in sorted(names)
         }
-    except (ValueError, tf.errors.OpError) as error:
+    except (ValueError, IndexError, RuntimeError, tf.errors.OpError) as error:
         raise ArtifactError(
             f"The weights in {folder} are truncated or corrupt ({str(error).splitlines()[0]}).",
             "Delete the folder and rerun snakemake, which makes it again.",

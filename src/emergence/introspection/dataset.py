@@ -61,7 +61,7 @@ def _family(
     """Systems of one family: potential, density, lead densities and states."""
     chosen, spacing = settings.datasets[name], settings.spacing
     if family == "strong":
-        potential = potentials.strong(rng, number, sites, spacing, settings.strong_range)
+        potential = potentials.strong(rng, number, sites, spacing, chosen.strong_range)
     else:
         potential = potentials.GENERATORS[family](rng, number, sites, spacing)
     start = schrodinger.draw_starts(

@@ -96,7 +96,7 @@ def strong(
     batch: int,
     sites: int,
     spacing: float,
-    bounds: tuple[float, float] = (-0.8, 0.5),
+    bounds: tuple[float, float] = (-0.5, 0.1),
 ) -> np.ndarray:
     """Rough with a²V uniform on ``bounds``: strong enough to tell one discretisation from another."""
     return rng.uniform(*bounds, size=(batch, sites)) / spacing**2

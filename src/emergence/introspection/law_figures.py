@@ -1,0 +1,201 @@
+"""Figures of the law that was read off the networks, beside the exact one and its rivals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from emergence import artifacts, plotting
+from emergence.introspection import schrodinger
+from emergence.plotting import ROLES, SEQUENCE
+
+SPACING = 0.1
+RIVALS = {
+    "Schrödinger, exact": (schrodinger.transfer_matrix, "-"),
+    "central difference": (schrodinger.lattice_matrix, "--"),
+    "slides (Euler)": (schrodinger.euler_matrix, ":"),
+}
+
+
+def latents(tables: Path, stem: Path) -> None:
+    """Latents in the gauge of the readout against ψ and ψ′, for one window of each family."""
+    table = artifacts.read_table(tables / "latents.csv")
+    families = list(pd.unique(table["family"]))
+    fig, axes = plotting.figure(2, len(families), height=3.6, sharex=True)
+    for column, family in enumerate(families):
+        part = table[table["family"] == family]
+        for axis, truth, learnt in (
+            (axes[0, column], "psi", "learnt_psi"),
+            (axes[1, column], "slope", "learnt_slope"),
+        ):
+            one = part[part["seed"] == part["seed"].min()]
+            axis.axhline(0.0, color=ROLES["baseline"], linewidth=0.5)
+            plotting.reference_line(axis, one["x"], one[truth], label="solver")
+            spread = part.groupby("x")[learnt].agg(["median", "min", "max"])
+            axis.fill_between(
+                spread.index, spread["min"], spread["max"], color=ROLES["learnt"], alpha=0.25,
+                linewidth=0, label="all seeds",
+            )  # fmt: skip
+            axis.plot(
+                spread.index[::2], spread["median"].iloc[::2], "o", color=ROLES["learnt"],
+                markersize=2.2, label="median seed",
+            )  # fmt: skip
+        axes[0, column].text(
+            0.5, 1.05, family, transform=axes[0, column].transAxes, ha="center", fontsize=8
+        )
+        axes[1, column].set_xlabel("x (length)")
+    axes[0, 0].set_ylabel("ψ against q·g")
+    axes[1, 0].set_ylabel("ψ′ against second latent")
+    axes[0, 0].legend()
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, table)
+
+
+def law(tables: Path, stem: Path) -> None:
+    """Determinant, gauge elements, and the trace that tells three laws apart."""
+    table = artifacts.read_table(tables / "law.csv")
+    strong = artifacts.read_table(tables / "discretisation.csv")
+    fig, axes = plotting.figure(1, 3, height=2.7)
+    determinant, gauge, trace = axes
+    potential = np.sort(table["potential"].unique())
+    for label, (matrix, line) in RIVALS.items():
+        exact = matrix(potential, SPACING)
+        plotting.reference_line(
+            determinant, potential, np.linalg.det(exact), label=label, linestyle=line
+        )
+    _band(determinant, table, "potential", "determinant", "learnt, all seeds")
+    determinant.set(xlabel="V (1/length²)", ylabel="det W(V)")
+    determinant.legend()
+    exact = schrodinger.transfer_matrix(potential, SPACING)
+    units = {"11": (1.0, "M₁₁"), "12": (1.0 / SPACING, "M₁₂ / a"), "21": (SPACING, "a M₂₁"), "22": (1.0, "M₂₂")}
+    for index, (element, (unit, label)) in enumerate(units.items()):
+        row, column = (int(digit) - 1 for digit in element)
+        plotting.reference_line(gauge, potential, unit * exact[:, row, column])
+        scaled = table.assign(value=unit * table[f"gauge_{element}"])
+        _band(gauge, scaled, "potential", "value", label, SEQUENCE[index])
+    gauge.set(xlabel="V (1/length²)", ylabel="elements of B W(V) B⁻¹")
+    gauge.legend(ncols=2)
+    x = np.linspace(strong["x"].min(), strong["x"].max(), 200)
+    for label, (matrix, line) in RIVALS.items():
+        update = matrix(x / SPACING**2, SPACING)
+        tau = np.trace(update, axis1=1, axis2=2) / np.sqrt(np.linalg.det(update))
+        plotting.reference_line(trace, x, tau - 2.0 - x, label=label, linestyle=line)
+    names = {"strong": "learnt from exact data", "lattice": "learnt from lattice data"}
+    for index, (data, name) in enumerate(names.items()):
+        part = strong[strong["data"] == data]
+        part = part.assign(excess=part["normalised_trace"] - 2.0 - part["x"])
+        _band(trace, part, "x", "excess", name, SEQUENCE[index])
+    trace.set(xlabel="x = a²V", ylabel="trace/√det − 2 − x")
+    top = float(np.max(x**2)) / 12.0
+    trace.set_ylim(-0.4 * top, 2.2 * top)
+    trace.legend()
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, {"law": table, "discretisation": strong})
+
+
+def _band(axis, table, x: str, y: str, label: str, colour: str = ROLES["learnt"]) -> None:
+    """Median over seeds as points, their full range as a band."""
+    spread = table.groupby(x)[y].agg(["median", "min", "max"])
+    axis.fill_between(
+        spread.index, spread["min"], spread["max"], color=colour, alpha=0.25, linewidth=0
+    )
+    thin = spread.iloc[:: max(1, len(spread) // 14)]
+    axis.plot(thin.index, thin["median"], "o", color=colour, markersize=2.5, label=label)
+
+
+def density_form(tables: Path, stem: Path) -> None:
+    """The three-variable law: e₁ = e₂ = τ² − 1 and e₃ = 1, in the translator and in the distiller."""
+    table = artifacts.read_table(tables / "density_form.csv")
+    fig, axes = plotting.figure(1, 3, height=2.6)
+    potential = np.sort(table["potential"].unique())
+    tau = np.trace(schrodinger.transfer_matrix(potential, SPACING), axis1=1, axis2=2)
+    plotting.reference_line(axes[0], potential, tau**2 - 1.0, label="τ² − 1, exact")
+    for index, (network, part) in enumerate(table.groupby("network", sort=False)):
+        _band(axes[0], part, "potential", "e1", f"e₁, {network}", SEQUENCE[2 * index])
+        _band(axes[0], part, "potential", "e2", f"e₂, {network}", SEQUENCE[2 * index + 1])
+        difference = part.assign(value=1e5 * (part["e1"] - part["e2"]))
+        _band(axes[1], difference, "potential", "value", network, SEQUENCE[2 * index])
+        volume = part.assign(value=1e5 * (part["e3"] - 1.0))
+        _band(axes[2], volume, "potential", "value", network, SEQUENCE[2 * index])
+    for axis, label in zip(
+        axes, ("e₁ and e₂", "10⁵ (e₁ − e₂)", "10⁵ (e₃ − 1)"), strict=True
+    ):
+        axis.set(xlabel="V (1/length²)", ylabel=label)
+        axis.legend()
+    for axis in axes[1:]:
+        plotting.reference_line(axis, y=0.0)
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, table)
+
+
+def noise(tables: Path, stem: Path) -> None:
+    """Slope of the law and error of the translation against noise on every density."""
+    table = artifacts.read_table(tables / "noise.csv")
+    spectral = artifacts.read_table(tables / "spectral.csv")
+    both = pd.concat(
+        [
+            table.assign(method="networks"),
+            spectral.assign(method="spectral").rename(
+                columns={"prediction_error": "translation_error"}
+            ),
+        ],
+        ignore_index=True,
+    )
+    both["deviation"] = np.abs(both["spacing_ratio"] - 1.0)
+    both["percent"] = 100.0 * both["noise"]
+    both = both[both["noise"] > 0.0]
+    fig, (slope, error) = plotting.figure(1, 2, height=2.7)
+    for axis, column, label in (
+        (slope, "deviation", "|measured a² / a² − 1|"),
+        (error, "translation_error", "RMS error / RMS density (no noise)"),
+    ):
+        axis.set(xscale="log", yscale="log")
+        plotting.seed_cloud(axis, both, "percent", column, hue="method")
+        axis.set(xlabel="noise on every density (%)", ylabel=label)
+        axis.get_legend().set_title(None)
+    plotting.reference_line(
+        slope, [0.1, 10.0], [1e-3, 1e-1], linestyle=":", label="as large as the noise"
+    )
+    slope.legend()
+    plotting.panel_letters([slope, error])
+    plotting.save(fig, stem, both)
+
+
+def spectral(tables: Path, stem: Path) -> None:
+    """The network-free baseline: the spectrum that says 3, and its law beside the network's."""
+    spectrum = artifacts.read_table(tables / "spectral_spectrum.csv")
+    table = artifacts.read_table(tables / "spectral.csv")
+    errors = artifacts.read_table(tables / "translator_errors.csv")
+    fig, (values, error) = plotting.figure(1, 2, height=2.7)
+    values.set_yscale("log")
+    spectrum["noise"] = (100.0 * spectrum["noise"]).map("{:g} %".format)
+    plotting.seed_cloud(values, spectrum, "index", "singular_value", hue="noise")
+    values.axvline(3.5, color=ROLES["baseline"], linestyle=":", linewidth=0.8)
+    values.set(xlabel="index", ylabel="singular value of the Hankel matrix / first")
+    error.set_yscale("log")
+    network = errors[
+        (errors["arm"] == "main") & (errors["sites"] == 50) & (errors["family"] == "rough")
+    ]
+    clean = table[table["noise"] == 0.0]
+    compared = pd.concat(
+        [
+            clean.assign(method="spectral", value=clean["prediction_error"]),
+            network.assign(method="translator", value=network["error"]),
+        ]
+    )[["method", "seed", "value"]]
+    plotting.seed_cloud(error, compared, "method", "value")
+    error.set(xlabel="", ylabel="RMS error / RMS density (rough, 50 sites)")
+    plotting.panel_letters([values, error])
+    plotting.save(fig, stem, {"spectrum": spectrum, "error": compared})
+
+
+FIGURES: dict[str, Callable[[Path, Path], None]] = {
+    "latents": latents,
+    "law": law,
+    "density_form": density_form,
+    "noise": noise,
+    "spectral": spectral,
+}
