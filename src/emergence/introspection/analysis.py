@@ -73,13 +73,17 @@ class Results:
         )
 
 
-def per_seed(name: str, values: np.ndarray, source: str, **more: str) -> Measurement:
-    """A measurement with one value per seed; a value that is not finite counts as infinitely bad."""
-    values = np.where(np.isfinite(values), values, 1e300)
-    return Measurement.from_seeds(
-        f"introspection.{name}", values, unit=more.get("unit", ""), source=source,
-        note=more.get("note", ""),
-    )  # fmt: skip
+WORST = 1e6
+"""What a value that is not finite counts as: worse than any bound of the ledger."""
+
+
+def per_seed(name: str, values: np.ndarray, source: str, large_is_good: bool = False) -> Measurement:
+    """A measurement with one value per seed; one that is not finite counts as very bad."""
+    values = np.where(np.isfinite(values), values, -WORST if large_is_good else WORST)
+    return Measurement.from_seeds(name, values, unit="", source=source, note="")
+
+
+LARGE_IS_GOOD = {"psi_r2", "slope_r2", "node_fraction", "regression_r2", "signature_right"}
 
 
 def analyse(settings: Settings, folder: Path) -> tuple[Tables, list[Measurement]]:
@@ -126,7 +130,7 @@ def wave_law(results: Results) -> Found:
         "rank_one_defect", "psi_r2", "slope_r2", "node_fraction", "spurious_nodes",
         "regression_ratio", "regression_r2",
     ):  # fmt: skip
-        yield from _named(per_seed(f"law.{key}", law[key], source))
+        yield from _named(per_seed(f"law.{key}", law[key], source, key in LARGE_IS_GOOD))
     spacing = results.chosen.spacing
     controls = reading.similarity_controls(
         trained["n2/p/update"], trained["n2/untrained/update"], law["potential"],
@@ -136,7 +140,7 @@ def wave_law(results: Results) -> Found:
         yield from _named(per_seed(f"control.similarity_{key}", values, source))
     data = results.data(results.chosen.distillers["quadratic"].dataset)
     shuffled = reading.wave_r2_of_shuffled(law["wave"], data)
-    yield from _named(per_seed("control.psi_r2_of_other_systems", shuffled, source))
+    yield from _named(per_seed("control.psi_r2_of_other_systems", shuffled, source, True))
     yield "law", _law_table(law)
     yield "latents", _latents_table(law, data, results.chosen.spacing)
     for arm in ("degree_1", "degree_2", "general", "shuffled"):
@@ -195,7 +199,7 @@ def density_form(results: Results) -> Found:
             arrays[key], data, float(arrays["unit"]), results.chosen.spacing
         )
         for name in ("e1_e2_error", "e3_error", "form_ratio", "signature_right", "spacing_error"):
-            yield from _named(per_seed(f"density_form.{label}.{name}", law[name], label))
+            yield from _named(per_seed(f"density_form.{label}.{name}", law[name], label, name in LARGE_IS_GOOD))
         seeds, grid = law["e1"].shape
         frames.append(
             pd.DataFrame(

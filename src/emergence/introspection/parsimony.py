@@ -43,13 +43,13 @@ def _measure(results: Results) -> Iterator[Measurement]:
             if results.has("distillers", arm, narrow) and results.has("distillers", arm, wide):
                 arrays = results.distiller(arm)
                 ratio = arrays[f"n{narrow}/loss"] / arrays[f"n{wide}/loss"]
-                yield per_seed(f"{arm}.loss_ratio_{narrow}_{wide}", ratio, f"distillers/{arm}")
+                yield per_seed(f"{arm}.loss_ratio_{narrow}_{wide}", ratio, f"distillers/{arm}", True)
         if len(results.chosen.distillers[arm].latent) > 1:
             yield per_seed(f"{arm}.threshold", threshold(results, arm), f"distillers/{arm}")
     for arm in ("single", "circle"):
         if results.has("distillers", arm, 2):
             ratio = results.distiller(arm)["n2/loss"] / results.distiller("quadratic")["n2/loss"]
-            yield per_seed(f"{arm}.loss_over_arc", ratio, f"distillers/{arm}")
+            yield per_seed(f"{arm}.loss_over_arc", ratio, f"distillers/{arm}", True)
     if results.has("distillers", "circle_linear", 3):
         loss = results.distiller("circle_linear")["n3/loss"]
         yield per_seed("circle_linear.loss_3", loss, "distillers/circle_linear")
