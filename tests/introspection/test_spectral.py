@@ -88,6 +88,16 @@ def test_shuffled_densities_have_no_rank_three():
     assert spectrum[3] / spectrum[0] > 0.05
 
 
+def test_growth_along_a_prefix_spoils_neither_the_spectrum_nor_the_fit():
+    hankel = experiment(noise=1e-3)
+    # The empty prefix stays as it is: it is the start of every system.
+    growth = np.geomspace(1.0, 1e12, len(hankel.plain))[:, None]
+    grown = spectral.fit(spectral.Hankel(ROUGH, growth * hankel.plain, growth * hankel.inserted))
+    model = spectral.fit(hankel)
+    np.testing.assert_allclose(grown.singular_values, model.singular_values)
+    np.testing.assert_allclose(grown.predict(fresh()), model.predict(fresh()), rtol=1e-6)
+
+
 def test_errors_grow_with_the_noise_and_stay_of_its_order():
     errors = [
         spectral.prediction_error(spectral.fit(experiment(noise=noise)), fresh(), START, SPACING)
