@@ -18,6 +18,8 @@ from typing import Annotated, Any
 # TensorFlow reads these when it is imported, which only the training stages do.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+# Sums of NumPy's linear algebra depend on its threads: one, whatever the number of cores.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import typer
 
@@ -195,11 +197,27 @@ def verify(
 
 
 @app.command()
-def bench() -> None:
+def readme(
+    document: Annotated[Path, typer.Option("--readme", help="The README.")] = Path("README.md"),
+    verdict: Annotated[Path, typer.Option(help="The verdicts to show.")] = Path(
+        "figures/laptop/verdict.json"
+    ),
+) -> None:
+    """Write the README's claims table anew from the committed verdicts."""
+    from emergence.verification.readme import update
+
+    changed = update(document, verdict)
+    print(f"The table of {document} {'was written anew' if changed else 'is up to date'}.")
+
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Tiny sizes: shows that it runs.")] = False,
+) -> None:
     """Measure the speed ratios of the README: ours against the naive way and against a peer."""
     from emergence.introspection import bench as introspection_bench
 
-    introspection_bench.run()
+    introspection_bench.run(quick)
 
 
 def _version(wanted: bool) -> None:

@@ -13,15 +13,8 @@ import numpy as np
 import pandas as pd
 
 from emergence import artifacts
-from emergence.introspection import (
-    parsimony,
-    potentials,
-    reading,
-    schrodinger,
-    spectral,
-    translation,
-)
-from emergence.randomness import generator
+from emergence.introspection import parsimony, reading, spectral, translation
+from emergence.randomness import derive_seed
 from emergence.settings import Settings
 from emergence.statistics import Measurement
 
@@ -269,40 +262,15 @@ def noise(results: Results) -> Found:
 
 
 def spectral_baseline(settings: Settings) -> Arrays:
-    """Fit the network-free baseline at every noise level, a fresh experiment for every seed.
-
-    Returns:
-        ``noise`` ``[levels]``, ``singular_values`` ``[levels, seeds, words + 1]``,
-        ``prediction_error`` and ``spacing_ratio`` ``[levels, seeds]``.
-    """
+    """:func:`spectral.experiments` with the run's settings: a fresh experiment for every seed."""
     chosen = settings.introspection
-    fit, seeds, spacing = chosen.spectral, range(chosen.seeds), chosen.spacing
-    test_rng = generator(settings.seed, "spectral", "test")
-    fresh = potentials.rough(test_rng, chosen.test_systems, chosen.window, spacing)
-    start = schrodinger.draw_starts(
-        test_rng, 1, "single", chosen.start_wavenumber, chosen.start_half_arc
-    )[0]
-    letters = spectral.chebyshev_nodes(potentials.ROUGH_RANGE, fit.letters)
-    spectra, errors, ratios = [], [], []
-    for level in fit.noise:
-        models = [
-            spectral.fit(
-                spectral.measure(
-                    generator(settings.seed, "spectral", level, seed),
-                    letters, fit.words, fit.length, start, spacing, level,
-                )  # fmt: skip
-            )
-            for seed in seeds
-        ]
-        spectra.append([model.singular_values for model in models])
-        errors.append([spectral.prediction_error(m, fresh, start, spacing) for m in models])
-        ratios.append([spectral.read_law(m, spacing)["spacing_ratio"] for m in models])
-    return {
-        "noise": np.array(fit.noise),
-        "singular_values": np.array(spectra),
-        "prediction_error": np.array(errors),
-        "spacing_ratio": np.array(ratios),
-    }
+    return spectral.experiments(
+        chosen.spectral,
+        chosen.spacing,
+        chosen.seeds,
+        derive_seed(settings.seed, "spectral"),
+        chosen.start_wavenumber,
+    )
 
 
 def network_free(results: Results) -> Found:

@@ -132,6 +132,9 @@ def sign_and_current(tables: Path, stem: Path) -> None:
     )  # fmt: skip
     for axis, chosen, sizes in groups:
         part = table[table["arm"].isin(chosen) & table["latent"].isin(sizes)]
+        if part.empty:  # a scale may leave these arms out
+            axis.set_axis_off()
+            continue
         part = part.set_index("arm").loc[[a for a in chosen if a in set(part["arm"])]].reset_index()
         part["n"] = part["latent"].astype(str)
         axis.set_yscale("log")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from emergence import artifacts, plotting
 from emergence.introspection import schrodinger
@@ -61,16 +62,19 @@ def law(tables: Path, stem: Path) -> None:
     fig, axes = plotting.figure(1, 3, height=2.7)
     determinant, gauge, trace = axes
     potential = np.sort(table["potential"].unique())
-    for label, (matrix, line) in RIVALS.items():
-        exact = matrix(potential, SPACING)
-        plotting.reference_line(
-            determinant, potential, np.linalg.det(exact), label=label, linestyle=line
-        )
+    plotting.reference_line(determinant, y=1.0, label="Schrödinger, central difference")
+    euler = np.linalg.det(schrodinger.euler_matrix(potential, SPACING))
+    plotting.reference_line(determinant, potential, euler, label="slides (Euler)", linestyle=":")
     _band(determinant, table, "potential", "determinant", "learnt, all seeds")
     determinant.set(xlabel="V (1/length²)", ylabel="det W(V)")
     determinant.legend()
     exact = schrodinger.transfer_matrix(potential, SPACING)
-    units = {"11": (1.0, "M₁₁"), "12": (1.0 / SPACING, "M₁₂ / a"), "21": (SPACING, "a M₂₁"), "22": (1.0, "M₂₂")}
+    units = {
+        "11": (1.0, "M₁₁"),
+        "12": (1.0 / SPACING, "M₁₂ / a"),
+        "21": (SPACING, "a M₂₁"),
+        "22": (1.0, "M₂₂"),
+    }
     for index, (element, (unit, label)) in enumerate(units.items()):
         row, column = (int(digit) - 1 for digit in element)
         plotting.reference_line(gauge, potential, unit * exact[:, row, column])
@@ -90,20 +94,29 @@ def law(tables: Path, stem: Path) -> None:
         _band(trace, part, "x", "excess", name, SEQUENCE[index])
     trace.set(xlabel="x = a²V", ylabel="trace/√det − 2 − x")
     top = float(np.max(x**2)) / 12.0
-    trace.set_ylim(-0.4 * top, 2.2 * top)
-    trace.legend()
+    trace.set_ylim(-0.4 * top, 3.2 * top)
+    trace.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
     plotting.panel_letters(axes)
     plotting.save(fig, stem, {"law": table, "discretisation": strong})
 
 
-def _band(axis, table, x: str, y: str, label: str, colour: str = ROLES["learnt"]) -> None:
+def _band(
+    axis: Axes,
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    label: str,
+    colour: str = ROLES["learnt"],
+    marker: str = "o",
+) -> None:
     """Median over seeds as points, their full range as a band."""
     spread = table.groupby(x)[y].agg(["median", "min", "max"])
     axis.fill_between(
         spread.index, spread["min"], spread["max"], color=colour, alpha=0.25, linewidth=0
     )
     thin = spread.iloc[:: max(1, len(spread) // 14)]
-    axis.plot(thin.index, thin["median"], "o", color=colour, markersize=2.5, label=label)
+    size = 2.5 if marker == "o" else 4.5
+    axis.plot(thin.index, thin["median"], marker, color=colour, markersize=size, label=label)
 
 
 def density_form(tables: Path, stem: Path) -> None:
@@ -114,8 +127,10 @@ def density_form(tables: Path, stem: Path) -> None:
     tau = np.trace(schrodinger.transfer_matrix(potential, SPACING), axis1=1, axis2=2)
     plotting.reference_line(axes[0], potential, tau**2 - 1.0, label="τ² − 1, exact")
     for index, (network, part) in enumerate(table.groupby("network", sort=False)):
-        _band(axes[0], part, "potential", "e1", f"e₁, {network}", SEQUENCE[2 * index])
-        _band(axes[0], part, "potential", "e2", f"e₂, {network}", SEQUENCE[2 * index + 1])
+        marks = ("+", "x") if index else ("o", "|")
+        for name, label, marker, shift in zip(("e1", "e2"), "₁₂", marks, (0, 1), strict=True):
+            colour = SEQUENCE[2 * index + shift]
+            _band(axes[0], part, "potential", name, f"e{label}, {network}", colour, marker)
         difference = part.assign(value=1e5 * (part["e1"] - part["e2"]))
         _band(axes[1], difference, "potential", "value", network, SEQUENCE[2 * index])
         volume = part.assign(value=1e5 * (part["e3"] - 1.0))

@@ -22,6 +22,8 @@ from emergence.verification.verdicts import Decision, Outcome, check, decide, mu
 
 COMMITTED_SCALE = "laptop"
 """The scale whose verdicts also stand beside its figures, which are committed."""
+WIDE = 110
+"""Terminals of fewer columns leave the statements to verdict.md."""
 STYLES = {
     "reproduced": "green",
     "compatible": "cyan",
@@ -85,16 +87,18 @@ def verify(
         write_numbers(folder / "verdict.json", contents)
         link = _links(Path(figures_root, scale), folder)
         write_text(folder / "verdict.md", render_markdown(loaded, decisions, scale, link))
-    (console or Console()).print(render_table(decisions))
+    console = console or Console()
+    console.print(render_table(decisions, console.width >= WIDE))
     if not report_only:
         check(decisions)
     return decisions
 
 
-def render_table(decisions: Sequence[Decision]) -> Table:
-    """Return a table for the terminal, one row per claim."""
+def render_table(decisions: Sequence[Decision], statements: bool = True) -> Table:
+    """Return a table for the terminal, one row per claim, with or without the statements."""
     table = Table(title=summary(decisions), title_justify="left")
-    for heading in ("claim", "statement", "published", "measured"):
+    table.add_column("claim", no_wrap=True)
+    for heading in ("statement", "published", "measured") if statements else ("published", "measured"):
         table.add_column(heading, overflow="fold")
     table.add_column("verdict", no_wrap=True)
     table.add_column("control", no_wrap=True)
@@ -105,7 +109,10 @@ def render_table(decisions: Sequence[Decision]) -> Table:
             verdict.append(f"\nnot {decision.expected}", "bold red")
         table.add_row(
             # Text, because a statement such as "[slides]" would be taken for markup.
-            *map(Text, (claim.id, claim.statement, claim.published, measured(decision))),
+            Text(claim.id),
+            *([Text(claim.statement)] if statements else []),
+            Text(claim.published),
+            Text(measured(decision)),
             verdict,
             Text(
                 control.verdict if control else "not run",

@@ -1,0 +1,61 @@
+"""The README's claims table, written from the committed verdicts so that the two cannot differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from emergence.artifacts import read_numbers, write_text
+from emergence.errors import ArtifactError
+from emergence.verification import report
+
+BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
+
+
+def number(value: float | None, error: float | None = 0.0) -> str:
+    """A measured value with its standard error, or a dash."""
+    return "–" if value is None else report.number(value, error)
+
+
+def table(verdict: dict[str, Any]) -> str:
+    """Markdown table of verdict.json: one row per claim."""
+    rows = [
+        "| claim | statement | published | measured | bound | verdict | negative control |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for claim in verdict["claims"]:
+        control = claim["control"]
+        cells = [
+            claim["id"],
+            claim["statement"],
+            claim["published"],
+            number(claim["measured"], claim["error"]),
+            str(claim["tolerance"]) if claim["tolerance"] is not None else "–",
+            f"**{claim['verdict']}**",
+            f"{control['name']}: {number(control['measured'])} ({control['verdict']})",
+        ]
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def update(readme: Path, verdict: Path) -> bool:
+    """Put the table of ``verdict`` between the README's marks; whether anything changed.
+
+    Raises:
+        ArtifactError: the README lacks the marks, or a file is missing or corrupt.
+    """
+    try:
+        text = readme.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ArtifactError(f"{readme} cannot be read ({error.strerror}).", "Restore it.") from None
+    if BEGIN not in text or END not in text:
+        raise ArtifactError(
+            f"{readme} lacks the marks {BEGIN} and {END}.", "Restore them around the table."
+        )
+    before, rest = text.split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    new = f"{before}{BEGIN}\n{table(read_numbers(verdict, required=['claims']))}\n{END}{after}"
+    if new == text:
+        return False
+    write_text(readme, new)
+    return True
