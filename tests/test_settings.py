@@ -17,6 +17,7 @@ SHIPPED = sorted((Path(__file__).parents[1] / "config").glob("*.yaml"))
 SOURCE = "config/mine.yaml"
 INTROSPECTION = ("introspection",)
 STAGE = (*INTROSPECTION, "stages", "short", 0)
+WAVES = (*INTROSPECTION, "datasets", "waves")
 FREE = (*INTROSPECTION, "translators", "free")
 BORN = (*INTROSPECTION, "distillers", "born")
 MINIMAL_ARM = {"dataset": "waves", "hidden": [3], "stages": "short"}
@@ -209,9 +210,9 @@ class TestValues:
             ((*INTROSPECTION, "start_half_arc"), 90, "less than 90"),
             ((*INTROSPECTION, "window"), 3, "greater than or equal to 4"),
             ((*INTROSPECTION, "seeds"), 257, "less than or equal to 256"),
-            ((*INTROSPECTION, "datasets", "waves", "families"), [], "at least 1 item"),
-            ((*INTROSPECTION, "datasets", "waves", "start"), "E", "'single', 'arc'"),
-            ((*INTROSPECTION, "datasets", "waves", "solver"), "numerov", "'transfer_matrix'"),
+            ((*WAVES, "families"), [], "at least 1 item"),
+            ((*WAVES, "start"), "E", "'single', 'arc'"),
+            ((*WAVES, "solver"), "numerov", "'transfer_matrix'"),
             ((*INTROSPECTION, "spectral", "words"), 3, "greater than or equal to 4"),
             ((*STAGE, "update"), "sgd", "'adam' or 'levenberg_marquardt'"),
             ((*STAGE, "steps"), 0, "greater than or equal to 1"),
@@ -284,7 +285,7 @@ class TestValues:
 
     @pytest.mark.parametrize("bounds", [[0.5, -0.8], [0.1, 0.1], [-2.5, 0], [0, 2.5]])
     def test_the_strong_range_rises_within_bounds(self, build_settings, bounds):
-        sentence = refusal(changed(build_settings(), (*INTROSPECTION, "strong_range"), bounds))
+        sentence = refusal(changed(build_settings(), (*WAVES, "strong_range"), bounds))
         assert "strong_range" in sentence
         assert "[-2, 2]" in sentence
 

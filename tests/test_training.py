@@ -191,6 +191,20 @@ class TestCurriculum:
             both.parameters["slope"], first.parameters["slope"], atol=1e-9, rtol=0
         )
 
+    def test_every_step_has_its_own_batch_and_its_own_rate(self, tmp_path):
+        class Reporting(Cliff):
+            def objective(self, parameters, batch):
+                loss, _ = super().objective(parameters, batch)
+                return loss, tf.reduce_mean(batch[0], axis=[1, 2])
+
+        stage = adam(50, rate=0.01, final_rate=0.2, clip_norm=1e3)
+        trained = run(Reporting(np.inf), [stage, stage], tmp_path)
+        # Six chunks of two seeds, and no batch twice.
+        assert trained.history["loss"].nunique() == 12
+        cosine = 0.5 * (1.0 + np.cos(np.pi * np.arange(50) / 50))
+        walked = 2 * np.sum(0.01 * (0.2 + 0.8 * cosine))
+        np.testing.assert_allclose(trained.parameters["place"][:, 0], [walked, walked - 0.2])
+
 
 class TestCandidates:
     def test_the_best_of_each_seed_go_on(self, tmp_path):
