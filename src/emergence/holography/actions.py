@@ -101,7 +101,7 @@ class ComplexPhi4:
 
     @property
     def mean_field_density(self) -> float:
-        """|φ|² of the lowest uniform field: max(0, (2t − μ)/2λ); 0 for the free field."""
+        """|φ|² of the field of lowest action, (2|t| − μ)/2λ or 0; it is 0 for the free field."""
         if self.lam == 0.0:
             return 0.0
         return max(0.0, (2.0 * abs(self.t) - self.mu) / (2.0 * self.lam))

@@ -138,7 +138,7 @@ def _small_torus(action: ComplexPhi4, nodes: int) -> SmallTorus:
         neighbour += float(np.sum(pair * upper * (square @ lower)))
     return SmallTorus(
         log_partition=float(4.0 * np.log(2.0 * np.pi) + 4.0 * scale + np.log(total)),
-        density=density / total,
+        density=float(density / total),
         neighbour=neighbour / total,
         diagonal=diagonal / total,
     )

@@ -152,8 +152,8 @@ def noise(tables: Path, stem: Path) -> None:
     spectral = artifacts.read_table(tables / "spectral.csv")
     both = pd.concat(
         [
-            table.assign(method="networks"),
-            spectral.assign(method="spectral").rename(
+            table,
+            spectral.assign(method="spectral, one start").rename(
                 columns={"prediction_error": "translation_error"}
             ),
         ],
