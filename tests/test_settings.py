@@ -263,9 +263,6 @@ class TestValues:
         assert "introspection.distillers.born" in sentence
         assert "latent dimension must lie between 1 and 8" in sentence
 
-    @pytest.mark.xfail(
-        strict=True, reason="Not checked yet: it would fail, or surprise, far later."
-    )
     @pytest.mark.parametrize(
         ("path", "value"),
         [

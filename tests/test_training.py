@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import emergence
 from emergence import artifacts, training
-from emergence.errors import ArtifactError, DivergenceError, SettingsError
+from emergence.errors import ArtifactError, DivergenceError
 from emergence.settings import Stage
 from emergence.training import read_weights, train, write_weights
 
@@ -227,15 +227,6 @@ class TestCandidates:
         assert np.array_equal(slopes[:, 0], slopes[:, 1])
         assert not np.array_equal(slopes[0], slopes[1])
 
-    def test_their_number_cannot_rise(self, tmp_path):
-        stages = [adam(20, candidates=2), adam(20, candidates=3)]
-        with pytest.raises(SettingsError, match="can only fall") as caught:
-            run(Still(), stages, tmp_path)
-        assert caught.value.exit_status == 2
-        assert "Stage 2 has 3 candidates" in str(caught.value)
-
-
-class TestSeeds:
     def test_a_wild_start_of_one_seed_changes_no_other_under_adam(self, tmp_path):
         calm = run(Lines(), [adam(40)], tmp_path / "calm")
         wild = run(Lines([[0, 0], [1e4, -1e4], [0, 0]]), [adam(40)], tmp_path / "wild")
@@ -244,7 +235,6 @@ class TestSeeds:
             assert calm.loss[seed] == wild.loss[seed]
         assert wild.loss[1] > 1e4 * calm.loss[1]
 
-    @pytest.mark.xfail(strict=True, reason="A loss that is not finite cannot be checkpointed.")
     def test_a_seed_lost_from_the_start_changes_no_other_under_marquardt(self, tmp_path):
         calm = run(Lines(), [marquardt(3)], tmp_path / "calm")
         lost = run(Lines([[0, 0], [np.nan, 0], [0, 0]]), [marquardt(3)], tmp_path / "lost")
@@ -253,7 +243,6 @@ class TestSeeds:
             assert calm.loss[seed] == lost.loss[seed]
         assert not np.isfinite(lost.loss[1])
 
-    @pytest.mark.xfail(strict=True, reason="A loss that is not finite cannot be checkpointed.")
     def test_a_lost_candidate_is_left_behind(self, tmp_path):
         class HalfLost(Lines):
             def initial_parameters(self, candidates):
@@ -434,7 +423,6 @@ class TestResuming:
             run(Lines(), [adam(20)], tmp_path / "file")
         assert caught.value.exit_status == 3
 
-    @pytest.mark.xfail(strict=True, reason="The clock of the checkpoints restarts at every stage.")
     def test_short_stages_are_saved_as_often_as_one_long_one(self, tmp_path, monkeypatch):
         now, saves = [0.0], []
         monkeypatch.setattr(time, "monotonic", lambda: now[0])

@@ -385,12 +385,7 @@ class TestLevenbergMarquardt:
         "dtype",
         [
             "float64",
-            pytest.param(
-                "float32",
-                marks=pytest.mark.xfail(
-                    strict=True, reason="The least damping is below single precision's resolution."
-                ),
-            ),
+            "float32",
         ],
     )
     def test_parameters_that_do_the_same_do_not_end_the_training(self, dtype):

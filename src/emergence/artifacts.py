@@ -90,7 +90,7 @@ def read_arrays(path: str | Path, required: Iterable[str] = ()) -> dict[str, np.
     with _reading(path, "an archive of arrays"):
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it holds a single unnamed array")  # noqa: TRY004
+            raise ValueError("it holds a single unnamed array")
         with archive:
             arrays = {name: archive[name] for name in archive.files}
     _require(path, arrays, required, "array")
@@ -149,7 +149,7 @@ def read_numbers(path: str | Path, required: Iterable[str] = ()) -> dict[str, An
     with _reading(path, "numbers"):
         numbers = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
         if not isinstance(numbers, dict):
-            raise ValueError("it holds no mapping of names")  # noqa: TRY004
+            raise ValueError("it holds no mapping of names")
     _require(path, numbers, required, "key")
     return numbers
 

@@ -243,7 +243,9 @@ def main() -> None:
         print(f"emergence: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
-        print("emergence: Interrupted; a rerun continues from the last checkpoint.", file=sys.stderr)
+        print(
+            "emergence: Interrupted; a rerun continues from the last checkpoint.", file=sys.stderr
+        )
         sys.exit(130)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -21,6 +21,7 @@ FamilyName = Literal["shallow", "deep", "rough", "strong"]
 StartName = Literal["single", "arc", "circle", "current"]
 SolverName = Literal["transfer_matrix", "central_difference"]
 Name = Field(pattern=r"^[a-z][a-z0-9_]*$")
+ArmName = Annotated[str, Name]
 
 
 class Section(BaseModel):
@@ -35,9 +36,13 @@ class Stage(Section):
     update: Literal["adam", "levenberg_marquardt"] = Field(
         description="First-order steps, or damped Gauss-Newton steps for least-squares losses."
     )
-    steps: int = Field(ge=1, le=10_000_000, description="Optimisation steps.")
-    batch: int = Field(ge=1, le=65_536, description="Windows (or samples) per step and seed.")
-    window: int = Field(ge=1, le=1_000_000, description="Sites per window: the curriculum.")
+    steps: int = Field(strict=True, ge=1, le=10_000_000, description="Optimisation steps.")
+    batch: int = Field(
+        strict=True, ge=1, le=65_536, description="Windows (or samples) per step and seed."
+    )
+    window: int = Field(
+        strict=True, ge=1, le=1_000_000, description="Sites per window: the curriculum."
+    )
     rate: float = Field(
         1e-2, gt=0, le=1, description="Adam: learning rate at the start of the stage."
     )
@@ -50,6 +55,7 @@ class Stage(Section):
     )
     candidates: int = Field(
         1,
+        strict=True,
         ge=1,
         le=64,
         description="Starts per seed alive in this stage; the best so far by training loss go on.",
@@ -62,7 +68,9 @@ class Stage(Section):
 class DatasetSettings(Section):
     """Potentials and the densities they produce."""
 
-    families: list[FamilyName] = Field(min_length=1, description="Kinds of potential, mixed evenly.")
+    families: list[FamilyName] = Field(
+        min_length=1, description="Kinds of potential, mixed evenly."
+    )
     start: StartName = Field(description="Start data: A single, B arc, C circle, D current.")
     solver: SolverName = Field("transfer_matrix", description="What generates the densities.")
     strong_range: tuple[float, float] = Field(
@@ -77,12 +85,22 @@ class DatasetSettings(Section):
         return self
 
 
+def _check_sizes(kind: str, sizes: list[int], largest: int) -> None:
+    for size in sizes:
+        if not 1 <= size <= largest:
+            raise ValueError(
+                f"every {kind} dimension must lie between 1 and {largest}, but {size} is listed"
+            )
+    if len(set(sizes)) < len(sizes):
+        raise ValueError(f"the {kind} dimensions {sizes} hold one of them twice")
+
+
 class TranslatorSettings(Section):
     """One arm: a translator ensemble for each hidden dimension listed."""
 
     dataset: str = Name
     hidden: list[int] = Field(min_length=1, description="Hidden dimensions, each 1 to 16.")
-    degree: int = Field(3, ge=1, le=3, description="Degree of W(V) in V.")
+    degree: int = Field(3, strict=True, ge=1, le=3, description="Degree of W(V) in V.")
     readout: Literal["linear", "quadratic", "general"] = Field("linear", description="P(h).")
     noise: float = Field(
         0.0, ge=0, le=0.5, description="Relative Gaussian noise on every density it is shown."
@@ -92,8 +110,7 @@ class TranslatorSettings(Section):
 
     @model_validator(mode="after")
     def _hidden_in_range(self) -> TranslatorSettings:
-        if any(not 1 <= size <= 16 for size in self.hidden):
-            raise ValueError("every hidden dimension must lie between 1 and 16")
+        _check_sizes("hidden", self.hidden, 16)
         return self
 
 
@@ -106,7 +123,7 @@ class DistillerSettings(Section):
         None, ge=1, le=16, description="Which hidden dimension of the translator arm; the first."
     )
     latent: list[int] = Field(min_length=1, description="Latent dimensions, each 1 to 8.")
-    degree: int = Field(3, ge=1, le=3, description="Degree of the latent update in V.")
+    degree: int = Field(3, strict=True, ge=1, le=3, description="Degree of the latent update in V.")
     decoder: Literal["linear", "quadratic", "general"] = Field("quadratic", description="D(g).")
     cell: Literal["linear", "general"] = Field("linear", description="Latent update in g.")
     shuffled: bool = Field(False, description="Control: hidden states of other potentials.")
@@ -114,18 +131,23 @@ class DistillerSettings(Section):
 
     @model_validator(mode="after")
     def _latent_in_range(self) -> DistillerSettings:
-        if any(not 1 <= size <= 8 for size in self.latent):
-            raise ValueError("every latent dimension must lie between 1 and 8")
+        _check_sizes("latent", self.latent, 8)
         return self
 
 
 class SpectralSettings(Section):
     """The network-free baseline: spectral learning of a linear recurrence from Hankel matrices."""
 
-    words: int = Field(60, ge=4, le=2000, description="Prefixes and as many suffixes.")
-    length: int = Field(20, ge=2, le=200, description="Sites per prefix and per suffix.")
-    letters: int = Field(7, ge=4, le=64, description="Values of V, Chebyshev nodes of its range.")
-    noise: list[float] = Field(description="Relative density noise, one fit for each.")
+    words: int = Field(60, strict=True, ge=4, le=2000, description="Prefixes and as many suffixes.")
+    length: int = Field(
+        20, strict=True, ge=2, le=200, description="Sites per prefix and per suffix."
+    )
+    letters: int = Field(
+        7, strict=True, ge=4, le=64, description="Values of V, Chebyshev nodes of its range."
+    )
+    noise: list[Annotated[float, Field(ge=0, le=0.5)]] = Field(
+        min_length=1, description="Relative density noise, one fit for each."
+    )
 
 
 class Introspection(Section):
@@ -134,18 +156,34 @@ class Introspection(Section):
     spacing: float = Field(0.1, gt=0, le=1, description="Lattice spacing a, the unit of x.")
     start_wavenumber: float = Field(2.0, gt=0, le=100, description="k₀ of the start data, 1/x.")
     start_half_arc: float = Field(60.0, gt=0, lt=90, description="Start data B: ± degrees.")
-    lead_sites: int = Field(8, ge=1, le=100, description="Distance of the three lead detectors.")
-    window: int = Field(50, ge=4, le=1000, description="Sites per training window.")
-    extrapolation: list[int] = Field(description="Lengths of the longer test systems, sites.")
-    training_windows: int = Field(ge=8, le=1_000_000, description="Per family.")
-    test_windows: int = Field(ge=4, le=100_000, description="Per family.")
-    test_systems: int = Field(ge=4, le=100_000, description="Long systems per family.")
-    seeds: int = Field(ge=1, le=256, description="Ensemble: the leading axis of every training.")
-    datasets: dict[str, DatasetSettings]
-    stages: dict[str, list[Stage]]
-    translators: dict[str, TranslatorSettings]
-    distillers: dict[str, DistillerSettings]
+    lead_sites: int = Field(
+        8, strict=True, ge=1, le=100, description="Distance of the three lead detectors."
+    )
+    window: int = Field(50, strict=True, ge=4, le=1000, description="Sites per training window.")
+    extrapolation: list[Annotated[int, Field(strict=True, ge=2, le=100_000)]] = Field(
+        min_length=1, description="Lengths of the longer test systems, sites."
+    )
+    training_windows: int = Field(strict=True, ge=8, le=1_000_000, description="Per family.")
+    test_windows: int = Field(strict=True, ge=4, le=100_000, description="Per family.")
+    test_systems: int = Field(strict=True, ge=4, le=100_000, description="Long systems per family.")
+    seeds: int = Field(
+        strict=True, ge=1, le=256, description="Ensemble: the leading axis of every training."
+    )
+    datasets: dict[ArmName, DatasetSettings]
+    stages: dict[ArmName, Annotated[list[Stage], Field(min_length=1)]]
+    translators: dict[ArmName, TranslatorSettings]
+    distillers: dict[ArmName, DistillerSettings]
     spectral: SpectralSettings
+
+    @model_validator(mode="after")
+    def _candidates_fall_to_one(self) -> Introspection:
+        for name, stages in self.stages.items():
+            numbers = [stage.candidates for stage in stages]
+            if numbers != sorted(numbers, reverse=True) or numbers[-1] != 1:
+                raise ValueError(
+                    f"stages.{name} has the candidates {numbers}, but they must fall to 1"
+                )
+        return self
 
     @model_validator(mode="after")
     def _references_exist(self) -> Introspection:
@@ -170,9 +208,15 @@ class Settings(Section):
     """A whole run."""
 
     scale: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="Names the results' folder.")
-    seed: int = Field(ge=0, lt=2**31, description="Root of every random number of the run.")
+    seed: int = Field(
+        strict=True, ge=0, lt=2**31, description="Root of every random number of the run."
+    )
     threads: int = Field(
-        1, ge=1, le=256, description="TensorFlow threads per stage; numbers may depend on it."
+        1,
+        strict=True,
+        ge=1,
+        le=256,
+        description="TensorFlow threads per stage; numbers may depend on it.",
     )
     precision: Literal["float32", "float64"] = Field("float64", description="Of the training.")
     checkpoint_seconds: float = Field(20.0, ge=0, le=86_400, description="Between checkpoints.")
@@ -190,8 +234,9 @@ def load(path: str | Path) -> Settings:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or error
         raise SettingsError(
-            f"The settings file {path} cannot be read ({getattr(error, 'strerror', None) or error}).",
+            f"The settings file {path} cannot be read ({problem}).",
             "Choose a scale of config/ (smoke, laptop, paper) or give an existing file.",
         ) from None
     try:

@@ -20,7 +20,7 @@ import pandas as pd
 import tensorflow as tf
 
 from emergence import artifacts, updates
-from emergence.errors import ArtifactError, DivergenceError, SettingsError
+from emergence.errors import ArtifactError, DivergenceError
 from emergence.progress import Progress, say
 from emergence.randomness import derive_seed
 from emergence.settings import Stage, fingerprint
@@ -33,6 +33,9 @@ CHUNKS_PER_SAVE = 5
 """The guard's restart points, and where a checkpoint may be written, lie so many chunks apart."""
 
 MOST_RESTARTS = 3
+
+LOST = 1e30
+"""What a loss that is not finite is recorded as."""
 
 
 class Problem(Protocol):
@@ -122,12 +125,10 @@ def train(
         tensors, position = _begin_stage(start, stages[0]), Position()
     total = sum(_cost(stage) * stage.steps for stage in stages)
     done = _done(stages, position)
+    save = _Saver(checkpoint, identity, checkpoint_seconds)
     with Progress(title, total, done) as progress:
         while position.stage < len(stages):
-            tensors = _run_stage(
-                problem, stages, tensors, position, seed, title, progress,
-                _Saver(checkpoint, identity, checkpoint_seconds),
-            )  # fmt: skip
+            tensors = _run_stage(problem, stages, tensors, position, seed, title, progress, save)
             position.stage, position.step = position.stage + 1, 0
             position.restarts, position.rate_scale = 0, 1.0
             if position.stage < len(stages):
@@ -135,11 +136,13 @@ def train(
                 best = _select(position, old.candidates, new.candidates)
                 kept = {k: tf.gather(v, best) for k, v in _parameters(tensors).items()}
                 tensors = _begin_stage(kept, new)
+                save(tensors, position)
         _Saver(checkpoint, identity, 0.0)(tensors, position)
     parameters = {name: value.numpy() for name, value in _parameters(tensors).items()}
     history = pd.DataFrame(position.history)
     last = history[history["step"] == history["step"].max()].sort_values("seed")
-    return Trained(parameters, last["loss"].to_numpy(), history)
+    loss = last["loss"].to_numpy()
+    return Trained(parameters, np.where(loss >= LOST, np.inf, loss), history)
 
 
 def _run_stage(
@@ -164,13 +167,15 @@ def _run_stage(
             tensors, tf.constant(position.step), tf.constant(count), position.rate_scale
         )
         losses = losses.numpy()[:count]
+        # A seed that Levenberg-Marquardt finds lost stays where it is, and counts as very bad.
+        told = np.where(np.isfinite(losses), losses, LOST)
         if not _healthy(stage, tensors, losses):
             tensors = _restart(good, good_position, position, title)
             chunk = position.step // CHUNK_STEPS
             continue
         position.step += count
-        position.recent = losses.mean(axis=0).tolist()
-        best = losses[-1].reshape(-1, stage.candidates).min(axis=1)
+        position.recent = told.mean(axis=0).tolist()
+        best = told[-1].reshape(-1, stage.candidates).min(axis=1)
         position.history += [
             {
                 "stage": position.stage,
@@ -182,7 +187,8 @@ def _run_stage(
             for index, loss in enumerate(best)
         ]
         chunk += 1
-        if chunk % CHUNKS_PER_SAVE == 0:
+        # Levenberg-Marquardt never restarts: its few, long steps may be saved after any chunk.
+        if chunk % CHUNKS_PER_SAVE == 0 or stage.update == "levenberg_marquardt":
             good, good_position = tensors, _copy(position)
             save(tensors, position)
         progress.advance(
@@ -286,18 +292,8 @@ def _step_seed(seed: int, step: tf.Tensor) -> tf.Tensor:
 
 
 def _select(position: Position, candidates: int, keep: int) -> np.ndarray:
-    """Rows of the ``keep`` candidates of each seed whose recent training loss is lowest.
-
-    Raises:
-        SettingsError: a stage asks for more candidates than the stage before has.
-    """
-    if keep > candidates:
-        raise SettingsError(
-            f"Stage {position.stage + 1} has {keep} candidates, the stage before it {candidates}.",
-            "The number of candidates can only fall from stage to stage.",
-        )
+    """Rows of the ``keep`` candidates of each seed whose recent training loss is lowest."""
     loss = np.asarray(position.recent).reshape(-1, candidates)
-    loss = np.where(np.isfinite(loss), loss, np.inf)
     order = np.argsort(loss, axis=1, kind="stable")[:, :keep]
     return (np.sort(order, axis=1) + candidates * np.arange(len(loss))[:, None]).ravel()
 
@@ -309,9 +305,7 @@ def _begin_stage(parameters: Parameters, stage: Stage) -> Parameters:
 
 
 def _join(parameters: Parameters, carried: Parameters) -> Parameters:
-    return {f"p/{k}": v for k, v in parameters.items()} | {
-        f"c/{k}": v for k, v in carried.items()
-    }
+    return {f"p/{k}": v for k, v in parameters.items()} | {f"c/{k}": v for k, v in carried.items()}
 
 
 def _parameters(tensors: Parameters) -> Parameters:
@@ -345,7 +339,7 @@ class _Saver:
     folder: Path
     identity: str
     seconds: float
-    last: float = field(default_factory=time.monotonic)
+    last: float = field(default_factory=lambda: time.monotonic())
 
     def __call__(self, tensors: Parameters, position: Position) -> None:
         if time.monotonic() - self.last < self.seconds:

@@ -20,7 +20,6 @@ Parameters = dict[str, tf.Tensor]
 """Name → tensor ``[seeds, ...]``."""
 
 
-
 class LeastSquares(Protocol):
     """A problem whose loss is the mean square of residuals."""
 
@@ -233,7 +232,16 @@ def split(rows: tf.Tensor, shapes: dict[str, tuple[int, ...]]) -> Parameters:
 def levenberg_marquardt_start(parameters: Parameters, stage: Stage) -> Parameters:
     """The damping each seed starts a stage with, ``[seeds]``."""
     value = next(iter(parameters.values()))
-    return {"damping": tf.fill([value.shape[0]], tf.constant(stage.damping, value.dtype))}
+    damping = max(stage.damping, least_damping(value.dtype))
+    return {"damping": tf.fill([value.shape[0]], tf.constant(damping, value.dtype))}
+
+
+def least_damping(dtype: tf.DType) -> float:
+    """The smallest damping that a precision resolves.
+
+    Directions that do nothing leave the normal equations singular but for the damping.
+    """
+    return max(DAMPING_RANGE[0], 100.0 * float(np.finfo(dtype.as_numpy_dtype).eps))
 
 
 def levenberg_marquardt_step(
@@ -300,5 +308,9 @@ def levenberg_marquardt_step(
     flat = tf.where(accepted[:, None], proposal, flat)
     damping = carried["damping"]
     damping = tf.where(accepted, damping * DAMPING_DOWN, damping * DAMPING_UP)
-    damping = tf.clip_by_value(damping, *(tf.constant(b, flat.dtype) for b in DAMPING_RANGE))
+    damping = tf.clip_by_value(
+        damping,
+        tf.constant(least_damping(flat.dtype), flat.dtype),
+        tf.constant(DAMPING_RANGE[1], flat.dtype),
+    )
     return unflatten(flat, shapes), {"damping": damping}, tf.where(accepted, after, loss)

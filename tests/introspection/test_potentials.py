@@ -86,7 +86,6 @@ class TestDeep:
         assert potentials.DEEP_WELL_RANGE[0] <= potential.min()
         assert potential.max() <= potentials.DEEP_BARRIER_RANGE[1]
 
-    @pytest.mark.xfail(strict=True, reason="The flanks take up to 0.4 from the integral.")
     @pytest.mark.parametrize("sites", [50, 100, 500])
     def test_every_draw_tunnels_with_an_integral_of_two_or_more(self, sites):
         integral = tunnelling_integral(draw("deep", batch=3000, sites=sites), SPACING)

@@ -70,7 +70,9 @@ WORST = 1e6
 """What a value that is not finite counts as: worse than any bound of the ledger."""
 
 
-def per_seed(name: str, values: np.ndarray, source: str, large_is_good: bool = False) -> Measurement:
+def per_seed(
+    name: str, values: np.ndarray, source: str, large_is_good: bool = False
+) -> Measurement:
     """A measurement with one value per seed; one that is not finite counts as very bad."""
     values = np.where(np.isfinite(values), values, -WORST if large_is_good else WORST)
     return Measurement.from_seeds(name, values, unit="", source=source, note="")
@@ -192,7 +194,9 @@ def density_form(results: Results) -> Found:
             arrays[key], data, float(arrays["unit"]), results.chosen.spacing
         )
         for name in ("e1_e2_error", "e3_error", "form_ratio", "signature_right", "spacing_error"):
-            yield from _named(per_seed(f"density_form.{label}.{name}", law[name], label, name in LARGE_IS_GOOD))
+            yield from _named(
+                per_seed(f"density_form.{label}.{name}", law[name], label, name in LARGE_IS_GOOD)
+            )
         seeds, grid = law["e1"].shape
         frames.append(
             pd.DataFrame(
@@ -254,7 +258,9 @@ def noise(results: Results) -> Found:
         errors = np.median(translator["h3/error_test"], axis=1)
         columns = (law["spacing_squared"] / results.chosen.spacing**2, law["det_error"], errors)
         method = "networks, one start" if fixed else "networks, noisy detectors"
-        rows += [(method, arm.noise, seed, *row) for seed, row in enumerate(zip(*columns, strict=True))]
+        rows += [
+            (method, arm.noise, seed, *row) for seed, row in enumerate(zip(*columns, strict=True))
+        ]
         key = f"noise_{arm.noise:g}" if fixed else f"noisy_start_{arm.noise:g}"
         yield from _named(per_seed(f"{key}.spacing_error", law["spacing_error"], name))
         yield from _named(per_seed(f"{key}.translation_error", errors, name))

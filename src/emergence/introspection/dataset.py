@@ -40,7 +40,9 @@ def make(settings: Introspection, name: str, seed: int) -> dict[str, np.ndarray]
     for split in SPLITS:
         number, sites = sizes[split]
         parts = [
-            _family(settings, name, family, generator(seed, "data", name, split, family), number, sites)
+            _family(
+                settings, name, family, generator(seed, "data", name, split, family), number, sites
+            )
             for family in chosen.families
         ]
         for key in ("potential", "density", "lead", "state"):
@@ -78,7 +80,9 @@ def _family(
     }
 
 
-def with_noise(density: np.ndarray, noise: float, seeds: int, rng: np.random.Generator) -> np.ndarray:
+def with_noise(
+    density: np.ndarray, noise: float, seeds: int, rng: np.random.Generator
+) -> np.ndarray:
     """Densities as each seed's experimenter measures them: relative Gaussian errors.
 
     Returns:

@@ -77,8 +77,12 @@ def train_translators(
 
 def identity(settings: Settings, arm: dict, data: Arrays, size: int) -> str:
     """Fingerprint of all that one ensemble's numbers depend on, the data included."""
-    sums = {key: float(np.abs(value).sum()) for key, value in data.items() if value.dtype.kind in "fc"}
-    common = settings.introspection.model_dump(exclude={"datasets", "stages", "translators", "distillers"})
+    sums = {
+        key: float(np.abs(value).sum()) for key, value in data.items() if value.dtype.kind in "fc"
+    }
+    common = settings.introspection.model_dump(
+        exclude={"datasets", "stages", "translators", "distillers"}
+    )
     run = {"seed": settings.seed, "threads": settings.threads, "precision": settings.precision}
     return fingerprint({"arm": arm, "size": size, "data": sums, "common": common, "run": run})
 
@@ -89,9 +93,7 @@ def _lead(settings: Settings, lead: np.ndarray) -> np.ndarray:
     return translator.lead_coordinates(lead, distance, chosen.start_wavenumber)
 
 
-def _translator_shape(
-    settings: Settings, name: str, hidden: int, unit: float
-) -> translator.Shape:
+def _translator_shape(settings: Settings, name: str, hidden: int, unit: float) -> translator.Shape:
     arm = settings.introspection.translators[name]
     learnt = settings.introspection.datasets[arm.dataset].start == "single"
     return translator.Shape(hidden, arm.degree, arm.readout, learnt, unit)
@@ -118,7 +120,9 @@ def _translator_errors(
     cuts = np.arange(0, predicted.shape[2] - chosen.window + 1, chosen.window)
     errors["error_segment"] = np.stack(
         [
-            relative_rms(predicted[..., c : c + chosen.window], truth[..., c : c + chosen.window], axis=2)
+            relative_rms(
+                predicted[..., c : c + chosen.window], truth[..., c : c + chosen.window], axis=2
+            )
             for c in cuts
         ],
         axis=-1,
@@ -164,9 +168,7 @@ def train_distillers(
     arrays: Arrays = {"unit": np.array(unit), "whitening": whitening}
     histories = []
     for latent in arm.latent:
-        distilled = distiller.Shape(
-            hidden_size, latent, arm.degree, arm.decoder, arm.cell, unit
-        )
+        distilled = distiller.Shape(hidden_size, latent, arm.degree, arm.decoder, arm.cell, unit)
         problem = distiller.DistillerProblem(
             distilled, chosen.seeds, root, potential, hidden["train"], settings.precision
         )
@@ -177,7 +179,9 @@ def train_distillers(
             title=f"distiller {name}, latent dimension {latent}",
             checkpoint=folder / f"latent-{latent}",
             checkpoint_seconds=settings.checkpoint_seconds,
-            identity=identity(settings, arm.model_dump(), data | {"hidden": hidden["train"]}, latent),
+            identity=identity(
+                settings, arm.model_dump(), data | {"hidden": hidden["train"]}, latent
+            ),
         )
         key = f"n{latent}"
         latents, loss = distiller.evaluate(

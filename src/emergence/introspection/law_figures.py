@@ -135,9 +135,7 @@ def density_form(tables: Path, stem: Path) -> None:
         _band(axes[1], difference, "potential", "value", network, SEQUENCE[2 * index])
         volume = part.assign(value=1e5 * (part["e3"] - 1.0))
         _band(axes[2], volume, "potential", "value", network, SEQUENCE[2 * index])
-    for axis, label in zip(
-        axes, ("e₁ and e₂", "10⁵ (e₁ − e₂)", "10⁵ (e₃ − 1)"), strict=True
-    ):
+    for axis, label in zip(axes, ("e₁ and e₂", "10⁵ (e₁ − e₂)", "10⁵ (e₃ − 1)"), strict=True):
         axis.set(xlabel="V (1/length²)", ylabel=label)
         axis.legend()
     for axis in axes[1:]:

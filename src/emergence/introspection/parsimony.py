@@ -43,7 +43,9 @@ def _measure(results: Results) -> Iterator[Measurement]:
             if results.has("distillers", arm, narrow) and results.has("distillers", arm, wide):
                 arrays = results.distiller(arm)
                 ratio = arrays[f"n{narrow}/loss"] / arrays[f"n{wide}/loss"]
-                yield per_seed(f"{arm}.loss_ratio_{narrow}_{wide}", ratio, f"distillers/{arm}", True)
+                yield per_seed(
+                    f"{arm}.loss_ratio_{narrow}_{wide}", ratio, f"distillers/{arm}", True
+                )
         if len(results.chosen.distillers[arm].latent) > 1:
             yield per_seed(f"{arm}.threshold", threshold(results, arm), f"distillers/{arm}")
     for arm in ("single", "circle"):

@@ -20,7 +20,7 @@ SHALLOW_RANGE = (-3.0, -0.5)
 DEEP_WELL_RANGE = (-9.0, -1.5)
 DEEP_BARRIER_RANGE = (4.0, 6.0)
 DEEP_ACTION_RANGE = (2.0, 2.5)
-"""Smooth & deep: wells that cross V = 0 into barriers with ∫κdx of 2 to 2.5 (tunnelling)."""
+"""Smooth & deep: wells that cross V = 0 into barriers; ∫κdx between 2 and 3.1 (tunnelling)."""
 
 ROUGH_RANGE = (-8.0, 4.0)
 """Rough: independent per site and uniform, mean −2 and variance 12."""
@@ -64,7 +64,7 @@ def shallow(rng: np.random.Generator, batch: int, sites: int, spacing: float) ->
 def deep(rng: np.random.Generator, batch: int, sites: int, spacing: float) -> np.ndarray:
     """Smooth & deep: wells within ``DEEP_WELL_RANGE`` and barriers to tunnel through.
 
-    Each barrier is a flat top with logistic flanks, wide enough at half height that the tunnelling
+    Each barrier is a flat top with logistic flanks, wide enough for the flanks that the tunnelling
     integral ∫κ dx over its forbidden part comes out at or above the drawn ``DEEP_ACTION_RANGE``.
     """
     wells = _squash(smooth_field(rng, batch, sites, spacing, 0.8), DEEP_WELL_RANGE)
@@ -74,11 +74,11 @@ def deep(rng: np.random.Generator, batch: int, sites: int, spacing: float) -> np
     height = rng.uniform(*DEEP_BARRIER_RANGE, size=(batch, barriers, 1))
     width = rng.uniform(*DEEP_ACTION_RANGE, size=height.shape) / np.sqrt(height) / spacing
     flank = 0.06 / spacing
-    margin = 0.5 * width + 5.0 * flank
+    margin = 0.5 * width + 7.0 * flank
     centre = margin + rng.uniform(size=height.shape) * np.maximum(stretch - 2.0 * margin, 0.0)
     centre = centre + stretch * np.arange(barriers)[None, :, None]
     distance = np.abs(position - centre)
-    blend = expit((0.5 * width - distance) / flank)
+    blend = expit((0.5 * width + 2.0 * flank - distance) / flank)
     potential = wells
     for index in range(barriers):
         share = blend[:, index]

@@ -93,9 +93,7 @@ def _in_the_gauge_of_the_readout(
     scale = np.sqrt(np.mean(density**2, axis=1, keepdims=True))
     # Windows weigh the same whatever their growth: amplitudes scale with the root of the density.
     scaled = latent / np.sqrt(scale)[None, :, :, None]
-    form, readout_r2 = law.readout_form(
-        scaled.reshape(seeds, -1, 2), (density / scale).ravel()
-    )
+    form, readout_r2 = law.readout_form(scaled.reshape(seeds, -1, 2), (density / scale).ravel())
     q, defect = law.rank_one(form)
     basis = law.gauge_basis(weights[:, 0], q, spacing)
     gauge = law.gauge(update, weights[:, 0], q, spacing)
@@ -139,11 +137,18 @@ def wave_r2_of_shuffled(wave: np.ndarray, data: Arrays) -> np.ndarray:
     density = np.abs(data["test_state"][..., 0]) ** 2
     scale = np.sqrt(np.sqrt(np.mean(density**2, axis=1)))[:, None]
     other = np.sqrt(np.sqrt(np.mean(state[..., 0] ** 4, axis=1)))[:, None]
-    return _plain_r2(wave[..., :1] / scale[..., None], (state[..., 0] / other)[None, ..., None])[:, 0]
+    return _plain_r2(wave[..., :1] / scale[..., None], (state[..., 0] / other)[None, ..., None])[
+        :, 0
+    ]
 
 
 def similarity_controls(
-    weights: np.ndarray, untrained: np.ndarray, grid: np.ndarray, unit: float, spacing: float, seed: int
+    weights: np.ndarray,
+    untrained: np.ndarray,
+    grid: np.ndarray,
+    unit: float,
+    spacing: float,
+    seed: int,
 ) -> dict[str, np.ndarray]:
     """The similarity ratio where there is no similarity: each must stay large, ``[seeds]``.
 

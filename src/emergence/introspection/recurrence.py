@@ -55,8 +55,6 @@ def polynomial_step(weights: tf.Tensor) -> Callable[[tf.Tensor, tf.Tensor], tf.T
     """The linear update for :func:`roll`; ``weights`` W_k are ``[seeds, degree + 1, size, size]``."""
 
     def step(state: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
-        return tf.einsum(
-            "snka,snk->sna", tf.einsum("skab,snb->snka", weights, state), features
-        )
+        return tf.einsum("snka,snk->sna", tf.einsum("skab,snb->snka", weights, state), features)
 
     return step

@@ -98,7 +98,9 @@ def render_table(decisions: Sequence[Decision], statements: bool = True) -> Tabl
     """Return a table for the terminal, one row per claim, with or without the statements."""
     table = Table(title=summary(decisions), title_justify="left")
     table.add_column("claim", no_wrap=True)
-    for heading in ("statement", "published", "measured") if statements else ("published", "measured"):
+    for heading in (
+        ("statement", "published", "measured") if statements else ("published", "measured")
+    ):
         table.add_column(heading, overflow="fold")
     table.add_column("verdict", no_wrap=True)
     table.add_column("control", no_wrap=True)
