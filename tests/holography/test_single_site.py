@@ -110,7 +110,7 @@ def test_samples_follow_the_law(mu: float, lam: float) -> None:
         mean = moment(law, power)
         spread = np.sqrt(moment(law, 2 * power) - mean**2)
         assert np.mean(radius**power) == pytest.approx(mean, abs=4.0 * spread / 20_000**0.5)
-    # A ring whose radius is off by one standard error of the mean would still pass; 10 % not.
+    # The same test tells a law that is 10 % wider.
     assert kstest(radius, lambda r: np.exp(law.log_cdf(r))).pvalue > 1e-3
     off = np.sqrt(np.mean(radius**2)) + 1.1 * (radius - np.sqrt(np.mean(radius**2)))
     assert kstest(off, lambda r: np.exp(law.log_cdf(np.maximum(r, 0.0)))).pvalue < 1e-6

@@ -40,9 +40,7 @@ def free_density(action: FreeField, side: int) -> float:
     return float(np.mean(1.0 / action.eigenvalues(side)))
 
 
-def free_sample(
-    action: FreeField, side: int, batch: int, rng: np.random.Generator
-) -> np.ndarray:
+def free_sample(action: FreeField, side: int, batch: int, rng: np.random.Generator) -> np.ndarray:
     """Independent draws of the complex free field, ``[batch, L, L]`` complex128."""
     check_side(side)
     shape = (batch, side, side)
@@ -152,10 +150,10 @@ def small_torus(action: ComplexPhi4, *, tolerance: float = 1e-12) -> SmallTorus:
             below which two grids agree.
 
     Raises:
-        ArithmeticError: if 768 radii do not suffice, which no stable couplings of the map need.
+        ArithmeticError: if 512 radii do not suffice, which no stable couplings of the map need.
     """
-    coarse = _small_torus(action, 48)
-    for nodes in (96, 192, 384, 768):
+    coarse = _small_torus(action, 32)
+    for nodes in (64, 128, 256, 512):
         fine = _small_torus(action, nodes)
         rounding = 8.0 * np.finfo(float).eps * (1.0 + abs(fine.log_partition))
         moments = abs(fine.density - coarse.density) + abs(fine.neighbour - coarse.neighbour)
