@@ -87,6 +87,7 @@ def extrapolation(tables: Path, stem: Path) -> None:
     size.set(xlabel="hidden dimension", ylabel="RMS error / RMS density (50 sites)")
     length.get_legend().set_title(None)
     size.get_legend().set_title("readout P(h), start data")
+    size.set_ylim(top=3e5)  # room for the legend above the failures at 1
     plotting.panel_letters(axes)
     plotting.save(fig, stem, {"length": main, "stretch": segments, "hidden dimension": sizes})
 
@@ -98,7 +99,7 @@ def bottleneck(tables: Path, stem: Path) -> None:
         "quadratic": "quadratic decoder",
         "linear": "linear decoder",
         "general": "general decoder",
-        "general_cell": "general cell and decoder",
+        "general_cell": "general cell",
     }
     present = [arm for arm in titles if arm in set(table["arm"])]
     fig, axes = plotting.figure(1, len(present), height=2.5, sharey=True, squeeze=False)

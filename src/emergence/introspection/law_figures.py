@@ -15,8 +15,8 @@ from emergence.plotting import ROLES, SEQUENCE
 
 SPACING = 0.1
 RIVALS = {
-    "Schrödinger, exact": (schrodinger.transfer_matrix, "-"),
-    "central difference": (schrodinger.lattice_matrix, "--"),
+    "Schrödinger": (schrodinger.transfer_matrix, "-"),
+    "lattice": (schrodinger.lattice_matrix, "--"),
     "slides (Euler)": (schrodinger.euler_matrix, ":"),
 }
 
@@ -62,12 +62,12 @@ def law(tables: Path, stem: Path) -> None:
     fig, axes = plotting.figure(1, 3, height=2.7)
     determinant, gauge, trace = axes
     potential = np.sort(table["potential"].unique())
-    plotting.reference_line(determinant, y=1.0, label="Schrödinger, central difference")
+    plotting.reference_line(determinant, y=1.0, label="Schrödinger and lattice")
     euler = np.linalg.det(schrodinger.euler_matrix(potential, SPACING))
     plotting.reference_line(determinant, potential, euler, label="slides (Euler)", linestyle=":")
     _band(determinant, table, "potential", "determinant", "learnt, all seeds")
     determinant.set(xlabel="V (1/length²)", ylabel="det W(V)")
-    determinant.legend()
+    determinant.legend(loc="lower left", handlelength=1.2, fontsize=6)
     exact = schrodinger.transfer_matrix(potential, SPACING)
     units = {
         "11": (1.0, "M₁₁"),
@@ -87,7 +87,7 @@ def law(tables: Path, stem: Path) -> None:
         update = matrix(x / SPACING**2, SPACING)
         tau = np.trace(update, axis1=1, axis2=2) / np.sqrt(np.linalg.det(update))
         plotting.reference_line(trace, x, tau - 2.0 - x, label=label, linestyle=line)
-    names = {"strong": "learnt from exact data", "lattice": "learnt from lattice data"}
+    names = {"strong": "learnt, exact data", "lattice": "learnt, lattice data"}
     for index, (data, name) in enumerate(names.items()):
         part = strong[strong["data"] == data]
         part = part.assign(excess=part["normalised_trace"] - 2.0 - part["x"])
@@ -95,7 +95,7 @@ def law(tables: Path, stem: Path) -> None:
     trace.set(xlabel="x = a²V", ylabel="trace/√det − 2 − x")
     top = float(np.max(x**2)) / 12.0
     trace.set_ylim(-0.4 * top, 3.2 * top)
-    trace.legend(loc="upper right", frameon=True, framealpha=0.9, edgecolor="none")
+    trace.legend(loc="upper right", handlelength=1.2, fontsize=6)
     plotting.panel_letters(axes)
     plotting.save(fig, stem, {"law": table, "discretisation": strong})
 

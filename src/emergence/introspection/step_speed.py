@@ -23,6 +23,9 @@ from emergence.statistics import relative_rms
 BATCH_SEED = 0
 """Of the windows drawn."""
 
+STAGE_STEPS = 1500
+"""Of Adam in a stage of the laptop scale: what compilation is to be weighed against."""
+
 STEPS_PER_LOOK = {"adam": 100, "levenberg_marquardt": 2}
 """How often a race measures the test error."""
 
@@ -105,9 +108,9 @@ def ensembles(sizes: Sizes, chosen: Settings, data: dict[str, np.ndarray]) -> li
             return seconds
 
         batched, separate = in_turns(lambda one=together: one.advance(sizes.steps), one_by_one)
-        jobs = (separate + sizes.seeds * alone.compile_seconds) / (
-            batched + together.compile_seconds
-        )
+        scale = STAGE_STEPS / sizes.steps
+        jobs = scale * separate + sizes.seeds * alone.compile_seconds
+        jobs /= scale * batched + together.compile_seconds
         rows.append(
             Row(
                 f"{sizes.seeds} seeds batched / one by one, window {window}",
@@ -115,8 +118,8 @@ def ensembles(sizes: Sizes, chosen: Settings, data: dict[str, np.ndarray]) -> li
                 separate,
                 f"{sizes.steps} Adam steps of {stage.batch} windows. Compiling apart: "
                 f"{duration(together.compile_seconds)} for the ensemble, "
-                f"{duration(alone.compile_seconds)} for one seed; as separate jobs, each "
-                f"compiling its own, the ratio is {jobs:.2g}.",
+                f"{duration(alone.compile_seconds)} for one seed; a stage of {STAGE_STEPS} steps "
+                f"as separate jobs, each compiling its own, takes {jobs:.2g} times as long.",
             )
         )
     return rows
@@ -252,6 +255,7 @@ def second_order(sizes: Sizes, chosen: Settings, data: dict[str, np.ndarray]) ->
     for target, alone in zip(sizes.race_errors, ("adam_alone", "adam_alone_long"), strict=False):
         both = race(problem, stages["translator"], error, target, sizes.race_seconds)
         adam = race(problem, stages[alone], error, target, sizes.race_seconds)
+        waited = (adam.seconds + adam.compile_seconds) / (both.seconds + both.compile_seconds)
         rows.append(
             Row(
                 f"Levenberg-Marquardt / Adam alone, to an error of {target:g}",
@@ -260,7 +264,7 @@ def second_order(sizes: Sizes, chosen: Settings, data: dict[str, np.ndarray]) ->
                 f"Translators of {sizes.race_seeds} seeds, median error over seeds and test "
                 f"windows: Adam followed by Levenberg-Marquardt {told(both)}, Adam alone "
                 f"{told(adam)}. Compiling apart: {duration(both.compile_seconds)} and "
-                f"{duration(adam.compile_seconds)}.",
+                f"{duration(adam.compile_seconds)}; with it the ratio is {waited:.2g}.",
                 bound=both.reached and not adam.reached,
             )
         )
