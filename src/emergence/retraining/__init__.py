@@ -1,1 +1,1 @@
-"""Retraining: bulk quantum magnets from a recurrent wave function grown size by size (arXiv:2003.06228)."""
+"""Retraining: quantum magnets from a wave function grown size by size (arXiv:2003.06228)."""

@@ -2,9 +2,9 @@
 
 H = Σ S_i·S_{i+1} with J1 = 1. The ground state is given by N/2 real rapidities λ, which solve
 
-    open:      2N·2θ(λ_j)/2 = π I_j + Σ_{k≠j} [atan(λ_j − λ_k) + atan(λ_j + λ_k)],  I = 1 … N/2,
+    open:      2N·θ(λ_j) = π I_j + Σ_{k≠j} [atan(λ_j − λ_k) + atan(λ_j + λ_k)],  I = 1 … N/2,
                E = (N − 1)/4 − Σ 2/(1 + 4λ²);
-    periodic:  N·θ(λ_j)     = π I_j + Σ_k atan(λ_j − λ_k),  I = −(N/2 − 1)/2 … (N/2 − 1)/2,
+    periodic:   N·θ(λ_j) = π I_j + Σ_k atan(λ_j − λ_k),  I = −(N/2 − 1)/2 … (N/2 − 1)/2,
                E = N/4 − Σ 2/(1 + 4λ²),
 
 with θ(λ) = atan 2λ (Bethe 1931; open ends: Alcaraz et al. 1987).
@@ -12,15 +12,17 @@ with θ(λ) = atan 2λ (Bethe 1931; open ends: Alcaraz et al. 1987).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from emergence.errors import EmergenceError, SettingsError
 from emergence.retraining.models import Heisenberg, Lattice
 
-BULK_ENERGY = 0.25 - np.log(2.0)
+BULK_ENERGY = 0.25 - math.log(2.0)
 """Energy per site of the infinite chain (Hulthén 1938)."""
 
-SURFACE_ENERGY = (np.pi - 1.0 - 2.0 * np.log(2.0)) / 4.0
+SURFACE_ENERGY = (math.pi - 1.0 - 2.0 * math.log(2.0)) / 4.0
 """What two open ends cost together as N → ∞, up to a correction that falls as 1/N."""
 
 NEWTON_STEPS = 50
@@ -75,26 +77,20 @@ def _equations(
     model: Heisenberg, quantum: np.ndarray, value: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Residuals ``[sites / 2]`` and their Jacobian ``[sites / 2, sites / 2]``."""
-    copies = 1.0 if model.lattice.periodic else 2.0
+    ring = model.lattice.periodic
+    copies = 1.0 if ring else 2.0
+    others = 1.0 - np.eye(len(value))
     difference = value[:, None] - value[None, :]
-    kernel = 1.0 / (1.0 + difference**2)
-    scattering = np.arctan(difference)
-    forward, backward = kernel, -kernel
-    if not model.lattice.periodic:
-        total = value[:, None] + value[None, :]
-        image = 1.0 / (1.0 + total**2)
-        # A rapidity does not scatter off its own mirror image.
-        np.fill_diagonal(image, 0.0)
-        mirrored = np.arctan(total)
-        np.fill_diagonal(mirrored, 0.0)
-        scattering = scattering + mirrored
-        forward, backward = kernel + image, image - kernel
-    np.fill_diagonal(kernel, 0.0)
+    total = value[:, None] + value[None, :]
+    # At an open end each rapidity also scatters off the mirror images of the others.
+    mirrored = 0.0 * others if ring else others
+    scattering = others * np.arctan(difference) + mirrored * np.arctan(total)
     residual = copies * model.sites * np.arctan(2.0 * value) - np.pi * quantum
     residual -= scattering.sum(axis=1)
-    jacobian = -backward
+    direct = others / (1.0 + difference**2)
+    image = mirrored / (1.0 + total**2)
     own = copies * model.sites * 2.0 / (1.0 + 4.0 * value**2)
-    jacobian[np.diag_indices_from(jacobian)] = own - forward.sum(axis=1)
+    jacobian = direct - image + np.diag(own - np.sum(direct + image, axis=1))
     return residual, jacobian
 
 
@@ -102,4 +98,4 @@ def energy(model: Heisenberg) -> float:
     """Ground-state energy of the whole chain."""
     bonds = model.sites if model.lattice.periodic else model.sites - 1
     value = rapidities(model)
-    return bonds / 4.0 - float(np.sum(2.0 / (1.0 + 4.0 * value**2)))
+    return float(bonds / 4.0 - np.sum(2.0 / (1.0 + 4.0 * value**2)))

@@ -64,8 +64,8 @@ def bulk_energy(field: float) -> float:
 def correlation_matrix(model: Ising) -> np.ndarray:
     """G = U Vᵀ, the orthogonal part of A, ``[sites, sites]``.
 
-    Deep in the ordered phase one ε falls below rounding and its pair of singular vectors loses its
-    relative sign, which is the parity of the state. det G = +1 restores it.
+    Deep in the ordered phase one ε falls below rounding, and a library is free to return its pair
+    of singular vectors with either relative sign, which is the parity of the state: det G = +1.
     """
     left, _, right = np.linalg.svd(coupling_matrix(model))
     if np.linalg.det(left) * np.linalg.det(right) < 0.0:
@@ -116,7 +116,7 @@ def central_correlations(model: Ising, distances: list[int] | np.ndarray) -> np.
         if distance < 0 or first < 0 or first + distance >= model.sites:
             raise SettingsError(
                 f"Two sites {distance} apart about the middle do not fit into the {model.lattice}.",
-                f"Choose distances from 0 to {model.sites - 1 - model.sites % 2}.",
+                f"Choose distances from 0 to {model.sites - 2 + model.sites % 2}.",
             )
         values.append(correlation(matrix, first, first + distance))
     return np.array(values)
