@@ -31,7 +31,7 @@ class Sizes:
     race_errors: tuple[float, ...] = (1e-3, 1e-4)
     """Test errors to reach: the bar of the laptop scale, and its stretch."""
 
-    race_seconds: float = 45.0
+    race_seconds: float = 60.0
     """When a race is given up."""
 
     training_windows: int = 300
