@@ -16,9 +16,7 @@ min_version("9.0")
 # --- settings: checked whole before any work -----------------------------------------------------
 
 HOUSE = workflow.basedir
-SETTINGS_FILE = config.get(
-    "settings", f"{HOUSE}/config/{os.environ.get('SCALE', 'laptop')}.yaml"
-)
+SETTINGS_FILE = config.get("settings", f"{HOUSE}/config/{os.environ.get('SCALE', 'laptop')}.yaml")
 try:
     SETTINGS = load(SETTINGS_FILE)
 except EmergenceError as error:
@@ -30,27 +28,35 @@ RESULTS = f"results/{SCALE}"
 FIGURES = f"figures/{SCALE}"
 
 
+# Only for `--software-deployment-method apptainer`: what `make container` built on this machine.
+container: "docker-daemon://emergence:cpu"
+
+
 wildcard_constraints:
     dataset="[a-z0-9_]+",
     arm="[a-z0-9_]+",
     figure="[a-z0-9_]+",
 
 
-# --- targets -------------------------------------------------------------------------------------
-
-localrules:
-    all,
-
-
-rule all:
-    default_target: True
-    input:
-        f"{RESULTS}/verdict.json",
-        f"{RESULTS}/introspection/figures.done",
-
-
 # --- the systems, then what is claimed of them ---------------------------------------------------
 
 
+include: "workflow/common.smk"
 include: "workflow/introspection.smk"
 include: "workflow/verification.smk"
+
+
+# --- targets -------------------------------------------------------------------------------------
+
+
+localrules:
+    all,
+    introspection_figures,
+
+
+# Every file by name: what somebody deleted is made again.
+rule all:
+    default_target: True
+    input:
+        rules.verify.output,
+        rules.introspection_figures.input,

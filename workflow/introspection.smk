@@ -21,48 +21,33 @@ INTROSPECTION_FIGURES = [
     "spectral",
 ]
 
-
-def arm_settings(kind, arm):
-    return getattr(INTROSPECTION, kind)[arm]
-
-
-def arm_fingerprint(kind, arm):
-    """Changes when the arm's own settings or its list of stages do."""
-    chosen = arm_settings(kind, arm)
-    stages = [s.model_dump(mode="json") for s in INTROSPECTION.stages[chosen.stages]]
-    return fingerprint(chosen.model_dump(mode="json") | {"stages": stages, "common": COMMON})
-
-
-def translator_data(wildcards):
-    return f"{HERE}/data/{INTROSPECTION.translators[wildcards.arm].dataset}.npz"
-
-
-def translator_fingerprint(wildcards):
-    return arm_fingerprint("translators", wildcards.arm)
-
-
-def distiller_data(wildcards):
-    return f"{HERE}/data/{INTROSPECTION.distillers[wildcards.arm].dataset}.npz"
-
-
-def distiller_translator(wildcards):
-    return f"{HERE}/translators/{INTROSPECTION.distillers[wildcards.arm].translator}/arrays.npz"
-
-
-def distiller_fingerprint(wildcards):
-    return arm_fingerprint("distillers", wildcards.arm)
-
-
-def dataset_fingerprint(wildcards):
-    chosen = INTROSPECTION.datasets[wildcards.dataset].model_dump(mode="json")
-    return fingerprint(chosen | {"common": COMMON})
+# Of each dataset and arm: the files it reads, and a fingerprint of all that its numbers depend on.
+DATASETS = {
+    name: {"settings": fingerprint(chosen.model_dump(mode="json") | {"common": COMMON})}
+    for name, chosen in INTROSPECTION.datasets.items()
+}
+ARMS = {
+    kind: {
+        name: {
+            "data": f"{HERE}/data/{arm.dataset}.npz",
+            "translator": f"{HERE}/translators/{getattr(arm, 'translator', name)}/arrays.npz",
+            "settings": fingerprint(
+                arm.model_dump(mode="json")
+                | {
+                    "stages": [s.model_dump(mode="json") for s in INTROSPECTION.stages[arm.stages]],
+                    "common": COMMON,
+                }
+            ),
+        }
+        for name, arm in getattr(INTROSPECTION, kind).items()
+    }
+    for kind in ("translators", "distillers")
+}
 
 
 rule introspection_data:
     output:
         f"{HERE}/data/{{dataset}}.npz",
-    params:
-        settings=dataset_fingerprint,
     log:
         f"{HERE}/logs/data/{{dataset}}.log",
     benchmark:
@@ -71,65 +56,70 @@ rule introspection_data:
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        file=settings_file,
+        settings=lookup("{dataset}/settings", within=DATASETS),
     message:
         "Solving the Schrödinger equation for the dataset {wildcards.dataset}."
     shell:
-        "emergence introspection data --settings {SETTINGS_FILE:q} --dataset {wildcards.dataset}"
+        "emergence introspection data --settings {params.file:q} --dataset {wildcards.dataset}"
         " --output {output} > {log} 2>&1"
 
 
 rule introspection_translator:
     input:
-        data=translator_data,
+        data=lookup("translators/{arm}/data", within=ARMS),
     output:
         arrays=f"{HERE}/translators/{{arm}}/arrays.npz",
         history=f"{HERE}/translators/{{arm}}/history.csv",
         weights=directory(f"{HERE}/translators/{{arm}}/weights"),
-    params:
-        settings=translator_fingerprint,
-        folder=subpath(output.arrays, parent=True),
     log:
         f"{HERE}/logs/translators/{{arm}}.log",
     benchmark:
         f"{HERE}/benchmarks/translators/{{arm}}.tsv"
+    priority: 10
     threads: SETTINGS.threads
     resources:
         mem_mb=2000,
         runtime=60,
         gpu=0,
-    priority: 10
+    params:
+        file=settings_file,
+        settings=lookup("translators/{arm}/settings", within=ARMS),
+        folder=subpath(output.arrays, parent=True),
     message:
         "Training the translators of the arm {wildcards.arm} (progress in {log})."
     shell:
-        "emergence introspection translator --settings {SETTINGS_FILE:q} --arm {wildcards.arm}"
+        "emergence introspection translator --settings {params.file:q} --arm {wildcards.arm}"
         " --data {input.data} --output {params.folder} > {log} 2>&1"
 
 
 rule introspection_distiller:
     input:
-        data=distiller_data,
-        translator=distiller_translator,
+        data=lookup("distillers/{arm}/data", within=ARMS),
+        translator=lookup("distillers/{arm}/translator", within=ARMS),
     output:
         arrays=f"{HERE}/distillers/{{arm}}/arrays.npz",
         history=f"{HERE}/distillers/{{arm}}/history.csv",
         weights=directory(f"{HERE}/distillers/{{arm}}/weights"),
-    params:
-        settings=distiller_fingerprint,
-        folder=subpath(output.arrays, parent=True),
     log:
         f"{HERE}/logs/distillers/{{arm}}.log",
     benchmark:
         f"{HERE}/benchmarks/distillers/{{arm}}.tsv"
+    priority: 5
     threads: SETTINGS.threads
     resources:
         mem_mb=2000,
         runtime=120,
         gpu=0,
-    priority: 5
+    params:
+        file=settings_file,
+        settings=lookup("distillers/{arm}/settings", within=ARMS),
+        folder=subpath(output.arrays, parent=True),
     message:
         "Training the distillers of the arm {wildcards.arm} (progress in {log})."
     shell:
-        "emergence introspection distiller --settings {SETTINGS_FILE:q} --arm {wildcards.arm}"
+        "emergence introspection distiller --settings {params.file:q} --arm {wildcards.arm}"
         " --data {input.data} --translator {input.translator} --output {params.folder}"
         " > {log} 2>&1"
 
@@ -137,8 +127,6 @@ rule introspection_distiller:
 rule introspection_spectral:
     output:
         f"{HERE}/spectral/arrays.npz",
-    params:
-        settings=fingerprint(INTROSPECTION.spectral.model_dump(mode="json") | {"common": COMMON}),
     log:
         f"{HERE}/logs/spectral.log",
     benchmark:
@@ -147,10 +135,13 @@ rule introspection_spectral:
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        file=settings_file,
+        settings=fingerprint(INTROSPECTION.spectral.model_dump(mode="json") | {"common": COMMON}),
     message:
         "Fitting the network-free baseline."
     shell:
-        "emergence introspection spectral --settings {SETTINGS_FILE:q} --output {output}"
+        "emergence introspection spectral --settings {params.file:q} --output {output}"
         " > {log} 2>&1"
 
 
@@ -163,8 +154,6 @@ rule introspection_analysis:
     output:
         measurements=f"{HERE}/measurements.json",
         tables=directory(f"{HERE}/tables"),
-    params:
-        folder=HERE,
     log:
         f"{HERE}/logs/analysis.log",
     benchmark:
@@ -173,10 +162,13 @@ rule introspection_analysis:
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        file=settings_file,
+        folder=subpath(output.measurements, parent=True),
     message:
         "Reading the law off every trained arm."
     shell:
-        "emergence introspection analysis --settings {SETTINGS_FILE:q} --results {params.folder}"
+        "emergence introspection analysis --settings {params.file:q} --results {params.folder}"
         " --output {params.folder} > {log} 2>&1"
 
 
@@ -192,8 +184,6 @@ rule introspection_figure:
         ),
         svg=f"{FIGURES}/introspection/{{figure}}.svg",
         csv=f"{FIGURES}/introspection/{{figure}}.csv",
-    params:
-        stem=f"{FIGURES}/introspection/{{figure}}",
     log:
         f"{HERE}/logs/figures/{{figure}}.log",
     benchmark:
@@ -202,17 +192,20 @@ rule introspection_figure:
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        file=settings_file,
+        stem=f"{FIGURES}/introspection/{{figure}}",
     message:
         "Drawing {output.png}."
     shell:
-        "emergence introspection figure --settings {SETTINGS_FILE:q} --name {wildcards.figure}"
+        "emergence introspection figure --settings {params.file:q} --name {wildcards.figure}"
         " --tables {input.tables} --output {params.stem} > {log} 2>&1"
 
 
 rule introspection_figures:
     input:
-        collect(f"{FIGURES}/introspection/{{figure}}.png", figure=INTROSPECTION_FIGURES),
-    output:
-        touch(f"{HERE}/figures.done"),
-    message:
-        "All figures of introspection are drawn."
+        collect(
+            f"{FIGURES}/introspection/{{figure}}.{{suffix}}",
+            figure=INTROSPECTION_FIGURES,
+            suffix=["png", "svg", "csv"],
+        ),

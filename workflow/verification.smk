@@ -8,8 +8,6 @@ rule verify:
     output:
         json=f"{RESULTS}/verdict.json",
         table=f"{RESULTS}/verdict.md",
-    params:
-        house=HOUSE,
     log:
         f"{RESULTS}/logs/verify.log",
     benchmark:
@@ -18,8 +16,11 @@ rule verify:
     resources:
         mem_mb=500,
         runtime=5,
+    params:
+        scale=SCALE,
+        ledgers=ledgers_folder,
     message:
         "Deciding the claims; read {output.table}."
     shell:
-        "emergence verify --scale {SCALE} --ledgers {params.house}/claims --report-only"
+        "emergence verify --scale {params.scale} --ledgers {params.ledgers} --report-only"
         " > {log} 2>&1"

@@ -1,0 +1,12 @@
+# What the rules of every system share.
+#
+# Both functions take the input only so that Snakemake leaves their paths out of what it decides a
+# rerun by: that are the fingerprints of the settings and the ledgers' contents, wherever they lie.
+
+
+def settings_file(wildcards, input):
+    return SETTINGS_FILE
+
+
+def ledgers_folder(wildcards, input):
+    return f"{HOUSE}/claims"
