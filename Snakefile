@@ -5,6 +5,7 @@ SCALE=smoke|laptop|paper chooses the size (default: laptop); --config settings=F
 
 import os
 import sys
+from pathlib import Path
 
 from snakemake.utils import min_version
 
@@ -15,8 +16,9 @@ min_version("9.0")
 
 # --- settings: checked whole before any work -----------------------------------------------------
 
-HOUSE = workflow.basedir
-SETTINGS_FILE = config.get("settings", f"{HOUSE}/config/{os.environ.get('SCALE', 'laptop')}.yaml")
+# Relative, so that results are still up to date after the whole folder was moved.
+HOUSE = Path(os.path.relpath(workflow.basedir))
+SETTINGS_FILE = config.get("settings", HOUSE / f"config/{os.environ.get('SCALE', 'laptop')}.yaml")
 try:
     SETTINGS = load(SETTINGS_FILE)
 except EmergenceError as error:

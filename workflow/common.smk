@@ -9,4 +9,4 @@ def settings_file(wildcards, input):
 
 
 def ledgers_folder(wildcards, input):
-    return f"{HOUSE}/claims"
+    return HOUSE / "claims"

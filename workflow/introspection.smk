@@ -178,7 +178,7 @@ rule introspection_figure:
     output:
         png=report(
             f"{FIGURES}/introspection/{{figure}}.png",
-            caption=f"{HOUSE}/workflow/report/introspection.rst",
+            caption="report/introspection.rst",
             category="Introspection (arXiv:1901.11103)",
             labels={"figure": "{figure}"},
         ),

@@ -4,7 +4,7 @@
 rule verify:
     input:
         measurements=f"{RESULTS}/introspection/measurements.json",
-        ledgers=collect(f"{HOUSE}/claims/{{system}}.yaml", system=["introspection"]),
+        ledgers=collect(HOUSE / "claims/{system}.yaml", system=["introspection"]),
     output:
         json=f"{RESULTS}/verdict.json",
         table=f"{RESULTS}/verdict.md",
