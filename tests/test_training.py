@@ -18,7 +18,8 @@ import emergence
 from emergence import artifacts, training
 from emergence.errors import ArtifactError, DivergenceError
 from emergence.settings import Stage
-from emergence.training import read_weights, train, write_weights
+from emergence.training import train
+from emergence.weights import read_weights, write_weights
 
 NEVER = 1e9
 """Seconds between checkpoints, where only the one at the end is wanted."""

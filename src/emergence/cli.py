@@ -121,15 +121,16 @@ def _train(kind: str, settings: Path, arm: str, output: Path, inputs: list[Path]
         chosen = run["settings"]
         _choose(getattr(chosen.introspection, f"{kind}s"), arm, f"{kind} arm")
         loaded = [artifacts.read_arrays(path) for path in inputs]
-        from emergence import training
+        from emergence.host import use_host
         from emergence.introspection import experiments
+        from emergence.weights import write_weights
 
-        run["device"] = training.use_host(chosen.threads)
+        run["device"] = use_host(chosen.threads)
         train = getattr(experiments, f"train_{kind}s")
         checkpoints = output / "checkpoints"
         arrays, history = train(chosen, arm, *loaded, checkpoints)
         weights = {k: v for k, v in arrays.items() if "/p/" in k}
-        training.write_weights(output / "weights", weights)
+        write_weights(output / "weights", weights)
         artifacts.write_table(history_file, history)
         artifacts.write_arrays(arrays_file, arrays)
     shutil.rmtree(checkpoints, ignore_errors=True)

@@ -19,12 +19,13 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from emergence import artifacts, updates
+from emergence import updates
 from emergence.errors import ArtifactError, DivergenceError
 from emergence.progress import Progress, say
 from emergence.randomness import derive_seed
 from emergence.settings import Stage, fingerprint
 from emergence.updates import Parameters
+from emergence.weights import read_weights, write_weights
 
 CHUNK_STEPS = 20
 """Steps per compiled call, and the resolution of the history."""
@@ -73,26 +74,6 @@ class Trained:
     parameters: dict[str, np.ndarray]
     loss: np.ndarray
     history: pd.DataFrame
-
-
-def use_host(threads: int) -> str:
-    """Fix TensorFlow's threads, determinism and memory growth; once, before any op.
-
-    Returns:
-        The device the stage will use, for its provenance.
-    """
-    # One compiled function per stage and size is meant; TensorFlow would warn of each.
-    tf.get_logger().setLevel("ERROR")
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_op_determinism()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
-    if not gpus:
-        return f"CPU ({threads} thread{'s' if threads > 1 else ''})"
-    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))
 
 
 def train(
@@ -369,40 +350,3 @@ def _resume(
         return None, None
     say(f"{title}: continuing from stage {position.stage + 1}, step {position.step}.")
     return {name: tf.convert_to_tensor(value) for name, value in weights.items()}, position
-
-
-def write_weights(
-    folder: Path, weights: dict[str, np.ndarray], numbers: dict[str, Any] | None = None
-) -> None:
-    """Write tensors as a TensorFlow checkpoint, with numbers beside them, whole or not at all.
-
-    Raises:
-        ArtifactError: the folder cannot be written.
-    """
-    with artifacts.write_folder(folder) as partial:
-        variables = {name: tf.Variable(value) for name, value in weights.items()}
-        tf.train.Checkpoint(**variables).write(str(partial / "weights"))
-        artifacts.write_numbers(partial / "numbers.json", numbers or {})
-
-
-def read_weights(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Inverse of :func:`write_weights`.
-
-    Raises:
-        ArtifactError: the folder is missing, truncated or corrupt.
-    """
-    numbers = artifacts.read_numbers(folder / "numbers.json")
-    suffix = "/.ATTRIBUTES/VARIABLE_VALUE"
-    try:
-        reader = tf.train.load_checkpoint(str(folder / "weights"))
-        names = [n for n in reader.get_variable_to_shape_map() if n.endswith(suffix)]
-        weights = {
-            name.removesuffix(suffix).replace(".S", "/"): reader.get_tensor(name)
-            for name in sorted(names)
-        }
-    except (ValueError, IndexError, RuntimeError, tf.errors.OpError) as error:
-        raise ArtifactError(
-            f"The weights in {folder} are truncated or corrupt ({str(error).splitlines()[0]}).",
-            "Delete the folder and rerun snakemake, which makes it again.",
-        ) from None
-    return weights, numbers

@@ -16,7 +16,8 @@ from typing import Any
 import tensorflow as tf
 from rich.console import Console
 
-from emergence import settings, training
+from emergence import settings
+from emergence.host import use_host
 from emergence.introspection import dataset, law_speed, potentials, step_speed
 from emergence.introspection.comparison import QUICK, Row, Sizes, render
 from emergence.progress import say
@@ -36,7 +37,7 @@ def run(quick: bool = False) -> list[Row]:
     Returns:
         The rows of the table.
     """
-    training.use_host(THREADS)
+    use_host(THREADS)
     began, load = time.perf_counter(), os.getloadavg()[0]
     sizes = QUICK if quick else Sizes()
     chosen = _settings(sizes)

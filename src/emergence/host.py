@@ -1,0 +1,25 @@
+"""What TensorFlow may use of this machine, and how it must behave there."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def use_host(threads: int) -> str:
+    """Fix TensorFlow's threads, determinism and memory growth; once, before any op.
+
+    Returns:
+        The device the stage will use, for its provenance.
+    """
+    # One compiled function per stage and size is meant; TensorFlow would warn of each.
+    tf.get_logger().setLevel("ERROR")
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if not gpus:
+        return f"CPU ({threads} thread{'s' if threads > 1 else ''})"
+    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))

@@ -1,0 +1,49 @@
+"""Tensors on disk: TensorFlow checkpoints written whole or not at all, numbers beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from emergence import artifacts
+from emergence.errors import ArtifactError
+
+
+def write_weights(
+    folder: Path, weights: dict[str, np.ndarray], numbers: dict[str, Any] | None = None
+) -> None:
+    """Write tensors as a TensorFlow checkpoint, with numbers beside them, whole or not at all.
+
+    Raises:
+        ArtifactError: the folder cannot be written.
+    """
+    with artifacts.write_folder(folder) as partial:
+        variables = {name: tf.Variable(value) for name, value in weights.items()}
+        tf.train.Checkpoint(**variables).write(str(partial / "weights"))
+        artifacts.write_numbers(partial / "numbers.json", numbers or {})
+
+
+def read_weights(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Inverse of :func:`write_weights`.
+
+    Raises:
+        ArtifactError: the folder is missing, truncated or corrupt.
+    """
+    numbers = artifacts.read_numbers(folder / "numbers.json")
+    suffix = "/.ATTRIBUTES/VARIABLE_VALUE"
+    try:
+        reader = tf.train.load_checkpoint(str(folder / "weights"))
+        names = [n for n in reader.get_variable_to_shape_map() if n.endswith(suffix)]
+        weights = {
+            name.removesuffix(suffix).replace(".S", "/"): reader.get_tensor(name)
+            for name in sorted(names)
+        }
+    except (ValueError, IndexError, RuntimeError, tf.errors.OpError) as error:
+        raise ArtifactError(
+            f"The weights in {folder} are truncated or corrupt ({str(error).splitlines()[0]}).",
+            "Delete the folder and rerun snakemake, which makes it again.",
+        ) from None
+    return weights, numbers
