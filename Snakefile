@@ -56,9 +56,11 @@ localrules:
     introspection_figures,
 
 
-# Every file by name: what somebody deleted is made again.
+# Every file that is read, by name: whichever of them was deleted is made again.
 rule all:
     default_target: True
     input:
-        rules.verify.output,
+        rules.introspection_analysis.input,
+        rules.introspection_analysis.output,
         rules.introspection_figures.input,
+        rules.verify.output,
