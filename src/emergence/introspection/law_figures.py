@@ -157,6 +157,8 @@ def noise(tables: Path, stem: Path) -> None:
         ],
         ignore_index=True,
     )
+    # A scale that trains no noisy arm leaves an empty table, whose columns have no type.
+    both = both.astype(dict.fromkeys(["noise", "spacing_ratio", "translation_error"], float))
     both["deviation"] = np.abs(both["spacing_ratio"] - 1.0)
     both["percent"] = 100.0 * both["noise"]
     both = both[both["noise"] > 0.0]
@@ -168,7 +170,8 @@ def noise(tables: Path, stem: Path) -> None:
         axis.set(xscale="log", yscale="log")
         plotting.seed_cloud(axis, both, "percent", column, hue="method")
         axis.set(xlabel="noise on every density (%)", ylabel=label)
-        axis.get_legend().set_title(None)
+        if not both.empty:
+            axis.get_legend().set_title(None)
     plotting.reference_line(
         slope, [0.1, 10.0], [1e-3, 1e-1], linestyle=":", label="as large as the noise"
     )

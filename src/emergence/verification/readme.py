@@ -48,7 +48,7 @@ def update(readme: Path, verdict: Path) -> bool:
         text = readme.read_text(encoding="utf-8")
     except OSError as error:
         raise ArtifactError(f"{readme} cannot be read ({error.strerror}).", "Restore it.") from None
-    if BEGIN not in text or END not in text:
+    if END not in text.partition(BEGIN)[2]:
         raise ArtifactError(
             f"{readme} lacks the marks {BEGIN} and {END}.", "Restore them around the table."
         )
