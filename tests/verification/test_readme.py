@@ -1,0 +1,127 @@
+"""The README's claims table is that of the verdicts, written as often as one likes."""
+
+from pathlib import Path
+
+import pytest
+
+from emergence.artifacts import write_numbers
+from emergence.errors import ArtifactError
+from emergence.verification.readme import BEGIN, END, number, table, update
+from emergence.verification.report import to_json
+from emergence.verification.verdicts import decide
+
+HOUSE = Path(__file__).parents[2]
+COMMITTED = HOUSE / "figures" / "laptop" / "verdict.json"
+HEADING = "| claim | statement | published | measured | bound | verdict | negative control |"
+
+
+@pytest.fixture
+def verdict(claim_ledger, measure):
+    """What verdict.json holds of one claim; keywords replace the claim's keys."""
+
+    def verdict(scale="laptop", found=None, **changes):
+        measured = found or measure(loss_ratio=(30, 1), control__loss_ratio=(1, 0.5))
+        return to_json(decide(claim_ledger(**changes), measured, scale), scale, {})
+
+    return verdict
+
+
+@pytest.fixture
+def project(tmp_path, verdict):
+    """A README with marks, and its verdicts."""
+    readme, numbers = tmp_path / "README.md", tmp_path / "verdict.json"
+    readme.write_text(f"# Ψ\n\nBefore.\n\n{BEGIN}\nold\n{END}\n\nAfter.\n", encoding="utf-8")
+    write_numbers(numbers, verdict())
+    return readme, numbers
+
+
+class TestTable:
+    def test_has_a_row_for_each_claim(self, verdict):
+        heading, rule, row = table(verdict()).splitlines()
+        assert heading == HEADING
+        assert rule == "|---|---|---|---|---|---|---|"
+        assert row == (
+            r"| I3 | The loss \|jumps\| below n = 2 [slides]. | 2 | 30.0 ± 1.0 | at least 10 | "
+            "**reproduced** | shuffled pairing: 1 (deviates) |"
+        )
+
+    def test_tells_what_deviates_and_a_control_that_stayed_green(self, verdict, measure):
+        found = measure(loss_ratio=(3, 0.1), control__loss_ratio=(20, 0.1))
+        row = table(verdict(found=found)).splitlines()[2]
+        assert "| 3.00 ± 0.10 | at least 10 | **deviates** |" in row
+        assert row.endswith("| shuffled pairing: 20 (reproduced) |")
+
+    def test_shows_what_was_not_run_as_a_dash(self, verdict):
+        row = table(verdict("smoke")).splitlines()[2]
+        assert "| – | at least 10 | **not run** | shuffled pairing: – (not run) |" in row
+
+    def test_an_error_that_is_not_known_is_marked(self):
+        assert number(0.5, None) == "0.5 ± ?"
+        assert number(0.5, 0.02) == "0.500 ± 0.020"
+        assert number(0.5) == "0.5"
+        assert number(None) == number(None, None) == "–"
+
+    def test_of_no_claims_is_its_heading(self):
+        assert table({"claims": []}).splitlines()[0] == HEADING
+        assert len(table({"claims": []}).splitlines()) == 2
+
+
+class TestUpdate:
+    def test_writes_between_the_marks_and_nowhere_else(self, project, verdict):
+        readme, numbers = project
+        assert update(readme, numbers)
+        expected = f"# Ψ\n\nBefore.\n\n{BEGIN}\n{table(verdict())}\n{END}\n\nAfter.\n"
+        assert readme.read_text("utf-8") == expected
+
+    def test_a_second_time_touches_nothing(self, project):
+        readme, numbers = project
+        update(readme, numbers)
+        before = readme.read_bytes(), readme.stat().st_mtime_ns
+        assert not update(readme, numbers)
+        assert (readme.read_bytes(), readme.stat().st_mtime_ns) == before
+
+    def test_follows_the_verdicts(self, project, verdict):
+        readme, numbers = project
+        update(readme, numbers)
+        write_numbers(numbers, verdict(published="3"))
+        assert update(readme, numbers)
+        text = readme.read_text("utf-8")
+        assert table(verdict(published="3")) in text
+        assert table(verdict(published="2")) not in text
+
+    @pytest.mark.parametrize(
+        "text",
+        ["No marks.\n", f"{BEGIN}\n", f"{END}\n", f"{END}\n{BEGIN}\n"],
+        ids=["none", "no end", "no begin", "swapped"],
+    )
+    def test_missing_marks_are_named_and_the_file_is_left_alone(self, project, text):
+        readme, numbers = project
+        readme.write_text(text, encoding="utf-8")
+        with pytest.raises(ArtifactError, match="lacks the marks") as told:
+            update(readme, numbers)
+        assert str(readme) in str(told.value)
+        assert readme.read_text("utf-8") == text
+
+    def test_missing_files_are_named(self, project):
+        readme, numbers = project
+        numbers.unlink()
+        with pytest.raises(ArtifactError, match=r"verdict\.json is missing"):
+            update(readme, numbers)
+        readme.unlink()
+        with pytest.raises(ArtifactError, match=r"README\.md cannot be read"):
+            update(readme, numbers)
+
+    def test_a_file_that_holds_no_verdicts_is_named(self, project):
+        readme, numbers = project
+        before = readme.read_bytes()
+        write_numbers(numbers, {"scale": "laptop"})
+        with pytest.raises(ArtifactError, match=r"verdict\.json"):
+            update(readme, numbers)
+        assert readme.read_bytes() == before
+
+
+@pytest.mark.skipif(not COMMITTED.is_file(), reason="the verdicts of laptop are not committed yet")
+def test_the_committed_readme_shows_the_committed_verdicts(tmp_path):
+    copy = tmp_path / "README.md"
+    copy.write_bytes((HOUSE / "README.md").read_bytes())
+    assert not update(copy, COMMITTED), "The table is old: run `emergence readme`."
