@@ -24,7 +24,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import typer
 
 from emergence import __version__
-from emergence.errors import EmergenceError, SettingsError
+from emergence.errors import EmergenceError, Interrupted, SettingsError
 
 app = typer.Typer(
     name="emergence",
@@ -44,13 +44,27 @@ Output = Annotated[Path, typer.Option("--output", help="File or folder to write.
 Arm = Annotated[str, typer.Option("--arm", help="Name of an arm in the settings.")]
 
 
+DATASET_KEYS = ("train_potential", "train_density", "train_lead", "test_potential", "unit")
+
+
 @contextmanager
 def stage(name: str, settings_file: Path, outputs: list[Path]) -> Iterator[dict[str, Any]]:
     """Load the settings, run the body, record the provenance of what it wrote."""
+    started = time.time()
+    try:
+        yield from _stage(name, settings_file, outputs, started)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "Interrupted before the stage was done.", "A rerun continues from its last checkpoint."
+        ) from None
+
+
+def _stage(
+    name: str, settings_file: Path, outputs: list[Path], started: float
+) -> Iterator[dict[str, Any]]:
     from emergence import artifacts
     from emergence.settings import load
 
-    started = time.time()
     context: dict[str, Any] = {"settings": load(settings_file), "device": "CPU", "extra": None}
     yield context
     artifacts.record_provenance(
@@ -120,7 +134,11 @@ def _train(kind: str, settings: Path, arm: str, output: Path, inputs: list[Path]
     with stage(f"introspection {kind}", settings, [arrays_file]) as run:
         chosen = run["settings"]
         _choose(getattr(chosen.introspection, f"{kind}s"), arm, f"{kind} arm")
-        loaded = [artifacts.read_arrays(path) for path in inputs]
+        loaded = [artifacts.read_arrays(inputs[0], required=DATASET_KEYS)]
+        if kind == "distiller":
+            hidden = chosen.introspection.hidden_of(arm)
+            weights = [f"h{hidden}/p/update", "unit"]
+            loaded.append(artifacts.read_arrays(inputs[1], required=weights))
         from emergence.host import use_host
         from emergence.introspection import experiments
         from emergence.weights import write_weights

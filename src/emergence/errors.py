@@ -55,3 +55,9 @@ class VerdictMismatch(EmergenceError):
     """A verdict differs from the ledger's expectation, or a negative control stayed green."""
 
     exit_status = 7
+
+
+class Interrupted(EmergenceError):
+    """Somebody pressed Ctrl-C."""
+
+    exit_status = 130

@@ -175,6 +175,11 @@ class Introspection(Section):
     distillers: dict[ArmName, DistillerSettings]
     spectral: SpectralSettings
 
+    def hidden_of(self, distiller: str) -> int:
+        """Hidden dimension of the translator that a distiller's arm reads."""
+        arm = self.distillers[distiller]
+        return arm.hidden or self.translators[arm.translator].hidden[0]
+
     @model_validator(mode="after")
     def _candidates_fall_to_one(self) -> Introspection:
         for name, stages in self.stages.items():

@@ -150,7 +150,7 @@ def train_distillers(
     """
     chosen = settings.introspection
     arm = chosen.distillers[name]
-    hidden_size = arm.hidden or chosen.translators[arm.translator].hidden[0]
+    hidden_size = chosen.hidden_of(name)
     root = derive_seed(settings.seed, "distiller", name)
     unit = float(translators["unit"])
     shape = _translator_shape(settings, arm.translator, hidden_size, unit)
