@@ -329,7 +329,8 @@ class _Saver:
         write_weights(
             self.folder,
             {name: value.numpy() for name, value in tensors.items()},
-            {"identity": self.identity, "position": asdict(position)},
+            # The order too: sums over parameters are rounded in it.
+            {"identity": self.identity, "order": list(tensors), "position": asdict(position)},
         )
 
 
@@ -344,6 +345,7 @@ def _resume(
         if numbers["identity"] != identity:
             say(f"{title}: the checkpoint is of other settings and is not continued.")
             return None, None
+        weights = {name: weights[name] for name in numbers["order"]}
         position = Position(**numbers["position"])
     except (ArtifactError, KeyError, TypeError) as error:
         say(f"{title}: the checkpoint cannot be read and is not continued ({error}).")
