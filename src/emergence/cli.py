@@ -131,7 +131,8 @@ def _train(kind: str, settings: Path, arm: str, output: Path, inputs: list[Path]
     from emergence import artifacts
 
     arrays_file, history_file = output / "arrays.npz", output / "history.csv"
-    with stage(f"introspection {kind}", settings, [arrays_file]) as run:
+    written = [arrays_file, history_file, output / "weights"]
+    with stage(f"introspection {kind}", settings, written) as run:
         chosen = run["settings"]
         _choose(getattr(chosen.introspection, f"{kind}s"), arm, f"{kind} arm")
         loaded = [artifacts.read_arrays(inputs[0], required=DATASET_KEYS)]
@@ -176,7 +177,8 @@ def introspection_analysis(
     from emergence.statistics import write_measurements
 
     measurements_file = output / "measurements.json"
-    with stage("introspection analysis", settings, [measurements_file]) as run:
+    written = [measurements_file, output / "tables"]
+    with stage("introspection analysis", settings, written) as run:
         tables, measurements = analysis.analyse(run["settings"], results)
         for name, table in tables.items():
             artifacts.write_table(output / "tables" / f"{name}.csv", table)
