@@ -168,13 +168,16 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file, or of a folder's file names and contents, as hexadecimals.
 
+    Hidden files of a folder do not count: Snakemake leaves a time stamp in each that it made.
+
     Raises:
         ArtifactError: the file is missing or cannot be read.
     """
     path = Path(path)
     with _reading(path, "a result"):
         if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file())
+            visible = (file for file in path.rglob("[!.]*") if file.is_file())
+            files = sorted(visible)
             lines = [f"{sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files]
             return hashlib.sha256("".join(lines).encode()).hexdigest()
         with path.open("rb") as file:
