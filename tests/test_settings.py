@@ -214,7 +214,7 @@ class TestValues:
             ((*WAVES, "start"), "E", "'single', 'arc'"),
             ((*WAVES, "solver"), "numerov", "'transfer_matrix'"),
             ((*INTROSPECTION, "spectral", "words"), 3, "greater than or equal to 4"),
-            ((*STAGE, "update"), "sgd", "'adam' or 'levenberg_marquardt'"),
+            ((*STAGE, "update"), "sgd", "'adam', 'levenberg_marquardt' or 'natural_gradient'"),
             ((*STAGE, "steps"), 0, "greater than or equal to 1"),
             ((*STAGE, "batch"), 65_537, "less than or equal to 65536"),
             ((*STAGE, "rate"), 0, "greater than 0"),

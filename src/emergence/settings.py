@@ -33,8 +33,9 @@ class Section(BaseModel):
 class Stage(Section):
     """One stage of a training: an update rule run for so many steps on windows of one length."""
 
-    update: Literal["adam", "levenberg_marquardt"] = Field(
-        description="First-order steps, or damped Gauss-Newton steps for least-squares losses."
+    update: Literal["adam", "levenberg_marquardt", "natural_gradient"] = Field(
+        description="First-order steps, damped Gauss-Newton steps for least-squares losses, or "
+        "natural-gradient steps for expectations over the network's own samples."
     )
     steps: int = Field(strict=True, ge=1, le=10_000_000, description="Optimisation steps.")
     batch: int = Field(
@@ -43,13 +44,13 @@ class Stage(Section):
     window: int = Field(
         strict=True, ge=1, le=1_000_000, description="Sites per window: the curriculum."
     )
-    rate: float = Field(
-        1e-2, gt=0, le=1, description="Adam: learning rate at the start of the stage."
-    )
+    rate: float = Field(1e-2, gt=0, le=1, description="Learning rate at the start of the stage.")
     final_rate: float = Field(
-        0.1, ge=0, le=1, description="Adam: last rate over first, reached on a cosine."
+        0.1, ge=0, le=1, description="Last rate over first, reached on a cosine."
     )
-    clip_norm: float = Field(1.0, gt=0, le=1e6, description="Adam: gradient norm per seed.")
+    clip_norm: float = Field(
+        1.0, gt=0, le=1e6, description="Adam: gradient norm per seed; natural gradient: step norm."
+    )
     ridge: float = Field(
         0.0, ge=0, le=1, description="Weight of |parameters|² added to the loss; bounds idle modes."
     )
@@ -61,7 +62,16 @@ class Stage(Section):
         description="Starts per seed alive in this stage; the best so far by training loss go on.",
     )
     damping: float = Field(
-        1e-2, gt=0, le=1e8, description="Levenberg-Marquardt: initial relative damping."
+        1e-2,
+        gt=0,
+        le=1e8,
+        description="Relative damping; of Levenberg-Marquardt at the start of the stage.",
+    )
+    momentum: float = Field(
+        0.9, ge=0, lt=1, description="Natural gradient: share of the last direction that is kept."
+    )
+    carry: bool = Field(
+        False, description="Go on with the moments of the stage before, instead of fresh ones."
     )
 
 

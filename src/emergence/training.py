@@ -10,25 +10,22 @@ numbers, saved at fixed steps, so that a killed run ends with the numbers of an 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from emergence import updates
 from emergence.errors import ArtifactError, DivergenceError
 from emergence.progress import Progress, say
 from emergence.randomness import derive_seed
 from emergence.settings import Stage, fingerprint
+from emergence.steps import CHUNK_STEPS, Problem, begin_stage, compile_chunk, parameters_of
 from emergence.updates import Parameters
 from emergence.weights import read_weights, write_weights
-
-CHUNK_STEPS = 20
-"""Steps per compiled call, and the resolution of the history."""
 
 CHUNKS_PER_SAVE = 5
 """The guard's restart points, and where a checkpoint may be written, lie so many chunks apart."""
@@ -37,21 +34,6 @@ MOST_RESTARTS = 3
 
 LOST = 1e30
 """What a loss that is not finite is recorded as."""
-
-
-class Problem(Protocol):
-    """What a system brings to the training loop."""
-
-    def initial_parameters(self, candidates: int) -> dict[str, np.ndarray]:
-        """Name → array ``[seeds · candidates, ...]``, the candidates of a seed side by side."""
-
-    def draw(self, seed: tf.Tensor, batch: int, window: int) -> tuple[tf.Tensor, ...]:
-        """A batch fixed by the stateless ``seed`` ``[2]``; each part ``[seeds, batch, ...]``."""
-
-    def objective(
-        self, parameters: Parameters, batch: tuple[tf.Tensor, ...]
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """(loss to differentiate, value to report), each ``[seeds]``."""
 
 
 @dataclass
@@ -69,11 +51,17 @@ class Position:
 
 @dataclass
 class Trained:
-    """What a training leaves: parameters ``[seeds, ...]``, the loss per seed, the history."""
+    """What a training leaves: tensors ``[seeds, ...]``, the loss per seed, the history."""
 
-    parameters: dict[str, np.ndarray]
+    tensors: dict[str, np.ndarray]
+    """Parameters and what the update rule remembers, for a training that goes on from here."""
     loss: np.ndarray
     history: pd.DataFrame
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """Name → array ``[seeds, ...]``."""
+        return parameters_of(self.tensors)
 
 
 def train(
@@ -85,6 +73,7 @@ def train(
     checkpoint: Path,
     checkpoint_seconds: float = 20.0,
     identity: str = "",
+    start: Parameters | None = None,
 ) -> Trained:
     """Run every stage, from the checkpoint if there is one.
 
@@ -93,6 +82,8 @@ def train(
         checkpoint: folder that is written whole every ``checkpoint_seconds`` and at the end.
         identity: fingerprint of all that the result depends on; a checkpoint of another identity
             is not continued.
+        start: tensors of an earlier training to go on from (``Trained.tensors``), instead of the
+            problem's initial parameters; ``identity`` must tell where they come from.
 
     Raises:
         DivergenceError: the loss became non-finite again after three restarts with smaller steps.
@@ -101,9 +92,10 @@ def train(
     identity = fingerprint({"identity": identity, "stages": [s.model_dump() for s in stages]})
     tensors, position = _resume(checkpoint, identity, title)
     if tensors is None:
-        start = problem.initial_parameters(stages[0].candidates)
-        start = {name: tf.convert_to_tensor(value) for name, value in start.items()}
-        tensors, position = _begin_stage(start, stages[0]), Position()
+        before = {name: tf.convert_to_tensor(value) for name, value in (start or {}).items()}
+        first = parameters_of(before) or problem.initial_parameters(stages[0].candidates)
+        first = {name: tf.convert_to_tensor(value) for name, value in first.items()}
+        tensors, position = begin_stage(first, stages[0], before), Position()
     total = sum(_cost(stage) * stage.steps for stage in stages)
     done = _done(stages, position)
     save = _Saver(checkpoint, identity, checkpoint_seconds)
@@ -115,15 +107,17 @@ def train(
             if position.stage < len(stages):
                 old, new = stages[position.stage - 1], stages[position.stage]
                 best = _select(position, old.candidates, new.candidates)
-                kept = {k: tf.gather(v, best) for k, v in _parameters(tensors).items()}
-                tensors = _begin_stage(kept, new)
+                kept = {k: tf.gather(v, best) for k, v in parameters_of(tensors).items()}
+                # Moments of candidates that were dropped are dropped with them.
+                before = tensors if old.candidates == new.candidates else None
+                tensors = begin_stage(kept, new, before)
                 save(tensors, position)
         _Saver(checkpoint, identity, 0.0)(tensors, position)
-    parameters = {name: value.numpy() for name, value in _parameters(tensors).items()}
+    arrays = {name: value.numpy() for name, value in tensors.items()}
     history = pd.DataFrame(position.history)
     last = history[history["step"] == history["step"].max()].sort_values("seed")
     loss = last["loss"].to_numpy()
-    return Trained(parameters, np.where(loss >= LOST, np.inf, loss), history)
+    return Trained(arrays, np.where(loss >= LOST, np.inf, loss), history)
 
 
 def _run_stage(
@@ -138,7 +132,7 @@ def _run_stage(
 ) -> Parameters:
     """Run the stage that ``position`` stands in to its end, guarding against divergence."""
     stage = stages[position.stage]
-    run_chunk = _compile_chunk(problem, stage, derive_seed(seed, "stage", position.stage))
+    run_chunk = compile_chunk(problem, stage, derive_seed(seed, "stage", position.stage))
     before = sum(s.steps for s in stages[: position.stage])
     good, good_position = tensors, _copy(position)
     chunk = position.step // CHUNK_STEPS
@@ -147,7 +141,7 @@ def _run_stage(
         tensors, losses = run_chunk(
             tensors, tf.constant(position.step), tf.constant(count), position.rate_scale
         )
-        losses = losses.numpy()[:count]
+        losses, metrics = _columns(problem, losses.numpy()[:count])
         # A seed that Levenberg-Marquardt finds lost stays where it is, and counts as very bad.
         told = np.where(np.isfinite(losses), losses, LOST)
         if not _healthy(stage, tensors, losses):
@@ -156,7 +150,9 @@ def _run_stage(
             continue
         position.step += count
         position.recent = told.mean(axis=0).tolist()
-        best = told[-1].reshape(-1, stage.candidates).min(axis=1)
+        rows = told[-1].reshape(-1, stage.candidates)
+        best, row = rows.min(axis=1), rows.argmin(axis=1)
+        row = row + stage.candidates * np.arange(len(row))
         position.history += [
             {
                 "stage": position.stage,
@@ -165,6 +161,7 @@ def _run_stage(
                 "seed": index,
                 "loss": float(loss),
             }
+            | {name: float(values[row[index]]) for name, values in metrics.items()}
             for index, loss in enumerate(best)
         ]
         chunk += 1
@@ -178,6 +175,19 @@ def _run_stage(
             f"median loss {np.median(best):.2e}",
         )
     return tensors
+
+
+def _columns(problem: Problem, reported: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Losses ``[steps, rows]``, and each further metric's mean over the steps, ``[rows]``.
+
+    The loss of a problem with metrics is an estimate with noise, so its mean is what is recorded.
+    """
+    names = getattr(problem, "metrics", ())
+    if not names:
+        return reported, {}
+    means = {name: reported[..., 1 + i].mean(axis=0) for i, name in enumerate(names)}
+    losses = reported[..., 0]
+    return np.concatenate([losses[:-1], losses.mean(axis=0, keepdims=True)]), means
 
 
 def _restart(
@@ -210,91 +220,11 @@ def _healthy(stage: Stage, tensors: Parameters, losses: np.ndarray) -> bool:
     return bool(np.isfinite(losses).all()) and bool(tf.reduce_all(tf.stack(finite)))
 
 
-def _compile_chunk(problem: Problem, stage: Stage, seed: int) -> Callable[..., Any]:
-    """One call for ``CHUNK_STEPS`` steps: drawing, differentiating and updating, compiled."""
-
-    def draw(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        batch = problem.draw(_step_seed(seed, index), stage.batch, stage.window)
-        return tuple(tf.repeat(part, stage.candidates, axis=0) for part in batch)
-
-    if stage.update == "adam":
-
-        def step(
-            tensors: Parameters, index: tf.Tensor, scale: tf.Tensor
-        ) -> tuple[Parameters, tf.Tensor]:
-            batch = draw(index)
-            parameters, carried, reported = updates.adam_step(
-                lambda parameters: problem.objective(parameters, batch),
-                _parameters(tensors), _carried(tensors), stage, index, scale,
-            )  # fmt: skip
-            return _join(parameters, carried), reported
-
-    else:
-        if not hasattr(problem, "residuals"):
-            raise TypeError("Levenberg-Marquardt needs a problem with residuals")
-
-        def step(
-            tensors: Parameters, index: tf.Tensor, scale: tf.Tensor
-        ) -> tuple[Parameters, tf.Tensor]:
-            batch = draw(index)
-            parameters, carried, loss = updates.levenberg_marquardt_step(
-                problem, _parameters(tensors), _carried(tensors), batch, stage
-            )
-            return _join(parameters, carried), loss
-
-    # The normal equations are solved by Eigen, which a fully compiled step would not use.
-    @tf.function(jit_compile=stage.update == "adam", autograph=False)
-    def run_chunk(
-        tensors: Parameters, first: tf.Tensor, count: tf.Tensor, scale: tf.Tensor
-    ) -> tuple[Parameters, tf.Tensor]:
-        some = next(iter(_parameters(tensors).values()))
-        losses = tf.TensorArray(some.dtype, CHUNK_STEPS, element_shape=[some.shape[0]])
-
-        def body(index: tf.Tensor, tensors: Parameters, losses: tf.TensorArray) -> Any:
-            tensors, reported = step(tensors, first + index, scale)
-            return index + 1, tensors, losses.write(index, reported)
-
-        _, tensors, losses = tf.while_loop(
-            lambda index, *_: index < count,
-            body,
-            (tf.constant(0), tensors, losses),
-            maximum_iterations=CHUNK_STEPS,
-            parallel_iterations=1,
-        )
-        return tensors, losses.stack()
-
-    return lambda tensors, first, count, scale: run_chunk(
-        tensors, first, count, tf.constant(scale, tf.float64)
-    )
-
-
-def _step_seed(seed: int, step: tf.Tensor) -> tf.Tensor:
-    return tf.stack([tf.constant(seed, tf.int32), tf.cast(step, tf.int32)])
-
-
 def _select(position: Position, candidates: int, keep: int) -> np.ndarray:
     """Rows of the ``keep`` candidates of each seed whose recent training loss is lowest."""
     loss = np.asarray(position.recent).reshape(-1, candidates)
     order = np.argsort(loss, axis=1, kind="stable")[:, :keep]
     return (np.sort(order, axis=1) + candidates * np.arange(len(loss))[:, None]).ravel()
-
-
-def _begin_stage(parameters: Parameters, stage: Stage) -> Parameters:
-    if stage.update == "adam":
-        return _join(parameters, updates.adam_start(parameters))
-    return _join(parameters, updates.levenberg_marquardt_start(parameters, stage))
-
-
-def _join(parameters: Parameters, carried: Parameters) -> Parameters:
-    return {f"p/{k}": v for k, v in parameters.items()} | {f"c/{k}": v for k, v in carried.items()}
-
-
-def _parameters(tensors: Parameters) -> Parameters:
-    return {k[2:]: v for k, v in tensors.items() if k.startswith("p/")}
-
-
-def _carried(tensors: Parameters) -> Parameters:
-    return {k[2:]: v for k, v in tensors.items() if k.startswith("c/")}
 
 
 def _cost(stage: Stage) -> float:

@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 import tensorflow as tf
 
-from emergence import training, updates
+from emergence import steps, updates
 from emergence.introspection import distiller, translator
 from emergence.introspection.comparison import ROUNDS, Row, Sizes, duration, in_turns
 from emergence.randomness import derive_seed
@@ -51,13 +51,13 @@ class Training:
     """One stage of the training loop, its compilation timed apart from its steps."""
 
     def __init__(
-        self, problem: training.Problem, stage: Stage, parameters: updates.Parameters | None = None
+        self, problem: steps.Problem, stage: Stage, parameters: updates.Parameters | None = None
     ) -> None:
         if parameters is None:
             start = problem.initial_parameters(stage.candidates)
             parameters = {name: tf.constant(value) for name, value in start.items()}
-        self.tensors = training._begin_stage(parameters, stage)
-        self._run = training._compile_chunk(problem, stage, BATCH_SEED)
+        self.tensors = steps.begin_stage(parameters, stage)
+        self._run = steps.compile_chunk(problem, stage, BATCH_SEED)
         self.done = 0
         before = self.tensors
         # A step that is thrown away: what is compiled inside a chunk is so when it first runs.
@@ -67,14 +67,14 @@ class Training:
     @property
     def parameters(self) -> updates.Parameters:
         """Name → ``[seeds, ...]``, as they are now."""
-        return training._parameters(self.tensors)
+        return steps.parameters_of(self.tensors)
 
-    def advance(self, steps: int) -> float:
+    def advance(self, count: int) -> float:
         """Take so many steps; seconds it took."""
         began = time.perf_counter()
-        end = self.done + steps
+        end = self.done + count
         while True:
-            count = min(training.CHUNK_STEPS, end - self.done)
+            count = min(steps.CHUNK_STEPS, end - self.done)
             self.tensors, losses = self._run(
                 self.tensors, tf.constant(self.done), tf.constant(count), 1.0
             )
@@ -103,7 +103,7 @@ def ensembles(sizes: Sizes, chosen: Settings, data: dict[str, np.ndarray]) -> li
         ) -> float:
             seconds = 0.0
             for start in starts:
-                alone.tensors, alone.done = training._begin_stage(start, stage), 0
+                alone.tensors, alone.done = steps.begin_stage(start, stage), 0
                 seconds += alone.advance(sizes.steps)
             return seconds
 
