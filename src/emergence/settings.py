@@ -75,6 +75,22 @@ class Stage(Section):
     )
 
 
+class GrowthStage(Stage):
+    """One stage of training a wave function at one size; ``window`` is the number of sites."""
+
+    window: int = Field(0, strict=True, ge=0, description="Set to the number of sites by the run.")
+    symmetric: bool = Field(False, description="Average over the lattice's point group.")
+    truncation: int | None = Field(
+        None, strict=True, ge=1, description="Sites that a flip is followed; none: to the end."
+    )
+    temperature: float = Field(
+        0.0, ge=0, le=100, description="Entropy annealing: T at the start, halved in 1000 steps."
+    )
+    penalty: float = Field(
+        0.0, ge=0, le=100, description="Soft constraint: weight of the squared magnetisation."
+    )
+
+
 class DatasetSettings(Section):
     """Potentials and the densities they produce."""
 

@@ -1,0 +1,184 @@
+"""Observables of complex fields: what is measured on each configuration, and what follows from it.
+
+A primary quantity is a number per configuration whose mean is taken; a derived quantity is a
+function of those means. Both the samplers in NumPy and those in TensorFlow measure with
+:func:`primary_parts`, so that they cannot differ in a convention. Lattice units; N = L².
+
+    order      |φ̄|,  φ̄ = N⁻¹ Σ_x φ_x
+    square     |φ̄|²
+    fourth     |φ̄|⁴
+    structure  |N⁻¹ Σ_x φ_x e^{ikx}|² averaged over the four smallest momenta, |k| = 2π/L
+    helicity   N⁻¹ [t Σ_x Re φ_x*φ_{x+d} − t² (Σ_x Im φ_x*φ_{x+d})²] averaged over d, mean Υ/T
+    bond       Re φ_i*φ_j averaged over the 2N bonds
+    density    N⁻¹ Σ_x |φ_x|²
+    quartic    N⁻¹ Σ_x |φ_x|⁴
+
+A sampler with cluster estimators adds ``improved_square`` and ``improved_structure``, which have the
+means of ``square`` and ``structure`` with less noise and are then preferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from emergence.holography.actions import ComplexPhi4, IsingDualField, check_side
+
+PRIMARY = (
+    "order",
+    "square",
+    "fourth",
+    "structure",
+    "helicity",
+    "bond",
+    "density",
+    "quartic",
+)
+
+Means = Mapping[str, Any]
+"""Name of a primary quantity → its mean: a number, or an array of resampled means."""
+
+Formula = Callable[[Means], Any]
+
+
+def primary_parts(
+    real: Any, imaginary: Any, t: Any, array_module: ModuleType = np
+) -> dict[str, Any]:
+    """The primary quantities of fields in either array library.
+
+    Args:
+        real: Re φ, ``[samples, L, L]``.
+        imaginary: Im φ, the same shape.
+        t: hopping, a number or a scalar.
+        array_module: ``numpy`` or ``tensorflow.experimental.numpy``.
+
+    Returns:
+        The names in ``PRIMARY`` → ``[samples]``.
+    """
+    xp = array_module
+    side = real.shape[-1]
+    sites = side * side
+    dtype = getattr(real.dtype, "as_numpy_dtype", real.dtype)
+    angle = 2.0 * np.pi * np.arange(side) / side
+    cosine, sine = np.cos(angle).astype(dtype), np.sin(angle).astype(dtype)
+    density = real * real + imaginary * imaginary
+    structure, helicity, bond = 0.0, 0.0, 0.0
+    for axis, other in ((1, 2), (2, 1)):
+        ahead, ahead_imaginary = xp.roll(real, -1, axis=axis), xp.roll(imaginary, -1, axis=axis)
+        along = xp.sum(real * ahead + imaginary * ahead_imaginary, axis=(1, 2))
+        current = xp.sum(real * ahead_imaginary - imaginary * ahead, axis=(1, 2))
+        helicity += 0.5 * (t * along - t * t * current * current) / sites
+        bond += 0.5 * along / sites
+        # φ̃(k) and φ̃(−k) share these four sums; the mean of their squares has no cross terms.
+        line, line_imaginary = xp.sum(real, axis=other), xp.sum(imaginary, axis=other)
+        for part in (line, line_imaginary):
+            for phase in (cosine, sine):
+                amplitude = xp.sum(part * phase, axis=1) / sites
+                structure += 0.5 * amplitude * amplitude
+    mean, mean_imaginary = xp.mean(real, axis=(1, 2)), xp.mean(imaginary, axis=(1, 2))
+    square = mean * mean + mean_imaginary * mean_imaginary
+    return {
+        "order": xp.sqrt(square),
+        "square": square,
+        "fourth": square * square,
+        "structure": structure,
+        "helicity": helicity,
+        "bond": bond,
+        "density": xp.mean(density, axis=(1, 2)),
+        "quartic": xp.mean(density * density, axis=(1, 2)),
+    }
+
+
+def primary(field: np.ndarray, t: float) -> dict[str, np.ndarray]:
+    """The primary quantities of complex fields ``[samples, L, L]``: name → ``[samples]``."""
+    if field.ndim != 3 or field.shape[1] != field.shape[2]:
+        raise ValueError(f"A field is [samples, L, L]; this one is {list(field.shape)}.")
+    check_side(field.shape[1])
+    return primary_parts(np.ascontiguousarray(field.real), np.ascontiguousarray(field.imag), t)
+
+
+def axis_correlation(field: np.ndarray) -> np.ndarray:
+    """Re φ_x*φ_{x+r} averaged over sites and both axes, ``[samples, L/2 + 1]`` for r = 0 … L/2."""
+    side = field.shape[1]
+    total = np.zeros((len(field), side // 2 + 1))
+    for axis in (1, 2):
+        power = np.abs(np.fft.fft(field, axis=axis)) ** 2
+        correlation = np.fft.ifft(power, axis=axis).real / side
+        total += np.moveaxis(correlation, axis, 2).mean(axis=1)[:, : side // 2 + 1]
+    return 0.5 * total
+
+
+def formulas(side: int, action: ComplexPhi4 | None = None) -> dict[str, Formula]:
+    """Derived quantities as functions of the means of primary ones.
+
+    ``order`` ⟨|φ̄|⟩; ``susceptibility`` χ = N⟨|φ̄|²⟩; ``binder`` ⟨|φ̄|⁴⟩/⟨|φ̄|²⟩² (1 in an ordered
+    phase, 2 for a Gaussian); ``helicity`` Υ/T; ``correlation_length`` the second-moment
+    ξ = √(χ/F − 1)/(2 sin(π/L)) (NaN where noise makes the radicand negative) and its square;
+    ``bond``, ``density``; with an ``action`` also ``action``, ⟨S⟩/N.
+    """
+    sites = side * side
+    momentum = 2.0 * np.sin(np.pi / side)
+
+    def square(means: Means) -> Any:
+        return means["improved_square"] if "improved_square" in means else means["square"]
+
+    def structure(means: Means) -> Any:
+        return means["improved_structure"] if "improved_structure" in means else means["structure"]
+
+    def length_squared(means: Means) -> Any:
+        return (square(means) / structure(means) - 1.0) / momentum**2
+
+    def length(means: Means) -> Any:
+        squared = np.asarray(length_squared(means))
+        return np.sqrt(np.where(squared >= 0.0, squared, np.nan))
+
+    chosen: dict[str, Formula] = {
+        "order": lambda means: means["order"],
+        "susceptibility": lambda means: sites * square(means),
+        # Both powers from the same estimator: their fluctuations cancel in the ratio.
+        "binder": lambda means: means["fourth"] / means["square"] ** 2,
+        "helicity": lambda means: means["helicity"],
+        "correlation_length": length,
+        "correlation_length_squared": length_squared,
+        "bond": lambda means: means["bond"],
+        "density": lambda means: means["density"],
+    }
+    if action is not None:
+        chosen["action"] = lambda means: (
+            action.mu * means["density"]
+            + action.lam * means["quartic"]
+            - 2.0 * action.t * means["bond"]
+        )
+    return chosen
+
+
+def ising_primary(field: np.ndarray) -> dict[str, np.ndarray]:
+    """Spin observables from the Ising dual field, real ``[samples, L, L]``: name → ``[samples]``.
+
+    Given the field the spins are independent with ⟨s_i⟩ = tanh x_i, so the mean over them is exact:
+    ``magnetisation_squared`` m² and ``energy``, of the whole torus in units of J.
+    """
+    if field.ndim != 3 or np.iscomplexobj(field):
+        raise ValueError("The Ising dual field is real, [samples, L, L].")
+    spin = np.tanh(field)
+    sites = field.shape[1] * field.shape[2]
+    total = np.sum(spin, axis=(1, 2))
+    variance = np.sum(1.0 - spin**2, axis=(1, 2))
+    neighbours = np.roll(spin, -1, axis=1) + np.roll(spin, -1, axis=2)
+    return {
+        "magnetisation_squared": (total**2 + variance) / sites**2,
+        "energy": -np.sum(spin * neighbours, axis=(1, 2)),
+    }
+
+
+def draw_dual_field(
+    spins: np.ndarray, action: IsingDualField, rng: np.random.Generator
+) -> np.ndarray:
+    """x ~ N(Ks, K) given Ising spins ``[samples, L, L]`` of ±1: exact samples of the dual field."""
+    kernel = action.eigenvalues(spins.shape[1])
+    white = rng.standard_normal(spins.shape)
+    modes = kernel * np.fft.fft2(spins) + np.sqrt(kernel) * np.fft.fft2(white)
+    return np.fft.ifft2(modes).real
