@@ -23,6 +23,22 @@ MINIMAL_SETTINGS: dict[str, Any] = {
         },
         "spectral": {"noise": [0.0]},
     },
+    "retraining": {
+        "samples": 16,
+        "batch": 8,
+        "configurations": 16,
+        "stages": {"brief": [{"update": "adam", "steps": 3, "batch": 8}]},
+        "chains": {
+            "ising": {
+                "model": "ising",
+                "geometry": "chain",
+                "field": 1.0,
+                "network": "gated",
+                "units": 4,
+                "sizes": {4: "brief", 6: "brief"},
+            }
+        },
+    },
 }
 
 

@@ -1,0 +1,130 @@
+"""Typed settings: the single source of every key, default, unit and bound.
+
+A settings file (``config/smoke.yaml``, ``config/laptop.yaml``, ``config/paper.yaml`` or a reader's
+own copy) is checked whole before any work starts. Every fault is one sentence that names the file,
+the key, the value found and what is allowed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from emergence.errors import SettingsError
+from emergence.settings.introspection import (
+    DatasetSettings,
+    DistillerSettings,
+    FamilyName,
+    Introspection,
+    SpectralSettings,
+    StartName,
+    TranslatorSettings,
+)
+from emergence.settings.retraining import GrowthArm, GrowthStage, Retraining
+from emergence.settings.sections import Section, Stage
+
+__all__ = [
+    "DatasetSettings",
+    "DistillerSettings",
+    "FamilyName",
+    "GrowthArm",
+    "GrowthStage",
+    "Introspection",
+    "Retraining",
+    "Settings",
+    "SpectralSettings",
+    "Stage",
+    "StartName",
+    "TranslatorSettings",
+    "fingerprint",
+    "load",
+    "parse",
+]
+
+
+class Settings(Section):
+    """A whole run."""
+
+    scale: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="Names the results' folder.")
+    seed: int = Field(
+        strict=True, ge=0, lt=2**31, description="Root of every random number of the run."
+    )
+    threads: int = Field(
+        1,
+        strict=True,
+        ge=1,
+        le=256,
+        description="TensorFlow threads per stage; numbers may depend on it.",
+    )
+    precision: Literal["float32", "float64"] = Field("float64", description="Of the training.")
+    checkpoint_seconds: float = Field(20.0, ge=0, le=86_400, description="Between checkpoints.")
+    introspection: Introspection
+    retraining: Retraining
+
+
+def load(path: str | Path) -> Settings:
+    """Read and check a settings file.
+
+    Raises:
+        SettingsError: the file is missing, is no YAML mapping, or a key is unknown, of the wrong
+            type or out of bounds; the sentence names file, key, value and what is allowed.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or error
+        raise SettingsError(
+            f"The settings file {path} cannot be read ({problem}).",
+            "Choose a scale of config/ (smoke, laptop, paper) or give an existing file.",
+        ) from None
+    try:
+        content = yaml.safe_load(text)
+    # The other three: scalars and nesting that PyYAML itself fails on, such as 2001-13-45.
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
+        raise SettingsError(
+            f"The settings file {path} is not valid YAML: {error}.", "Correct the line it names."
+        ) from None
+    return parse(content, str(path))
+
+
+def parse(content: Any, source: str) -> Settings:
+    """Check settings already read; ``source`` names them in messages. Raises SettingsError."""
+    if not isinstance(content, dict):
+        raise SettingsError(
+            f"The settings file {source} holds no mapping of keys to values.",
+            "Start from a copy of config/laptop.yaml.",
+        )
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        raise SettingsError(
+            _sentence(error.errors()[0], source), "Correct that line; nothing was run."
+        ) from None
+
+
+def _sentence(fault: dict[str, Any], source: str) -> str:
+    """One sentence for the first fault that pydantic reports."""
+    key = ".".join(str(part) for part in fault["loc"]) or "the whole file"
+    if fault["type"] == "extra_forbidden":
+        return f"In {source} the key {key} is unknown."
+    if fault["type"] == "missing":
+        return f"In {source} the key {key} is missing."
+    value = repr(fault.get("input"))
+    value = value if len(value) <= 80 else value[:77] + "..."
+    allowed = fault["msg"].removeprefix("Value error, ")
+    allowed = allowed[0].lower() + allowed[1:]
+    if fault["type"] == "value_error":
+        return f"In {source} the section {key} is inconsistent: {allowed}."
+    return f"In {source} the key {key} has the value {value}, but {allowed}."
+
+
+def fingerprint(section: BaseModel | dict[str, Any]) -> str:
+    """Short hash of a resolved section: a rule's parameter, so that a changed key reruns it."""
+    content = section.model_dump(mode="json") if isinstance(section, BaseModel) else section
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

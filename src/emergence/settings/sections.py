@@ -1,0 +1,66 @@
+"""What the sections of all systems are made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Field(pattern=r"^[a-z][a-z0-9_]*$")
+ArmName = Annotated[str, Name]
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are errors, values are immutable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
+
+
+class Stage(Section):
+    """One stage of a training: an update rule run for so many steps on windows of one length."""
+
+    update: Literal["adam", "levenberg_marquardt", "natural_gradient"] = Field(
+        description="First-order steps, damped Gauss-Newton steps for least-squares losses, or "
+        "natural-gradient steps for expectations over the network's own samples."
+    )
+    steps: int = Field(strict=True, ge=1, le=10_000_000, description="Optimisation steps.")
+    batch: int = Field(
+        strict=True, ge=1, le=65_536, description="Windows (or samples) per step and seed."
+    )
+    window: int = Field(
+        strict=True, ge=1, le=1_000_000, description="Sites per window: the curriculum."
+    )
+    rate: float = Field(1e-2, gt=0, le=1, description="Learning rate at the start of the stage.")
+    final_rate: float = Field(
+        0.1, ge=0, le=1, description="Last rate over first, reached on a cosine."
+    )
+    clip_norm: float = Field(
+        1.0, gt=0, le=1e6, description="Adam: gradient norm per seed; natural gradient: step norm."
+    )
+    ridge: float = Field(
+        0.0, ge=0, le=1, description="Weight of |parameters|² added to the loss; bounds idle modes."
+    )
+    candidates: int = Field(
+        1,
+        strict=True,
+        ge=1,
+        le=64,
+        description="Starts per seed alive in this stage; the best so far by training loss go on.",
+    )
+    damping: float = Field(
+        1e-2,
+        gt=0,
+        le=1e8,
+        description="Relative damping; of Levenberg-Marquardt at the start of the stage.",
+    )
+    momentum: float = Field(
+        0.9, ge=0, lt=1, description="Natural gradient: share of the last direction that is kept."
+    )
+    carry: bool = Field(
+        False, description="Go on with the moments of the stage before, instead of fresh ones."
+    )
+
+
+def require(key: str, name: str, among: dict[str, Any]) -> None:
+    if name not in among:
+        raise ValueError(f"{key} = {name!r} is not one of {sorted(among)}")
