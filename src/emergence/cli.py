@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,7 +37,12 @@ introspection = typer.Typer(
     help="The Schrödinger equation inside a potential-to-density translator (arXiv:1901.11103).",
     no_args_is_help=True,
 )
+retraining = typer.Typer(
+    help="Quantum magnets inside a recurrent wave function grown size by size (arXiv:2003.06228).",
+    no_args_is_help=True,
+)
 app.add_typer(introspection, name="introspection")
+app.add_typer(retraining, name="retraining")
 
 SettingsFile = Annotated[Path, typer.Option("--settings", help="Settings file of the run.")]
 Output = Annotated[Path, typer.Option("--output", help="File or folder to write.")]
@@ -84,6 +89,29 @@ def _choose(table: dict[str, Any], name: str, what: str) -> None:
             f"There is no {what} named {name!r} in these settings.",
             f"Choose one of: {', '.join(sorted(table))}.",
         )
+
+
+def _analyse(
+    system: str, analyse: Callable[..., Any], settings: Path, results: Path, output: Path
+) -> None:
+    """What the analysis of every system writes: measurements and tables."""
+    from emergence import artifacts
+    from emergence.statistics import write_measurements
+
+    measurements_file = output / "measurements.json"
+    with stage(f"{system} analysis", settings, [measurements_file, output / "tables"]) as run:
+        tables, measurements = analyse(run["settings"], results)
+        for name, table in tables.items():
+            artifacts.write_table(output / "tables" / f"{name}.csv", table)
+        write_measurements(measurements_file, measurements)
+
+
+def _draw(system: str, figures: Any, settings: Path, name: str, tables: Path, output: Path) -> None:
+    """One figure of a system's table of figures."""
+    _choose(figures.FIGURES, name, "figure")
+    written = [output.with_suffix(suffix) for suffix in (".png", ".svg", ".csv")]
+    with stage(f"{system} figure", settings, written):
+        figures.draw(name, tables, output)
 
 
 @introspection.command("data")
@@ -172,17 +200,9 @@ def introspection_analysis(
     output: Output,
 ) -> None:
     """Read the law off every trained arm: measurements.json and the tables behind the figures."""
-    from emergence import artifacts
     from emergence.introspection import analysis
-    from emergence.statistics import write_measurements
 
-    measurements_file = output / "measurements.json"
-    written = [measurements_file, output / "tables"]
-    with stage("introspection analysis", settings, written) as run:
-        tables, measurements = analysis.analyse(run["settings"], results)
-        for name, table in tables.items():
-            artifacts.write_table(output / "tables" / f"{name}.csv", table)
-        write_measurements(measurements_file, measurements)
+    _analyse("introspection", analysis.analyse, settings, results, output)
 
 
 @introspection.command("figure")
@@ -195,10 +215,73 @@ def introspection_figure(
     """Draw one figure: .png, .svg and its source .csv."""
     from emergence.introspection import figures
 
-    _choose(figures.FIGURES, name, "figure")
-    written = [output.with_suffix(suffix) for suffix in (".png", ".svg", ".csv")]
-    with stage("introspection figure", settings, written):
-        figures.draw(name, tables, output)
+    _draw("introspection", figures, settings, name, tables, output)
+
+
+@retraining.command("grow")
+def retraining_grow(
+    settings: SettingsFile,
+    arm: Arm,
+    size: Annotated[int, typer.Option(help="Sites of a chain, or side of a square.")],
+    output: Output,
+    before: Annotated[
+        Path | None, typer.Option(help="Weights to start from: of the size before, or shipped.")
+    ] = None,
+) -> None:
+    """Train one size of a growing wave function: weights/, arrays.npz and history.csv."""
+    import shutil
+
+    from emergence import artifacts
+
+    arrays_file, history_file = output / "arrays.npz", output / "history.csv"
+    written = [arrays_file, history_file, output / "weights"]
+    with stage("retraining grow", settings, written) as run:
+        chosen = run["settings"]
+        _choose(chosen.retraining.chains, arm, "growing wave function")
+        sizes = chosen.retraining.chains[arm].sizes
+        _choose({str(s): None for s in sizes}, str(size), f"size of {arm}")
+        from emergence.host import use_host
+        from emergence.retraining import growth
+        from emergence.weights import read_weights, write_weights
+
+        tensors, numbers = read_weights(before) if before else (None, {})
+        if tensors is not None:
+            tensors = {name: tensors[name] for name in numbers.get("order", sorted(tensors))}
+        run["device"] = use_host(chosen.threads)
+        spent = float(numbers.get("cost_total", 0.0))
+        arrays, history, tensors = growth.grow(
+            chosen, arm, size, tensors, spent, output / "checkpoint"
+        )
+        order = {"order": list(tensors), "cost_total": float(arrays["cost_total"])}
+        write_weights(output / "weights", tensors, order)
+        artifacts.write_table(history_file, history)
+        artifacts.write_arrays(arrays_file, arrays)
+    shutil.rmtree(output / "checkpoint", ignore_errors=True)
+
+
+@retraining.command("analysis")
+def retraining_analysis(
+    settings: SettingsFile,
+    results: Annotated[Path, typer.Option(help="Folder with chains/.")],
+    output: Output,
+) -> None:
+    """Energies, bulk values, correlations, memory: measurements.json and the figures' tables."""
+    from emergence.retraining import analysis
+
+    _analyse("retraining", analysis.analyse, settings, results, output)
+
+
+@retraining.command("figure")
+def retraining_figure(
+    settings: SettingsFile,
+    name: Annotated[str, typer.Option(help="Name of a figure of this system.")],
+    tables: Annotated[Path, typer.Option(help="Folder with the tables of the analysis.")],
+    output: Annotated[Path, typer.Option(help="Path of the figure without its suffix.")],
+) -> None:
+    """Draw one figure: .png, .svg and its source .csv."""
+    from emergence.retraining import figures
+
+    _draw("retraining", figures, settings, name, tables, output)
 
 
 @app.command()
