@@ -211,12 +211,22 @@ def fit_decay(
 
 
 def _details(pairs: PairInformation) -> np.ndarray:
-    """Without a lone coarse site at the top, which sits beyond the last level of details."""
-    return pairs.other < pairs.side.bit_length() - 1
+    """Pairs that can tell a geometry.
+
+    Left out are a lone coarse site at the top, which sits beyond the last layer of details, and the
+    pairs of the last two layers: the single cell of the last one is the whole torus, whose
+    reflections forbid what it would share with the four cells below it.
+    """
+    last = pairs.side.bit_length() - 2
+    reflected = (pairs.other == last) & (pairs.level == last - 1)
+    return (pairs.other <= last) & ~reflected
 
 
-def same_layer(pairs: PairInformation, *, farthest: float = 0.25) -> PairInformation:
-    """Pairs within a layer, no farther apart than a share of the lattice's side: the torus."""
+def same_layer(pairs: PairInformation, *, farthest: float = 0.5) -> PairInformation:
+    """Pairs within a layer, no farther apart than a share of the lattice's side.
+
+    On a torus far pairs share more than on the plane; half a side takes all rows and columns.
+    """
     near = pairs.separation <= farthest * pairs.side + 1e-9
     return pairs.select((pairs.level == pairs.other) & near & _details(pairs))
 
@@ -247,7 +257,7 @@ def vertical(pairs: PairInformation) -> PairInformation:
     )
 
 
-def fit_same_layer(pairs: PairInformation, *, farthest: float = 0.25) -> DecayFit:
+def fit_same_layer(pairs: PairInformation, *, farthest: float = 0.5) -> DecayFit:
     """I ∝ (|Δx|/z)^(−rate), rate = 2/ξ, with an amplitude per layer."""
     chosen = same_layer(pairs, farthest=farthest)
     distance = np.log(chosen.separation / chosen.z)
@@ -318,7 +328,7 @@ class OneLength:
         return "one length" if abs(self.pull) <= PULL_LIMIT else "two lengths"
 
 
-def one_length(pairs: PairInformation, *, farthest: float = 0.25) -> OneLength:
+def one_length(pairs: PairInformation, *, farthest: float = 0.5) -> OneLength:
     """Fit both decays of the same pairs.
 
     Raises:
@@ -344,7 +354,7 @@ def distances(pairs: PairInformation) -> dict[str, np.ndarray]:
     }
 
 
-def compare_geometries(pairs: PairInformation, *, farthest: float = 0.25) -> dict[str, DecayFit]:
+def compare_geometries(pairs: PairInformation, *, farthest: float = 0.5) -> dict[str, DecayFit]:
     """I = I₀ exp(−u/ξ) over all pairs of details, for each geometry's u; compare aic or bic.
 
     1/rate of "hyperbolic" is the ξ of the straight fit.
