@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from emergence.retraining.cells import GatedUnit, TensorUnit, dense, read_spin
+from emergence.retraining.cells import GatedUnit, TensorUnit, linear, one_hot
 from emergence.retraining.paper_cell import PaperCell
 
 CELLS = [GatedUnit(5), TensorUnit(4), PaperCell(6)]
@@ -96,22 +96,24 @@ class TestEveryCell:
             assert np.any(gradient.numpy()), name
 
 
-def test_spins_choose_a_row_of_their_weights_and_the_edge_none():
-    weight = np.random.default_rng(0).standard_normal((1, 2, 3))
-    seen = read_spin(
-        {"a/weight": tf.constant(weight)}, "a", tf.constant([[-1.0, 1.0, 0.0]], "double")
-    )
-    np.testing.assert_allclose(seen[0], [weight[0, 0], weight[0, 1], np.zeros(3)])
+def test_spins_are_coded_side_by_side_and_the_edge_as_nothing():
+    first, second = tf.constant([[-1.0, 1.0, 0.0]]), tf.constant([[1.0, 0.0, -1.0]])
+    expected = [[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0]]
+    np.testing.assert_array_equal(one_hot(first, second)[0], expected)
+    np.testing.assert_array_equal(one_hot(first)[0], [row[:2] for row in expected])
 
 
-def test_dense_layers_have_weights_and_bias_per_seed():
+@pytest.mark.parametrize("biased", [True, False])
+def test_linear_layers_have_weights_and_a_bias_per_seed(biased):
     rng = np.random.default_rng(0)
     weight, bias, values = (rng.standard_normal(s) for s in [(2, 3, 4), (2, 4), (2, 5, 3)])
-    ours = dense(
-        {"a/weight": tf.constant(weight), "a/bias": tf.constant(bias)}, "a", tf.constant(values)
-    )
+    parameters = {"a/weight": tf.constant(weight)}
+    if biased:
+        parameters["a/bias"] = tf.constant(bias)
+    ours = linear(parameters, "a", tf.constant(values))
     for seed in range(2):
-        np.testing.assert_allclose(ours[seed], values[seed] @ weight[seed] + bias[seed])
+        expected = values[seed] @ weight[seed] + (bias[seed] if biased else 0.0)
+        np.testing.assert_allclose(ours[seed], expected)
 
 
 @pytest.mark.parametrize("cell", [GatedUnit(5), TensorUnit(4)], ids=["gated", "tensor"])
@@ -130,10 +132,10 @@ def test_the_gated_unit_is_its_formula():
     after, odds, _ = step(cell, parameters, hidden, spins)
     for seed, row in np.ndindex(SEEDS, ROWS):
         w = {name: value[seed] for name, value in parameters.items()}
-        h, x = hidden[0, seed, row], code(spins[0, seed, row]) @ w["spin/weight"]
+        h, x = hidden[0, seed, row], code(spins[0, seed, row]) @ w["spin/weight"] + w["spin/bias"]
         kept = h @ w["hidden/weight"] + w["hidden/bias"]
         reset, update = sigmoid(kept[:5] + x[:5]), sigmoid(kept[5:10] + x[5:10])
-        candidate = np.tanh(x[10:] + w["candidate/bias"] + reset * kept[10:])
+        candidate = np.tanh(x[10:] + reset * kept[10:])
         expected = (1.0 - update) * candidate + update * h
         np.testing.assert_allclose(after[seed, row], expected, rtol=1e-12)
         head = expected @ w["odds/weight"] + w["odds/bias"]

@@ -14,11 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from emergence.retraining.cells import read_spin, uniform
+from emergence.retraining.cells import uniform
 from emergence.updates import Parameters
 
 NORM_EPSILON = 1e-5
 """Added to the variance in layer normalisation, as in the original's framework."""
+
+
+def one_hot(spins: tf.Tensor) -> tf.Tensor:
+    """(down, up) of spins ±1 along a new last axis; a spin of 0 reads as nothing."""
+    return tf.stack([tf.nn.relu(-spins), tf.nn.relu(spins)], axis=-1)
 
 
 def affine(parameters: Parameters, name: str, values: tf.Tensor) -> tf.Tensor:
@@ -108,10 +113,9 @@ class PaperCell:
         hidden, spin = left
         # Layer normalisation leaves no hidden state at exactly zero but the one before the start.
         started = tf.cast(tf.reduce_any(hidden != 0.0, axis=-1, keepdims=True), hidden.dtype)
-        seen = read_spin(parameters, "spin", spin) + parameters["spin/bias"][:, None]
-        candidate, gate = tf.split(
-            seen + started * affine(parameters, "hidden", hidden), 2, axis=-1
-        )
+        seen = affine(parameters, "spin", one_hot(spin))
+        seen += started * affine(parameters, "hidden", hidden)
+        candidate, gate = tf.split(seen, 2, axis=-1)
         mixed = hidden + tf.sigmoid(gate) * (tf.tanh(candidate) - hidden)
         first = (spin == 0.0)[..., None]
         hidden = tf.where(first, hidden, normalised(parameters, "norm", mixed))

@@ -36,12 +36,13 @@ from emergence.retraining.paper_cell import (
     heads_start,
     norm_start,
     normalised,
+    one_hot,
 )
 from emergence.retraining.wavefunction import Ratios, average
 from emergence.updates import Parameters
 
-CHUNK_BYTES = 2**28
-"""Memory that the moved configurations of one chunk may take."""
+CHUNK_BYTES = 2**24
+"""Memory that the moved configurations of one chunk may take: larger ones leave the cache."""
 
 DIRECTIONS = ("down", "right", "left")
 
@@ -123,11 +124,6 @@ def mixed(
     ))  # fmt: skip
     values = values if below is None else values + below
     return normalised(parameters, f"{layer}/norm", values)
-
-
-def one_hot(spins: tf.Tensor) -> tf.Tensor:
-    """(down, up) of spins ±1, along a new last axis."""
-    return tf.stack([tf.nn.relu(-spins), tf.nn.relu(spins)], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -247,9 +243,8 @@ class PaperSquare:
     def sample(self, parameters: Parameters, seed: tf.Tensor, batch: int) -> tf.Tensor:
         """Exact, independent samples of |ψ|², ``[seeds, batch, sites]``."""
         spins = _Sampling(self, parameters, batch).run(seed)
-        if len(self._images) == 1:
-            images = np.argsort(self._images[0])
-            return tf.gather(spins, images, axis=2)
+        if not self.directions:
+            return spins
         # p(gs) averaged over g is the law of g⁻¹s for a random g and a sample s of p.
         drawn = tf.random.stateless_uniform(
             spins.shape[:2], seed + tf.constant([0, 1 << 30]), 0, len(self._images), tf.int32
