@@ -198,7 +198,7 @@ class BulkCovariance:
         dense = np.zeros((total, total), dtype=complex if self.circular else float)
         for (fine, coarse), block in self.blocks.items():
             mean = np.tensordot(weights, block, axes=1)
-            members, others = (self._variables(level) for level in (fine, coarse))
+            members, others = (self.variables(level) for level in (fine, coarse))
             m, ratio = len(others), len(members) // len(others)
             for row in range(m):
                 for column in range(m):
@@ -208,7 +208,8 @@ class BulkCovariance:
                     dense[index[1], index[0]] = mean.conj()
         return dense
 
-    def _variables(self, level: int) -> np.ndarray:
+    def variables(self, level: int) -> np.ndarray:
+        """Rows of :meth:`dense` that the cells of a level take, ``[n, n, v]``."""
         members = self.table.cells[level][..., None] * self.components + np.arange(self.components)
         return members.reshape(*members.shape[:2], -1)
 

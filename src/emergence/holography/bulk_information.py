@@ -18,7 +18,7 @@ import numpy as np
 
 from emergence.errors import SettingsError
 from emergence.holography.actions import check_side
-from emergence.holography.bulk import grid_covariance
+from emergence.holography.bulk import BulkCovariance, grid_covariance
 from emergence.holography.information import (
     InformationBudget,
     block_transform,
@@ -65,6 +65,36 @@ def multi_information(covariance: np.ndarray, size: int = 1) -> float:
     kappa = 1.0 if np.iscomplexobj(covariance) else 0.5
     parts = np.log(np.diagonal(own, axis1=-2, axis2=-1).real).sum()
     return 2.0 * kappa * float(parts - np.log(np.diagonal(factor).real).sum())
+
+
+def bulk_multi_information(bulk: BulkCovariance, *, cells: bool = False) -> Estimate:
+    """Multi-information of all latents of a layered bulk, its bias subtracted by the jackknife.
+
+    Args:
+        bulk: exact, or sampled.
+        cells: between cells of blocks only, without what the latents of one cell share; needs as
+            many latents in each cell, so the lone coarse site at the top is left out.
+
+    Raises:
+        SettingsError: if there are too few samples for so many latents.
+    """
+    size = bulk.components
+    kept = np.arange(bulk.table.side**2 * size)
+    if cells:
+        inner = [level for level in bulk.table.cells if level < bulk.table.side.bit_length() - 1]
+        kept = np.concatenate([bulk.variables(level).ravel() for level in inner])
+        size = bulk.variables(inner[0]).shape[2]
+
+    def value(weights: np.ndarray) -> float:
+        return multi_information(bulk.dense(weights)[np.ix_(kept, kept)], size)
+
+    chunks = bulk.chunks
+    full = value(np.full(chunks, 1.0 / chunks))
+    if chunks == 1:
+        return Estimate(value=full, error=0.0)
+    without = np.array([value(row) for row in (1.0 - np.eye(chunks)) / (chunks - 1)])
+    corrected, error = jackknife(np.float64(full), without)
+    return Estimate(value=float(corrected), error=float(error))
 
 
 def _budget(grid: np.ndarray, inside: np.ndarray, channels: int) -> InformationBudget:

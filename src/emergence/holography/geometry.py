@@ -4,15 +4,11 @@ Cells at (x, z = 2^level) of a hyperbolic space are cosh d = 1 + (Δx² + Δz²)
 cells share I = I₀ exp(−d/ξ), then within a layer I ∝ (|Δx|/z)^(−2/ξ), across layers
 I ∝ 2^(−|Δℓ|/ξ), **with one ξ** (arXiv:1903.00804).
 
-All fits are of ln I = a − b·u, with a = ln I₀ per group of cells and u the distance in question.
-They are done in asinh(I/2e), which is ln I where I is far above its error e and I/2e where it is
-noise, so that no insignificant pair has to be dropped. Beside the errors the likelihood has a
-relative scatter τ of the pairs about the law, fitted too, because on a lattice no law of the
-distance alone is exact; with exact information (e = 0) it is all there is.
-
 What the test of one ξ can tell: a scale-invariant boundary gives one ξ for *every* scale-covariant
 map with local blocks, Haar on the massless free field included (two vanishing moments: ξ = ½). It
-tells critical from gapped; that a map was learnt shows in ξ and in the amount of information.
+tells critical from gapped; that a map was learnt shows in ξ and in the amount of information. Nor
+does it exclude a flat bulk, as the amplitudes of the layers are free in it: that is the comparison
+of the geometries over all pairs.
 """
 
 from __future__ import annotations
@@ -21,24 +17,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import least_squares, minimize
 
-from emergence.errors import SettingsError
 from emergence.holography.bulk_pairs import PairInformation
+from emergence.holography.decay import DecayFit, fit_decay
 
 Verdict = Literal["one length", "two lengths", "underpowered"]
+Form = Literal["asymptotic", "distance"]
 
 POWER_LIMIT = 0.2
 """Relative error of ξ above which the test of one ξ has no power."""
 
 PULL_LIMIT = 2.0
 """Combined errors that two values of one number may differ by."""
-
-ROUNDING = 1e-26
-"""Exact information below this is rounding: it goes as the square of a correlation."""
-
-SCATTER_BOUNDS = (1e-3, 10.0)
-"""Of τ: exact data on a perfect law would send it to zero and the likelihood to infinity."""
 
 
 def hyperbolic_distance(dx: np.ndarray, z: np.ndarray, z_other: np.ndarray) -> np.ndarray:
@@ -49,165 +39,6 @@ def hyperbolic_distance(dx: np.ndarray, z: np.ndarray, z_other: np.ndarray) -> n
     half_chord = np.sqrt((np.square(dx) + (z - z_other) ** 2) / (4.0 * z * z_other))
     # cosh d − 1 = 2 sinh²(d/2): exact for near points, where arccosh is not.
     return 2.0 * np.arcsinh(half_chord)
-
-
-@dataclass(frozen=True)
-class DecayFit:
-    """ln I = a_g − rate·u."""
-
-    rate: float
-    error: float
-    """Standard error of the rate: statistical and from the scatter of the pairs about the law."""
-    scatter_error: float
-    """The part of the error that more samples would not remove."""
-    intercepts: np.ndarray
-    """ln I₀ of each group."""
-    scatter: float
-    """τ, relative."""
-    chi_square: float
-    """Of the statistical errors alone, correlations between pairs neglected; NaN if exact."""
-    points: int
-    log_likelihood: float
-    """Of the transformed data, up to a constant of the data."""
-    replicas: np.ndarray
-    """``[resamples]`` rates of the bootstrap; empty if exact."""
-
-    @property
-    def relative_error(self) -> float:
-        """error / |rate|, also that of the length 1/rate."""
-        return self.error / abs(self.rate) if self.rate else float("inf")
-
-    @property
-    def parameters(self) -> int:
-        """Intercepts, rate and scatter."""
-        return self.intercepts.size + 2
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion, the lower the better."""
-        return 2.0 * self.parameters - 2.0 * self.log_likelihood
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion, the lower the better."""
-        return self.parameters * float(np.log(self.points)) - 2.0 * self.log_likelihood
-
-
-class _Law:
-    """The transformed data and the model, for one distance and grouping."""
-
-    def __init__(self, distance: np.ndarray, error: np.ndarray, group: np.ndarray) -> None:
-        self.distance, self.error, self.group = distance, error, group
-        self.groups = int(group.max()) + 1
-        self.design = np.zeros((distance.size, self.groups + 1))
-        self.design[np.arange(distance.size), group] = 1.0
-        self.design[:, -1] = -distance
-
-    def transform(self, value: np.ndarray) -> np.ndarray:
-        return np.arcsinh(value / (2.0 * self.error))
-
-    def model(self, parameters: np.ndarray) -> np.ndarray:
-        return np.exp(np.clip(self.design @ parameters, -300.0, 300.0))
-
-    def slope(self, model: np.ndarray) -> np.ndarray:
-        """∂transform/∂I at the model."""
-        return 1.0 / np.sqrt(model**2 + 4.0 * self.error**2)
-
-    def variance(self, model: np.ndarray, scatter: float) -> np.ndarray:
-        return (self.error**2 + (scatter * model) ** 2) * self.slope(model) ** 2
-
-    def start(self, value: np.ndarray) -> np.ndarray:
-        clear = value > 2.0 * self.error
-        if len({*self.group[clear]}) < self.groups or clear.sum() <= self.groups:
-            raise SettingsError(
-                f"Only {int(clear.sum())} of {value.size} pairs of bulk cells share information"
-                " above the noise, too few for a fit.",
-                "Draw more boundary samples or fit nearer pairs.",
-            )
-        return np.linalg.lstsq(self.design[clear], np.log(value[clear]), rcond=None)[0]
-
-    def refit(self, value: np.ndarray, start: np.ndarray, width: np.ndarray) -> np.ndarray:
-        data = self.transform(value)
-
-        def residuals(parameters: np.ndarray) -> np.ndarray:
-            return (data - self.transform(self.model(parameters))) / width
-
-        def jacobian(parameters: np.ndarray) -> np.ndarray:
-            model = self.model(parameters)
-            return -self.design * (model * self.slope(model) / width)[:, None]
-
-        return least_squares(residuals, start, jac=jacobian, x_scale="jac").x
-
-
-def fit_decay(
-    distance: np.ndarray,
-    value: np.ndarray,
-    error: np.ndarray,
-    *,
-    group: np.ndarray | None = None,
-    replicas: np.ndarray | None = None,
-) -> DecayFit:
-    """Fit ln I = a_g − rate·u.
-
-    Args:
-        distance: u, ``[P]``.
-        value: I, ``[P]`` nats; if exact (errors zero), those at rounding are left out.
-        error: standard errors, ``[P]``, all zero if exact.
-        group: which intercept each pair has, ``[P]`` integers from 0; one for all by default.
-        replicas: ``[resamples, P]`` bootstrap values, for correlated statistical errors; without
-            them the errors of the pairs are taken as independent.
-
-    Raises:
-        SettingsError: if too few pairs are above the noise.
-    """
-    group = np.zeros(value.size, dtype=int) if group is None else group
-    exact = not np.any(error > 0.0)
-    kept = value > ROUNDING if exact else np.ones(value.size, dtype=bool)
-    if not kept.any():
-        raise SettingsError("No pair of bulk cells shares information.", "Fit other pairs.")
-    distance, value, error = distance[kept], value[kept], error[kept]
-    group = np.unique(group[kept], return_inverse=True)[1]
-    law = _Law(distance, 1e-12 * value if exact else np.maximum(error, 1e-300), group)
-    data, start = law.transform(value), law.start(value)
-
-    def cost(parameters: np.ndarray) -> float:
-        model = law.model(parameters[:-1])
-        variance = law.variance(model, np.exp(parameters[-1]))
-        miss = data - law.transform(model)
-        return 0.5 * float(np.sum(miss**2 / variance + np.log(2.0 * np.pi * variance)))
-
-    bounds = [(None, None)] * start.size + [tuple(np.log(SCATTER_BOUNDS))]
-    best = min(
-        (
-            minimize(cost, [*start, np.log(scatter)], method="L-BFGS-B", bounds=bounds)
-            for scatter in (0.05, 0.5)
-        ),
-        key=lambda result: result.fun,
-    )
-    parameters, scatter = best.x[:-1], float(np.exp(best.x[-1]))
-    model = law.model(parameters)
-    width = np.sqrt(law.variance(model, scatter))
-    # Linear propagation of independent errors through the weighted fit.
-    jacobian = law.design * (model * law.slope(model) / width)[:, None]
-    gain = np.linalg.pinv(jacobian)[-1] / width * law.slope(model)
-    scatter_error = float(np.sqrt(np.sum((gain * scatter * model) ** 2)))
-    statistical = 0.0 if exact else float(np.sqrt(np.sum((gain * law.error) ** 2)))
-    rates = np.empty(0)
-    if replicas is not None and len(replicas) > 1 and not exact:
-        rates = np.array([law.refit(row[kept], parameters, width)[-1] for row in replicas])
-        statistical = float(rates.std(ddof=1))
-    chi_square = float(np.sum((data - law.transform(model)) ** 2 / law.variance(model, 0.0)))
-    return DecayFit(
-        rate=float(parameters[-1]),
-        error=float(np.hypot(statistical, scatter_error)),
-        scatter_error=scatter_error,
-        intercepts=parameters[:-1],
-        scatter=scatter,
-        chi_square=float("nan") if exact else chi_square,
-        points=value.size,
-        log_likelihood=-float(best.fun),
-        replicas=rates,
-    )
 
 
 def _details(pairs: PairInformation) -> np.ndarray:
@@ -257,23 +88,32 @@ def vertical(pairs: PairInformation) -> PairInformation:
     )
 
 
-def fit_same_layer(pairs: PairInformation, *, farthest: float = 0.5) -> DecayFit:
-    """I ∝ (|Δx|/z)^(−rate), rate = 2/ξ, with an amplitude per layer."""
+def fit_same_layer(
+    pairs: PairInformation, *, farthest: float = 0.5, form: Form = "asymptotic"
+) -> DecayFit:
+    """I ∝ (|Δx|/z)^(−2·rate) or exp(−rate·d), rate = 1/ξ, with an amplitude per layer."""
     chosen = same_layer(pairs, farthest=farthest)
-    distance = np.log(chosen.separation / chosen.z)
+    if form == "asymptotic":
+        distance = 2.0 * np.log(chosen.separation / chosen.z)
+    else:
+        distance = hyperbolic_distance(chosen.separation, chosen.z, chosen.z_other)
     return fit_decay(
         distance, chosen.value, chosen.error, group=chosen.level, replicas=chosen.replicas
     )
 
 
-def fit_vertical(pairs: PairInformation) -> DecayFit:
-    """I ∝ 2^(−rate·|Δℓ|), rate = 1/ξ, with an amplitude per coarser layer.
+def fit_vertical(pairs: PairInformation, *, form: Form = "asymptotic") -> DecayFit:
+    """I ∝ 2^(−rate·|Δℓ|) of the mean over positions, or exp(−rate·d) of each position, rate = 1/ξ.
 
-    The scaling is that of ever finer cells under one given cell, whose own normalisation knows of
-    the size of the torus.
+    There is an amplitude per coarser layer: the scaling is that of ever finer cells under one given
+    cell, whose own normalisation knows of the size of the torus.
     """
-    chosen = vertical(pairs)
-    distance = np.log(2.0) * (chosen.other - chosen.level)
+    if form == "asymptotic":
+        chosen = vertical(pairs)
+        distance = np.log(2.0) * (chosen.other - chosen.level)
+    else:
+        chosen = pairs.select(pairs.vertical & _details(pairs))
+        distance = hyperbolic_distance(chosen.separation, chosen.z, chosen.z_other)
     return fit_decay(
         distance, chosen.value, chosen.error, group=chosen.other, replicas=chosen.replicas
     )
@@ -289,7 +129,7 @@ class OneLength:
     @property
     def lengths(self) -> tuple[float, float]:
         """ξ of the same layer and ξ of the vertical, in units of the curvature radius."""
-        return 2.0 / self.same_layer.rate, 1.0 / self.vertical.rate
+        return 1.0 / self.same_layer.rate, 1.0 / self.vertical.rate
 
     @property
     def errors(self) -> tuple[float, float]:
@@ -302,18 +142,16 @@ class OneLength:
     @property
     def difference(self) -> float:
         """1/ξ of the same layer less 1/ξ of the vertical; the inverses are the better Gaussians."""
-        return 0.5 * self.same_layer.rate - self.vertical.rate
+        return self.same_layer.rate - self.vertical.rate
 
     @property
     def difference_error(self) -> float:
         """Combined error; the statistical part by common replicas, hence with its correlation."""
         first, second = self.same_layer, self.vertical
         if first.replicas.size and first.replicas.size == second.replicas.size:
-            statistical = float((0.5 * first.replicas - second.replicas).std(ddof=1))
-            return float(
-                np.hypot(statistical, np.hypot(0.5 * first.scatter_error, second.scatter_error))
-            )
-        return float(np.hypot(0.5 * first.error, second.error))
+            statistical = float((first.replicas - second.replicas).std(ddof=1))
+            return float(np.hypot(statistical, np.hypot(first.scatter_error, second.scatter_error)))
+        return float(np.hypot(first.error, second.error))
 
     @property
     def pull(self) -> float:
@@ -328,13 +166,22 @@ class OneLength:
         return "one length" if abs(self.pull) <= PULL_LIMIT else "two lengths"
 
 
-def one_length(pairs: PairInformation, *, farthest: float = 0.5) -> OneLength:
+def one_length(
+    pairs: PairInformation, *, farthest: float = 0.5, form: Form = "asymptotic"
+) -> OneLength:
     """Fit both decays of the same pairs.
+
+    Args:
+        farthest: same-layer separations up to this share of the lattice's side.
+        form: "asymptotic", the power laws of far pairs, or "distance", exponentials of d itself,
+            which knows of the near pairs but takes the z of a layer literally.
 
     Raises:
         SettingsError: if too few pairs are above the noise.
     """
-    return OneLength(fit_same_layer(pairs, farthest=farthest), fit_vertical(pairs))
+    return OneLength(
+        fit_same_layer(pairs, farthest=farthest, form=form), fit_vertical(pairs, form=form)
+    )
 
 
 def distances(pairs: PairInformation) -> dict[str, np.ndarray]:

@@ -1,0 +1,192 @@
+"""Exponential decays of mutual information: ln I = a − rate·u, with errors and with lattice scatter.
+
+The fits are done in asinh(I/2e), which is ln I where I is far above its error e and I/2e where it
+is noise, so that no insignificant pair has to be dropped. Beside the errors the likelihood has a
+relative scatter τ of the pairs about the law, fitted too, because on a lattice no law of the
+distance alone is exact; with exact information (e = 0) it is all there is. A power law is an
+exponential in the logarithm of the distance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from emergence.errors import SettingsError
+
+ROUNDING = 1e-26
+"""Exact information below this is rounding: it goes as the square of a correlation."""
+
+SCATTER_BOUNDS = (1e-3, 10.0)
+"""Of τ: exact data on a perfect law would send it to zero and the likelihood to infinity."""
+
+NEWTON_STEPS = 50
+"""Most steps of a replica's fit; some five are needed."""
+
+
+@dataclass(frozen=True)
+class DecayFit:
+    """ln I = a_g − rate·u."""
+
+    rate: float
+    error: float
+    """Standard error of the rate: statistical and from the scatter of the pairs about the law."""
+    scatter_error: float
+    """The part of the error that more samples would not remove."""
+    intercepts: np.ndarray
+    """ln I₀ of each group."""
+    scatter: float
+    """τ, relative."""
+    chi_square: float
+    """Of the statistical errors alone, correlations between pairs neglected; NaN if exact."""
+    points: int
+    log_likelihood: float
+    """Of the transformed data, up to a constant of the data."""
+    replicas: np.ndarray
+    """``[resamples]`` rates of the bootstrap; empty if exact."""
+
+    @property
+    def relative_error(self) -> float:
+        """error / |rate|, also that of the length 1/rate."""
+        return self.error / abs(self.rate) if self.rate else float("inf")
+
+    @property
+    def parameters(self) -> int:
+        """Intercepts, rate and scatter."""
+        return self.intercepts.size + 2
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion, the lower the better."""
+        return 2.0 * self.parameters - 2.0 * self.log_likelihood
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion, the lower the better."""
+        return self.parameters * float(np.log(self.points)) - 2.0 * self.log_likelihood
+
+
+class _Law:
+    """The transformed data and the model, for one distance and grouping."""
+
+    def __init__(self, distance: np.ndarray, error: np.ndarray, group: np.ndarray) -> None:
+        self.distance, self.error, self.group = distance, error, group
+        self.groups = int(group.max()) + 1
+        self.design = np.zeros((distance.size, self.groups + 1))
+        self.design[np.arange(distance.size), group] = 1.0
+        self.design[:, -1] = -distance
+
+    def transform(self, value: np.ndarray) -> np.ndarray:
+        return np.arcsinh(value / (2.0 * self.error))
+
+    def model(self, parameters: np.ndarray) -> np.ndarray:
+        return np.exp(np.clip(self.design @ parameters, -300.0, 300.0))
+
+    def slope(self, model: np.ndarray) -> np.ndarray:
+        """∂transform/∂I at the model."""
+        return 1.0 / np.sqrt(model**2 + 4.0 * self.error**2)
+
+    def variance(self, model: np.ndarray, scatter: float) -> np.ndarray:
+        return (self.error**2 + (scatter * model) ** 2) * self.slope(model) ** 2
+
+    def start(self, value: np.ndarray) -> np.ndarray:
+        clear = value > 2.0 * self.error
+        if len({*self.group[clear]}) < self.groups or clear.sum() <= self.groups:
+            raise SettingsError(
+                f"Only {int(clear.sum())} of {value.size} pairs of bulk cells share information"
+                " above the noise, too few for a fit.",
+                "Draw more boundary samples or fit nearer pairs.",
+            )
+        return np.linalg.lstsq(self.design[clear], np.log(value[clear]), rcond=None)[0]
+
+    def refit(self, value: np.ndarray, start: np.ndarray, width: np.ndarray) -> np.ndarray:
+        """Least squares at fixed weights by Gauss–Newton: a replica's optimum is near the start."""
+        data, parameters = self.transform(value), start
+        model = self.model(parameters)
+        miss = (data - self.transform(model)) / width
+        for _ in range(NEWTON_STEPS):
+            jacobian = self.design * (model * self.slope(model) / width)[:, None]
+            step = np.linalg.lstsq(jacobian, miss, rcond=None)[0]
+            while True:
+                model = self.model(parameters + step)
+                better = (data - self.transform(model)) / width
+                if better @ better <= miss @ miss or np.abs(step).max() < 1e-9:
+                    break
+                step = 0.5 * step
+            parameters, miss = parameters + step, better
+            if np.abs(step).max() < 1e-7:
+                break
+        return parameters
+
+
+def fit_decay(
+    distance: np.ndarray,
+    value: np.ndarray,
+    error: np.ndarray,
+    *,
+    group: np.ndarray | None = None,
+    replicas: np.ndarray | None = None,
+) -> DecayFit:
+    """Fit ln I = a_g − rate·u.
+
+    Args:
+        distance: u, ``[P]``.
+        value: I, ``[P]`` nats; if exact (errors zero), those at rounding are left out.
+        error: standard errors, ``[P]``, all zero if exact.
+        group: which intercept each pair has, ``[P]`` integers from 0; one for all by default.
+        replicas: ``[resamples, P]`` bootstrap values, for correlated statistical errors; without
+            them the errors of the pairs are taken as independent.
+
+    Raises:
+        SettingsError: if too few pairs are above the noise.
+    """
+    group = np.zeros(value.size, dtype=int) if group is None else group
+    exact = not np.any(error > 0.0)
+    kept = value > ROUNDING if exact else np.ones(value.size, dtype=bool)
+    if not kept.any():
+        raise SettingsError("No pair of bulk cells shares information.", "Fit other pairs.")
+    distance, value, error = distance[kept], value[kept], error[kept]
+    group = np.unique(group[kept], return_inverse=True)[1]
+    law = _Law(distance, 1e-12 * value if exact else np.maximum(error, 1e-300), group)
+    data, start = law.transform(value), law.start(value)
+
+    def cost(parameters: np.ndarray) -> float:
+        model = law.model(parameters[:-1])
+        variance = law.variance(model, np.exp(parameters[-1]))
+        miss = data - law.transform(model)
+        return 0.5 * float(np.sum(miss**2 / variance + np.log(2.0 * np.pi * variance)))
+
+    bounds = [(None, None)] * start.size + [tuple(np.log(SCATTER_BOUNDS))]
+    best = min(
+        (
+            minimize(cost, [*start, np.log(scatter)], method="L-BFGS-B", bounds=bounds)
+            for scatter in (0.05, 0.5)
+        ),
+        key=lambda result: result.fun,
+    )
+    parameters, scatter = best.x[:-1], float(np.exp(best.x[-1]))
+    model = law.model(parameters)
+    width = np.sqrt(law.variance(model, scatter))
+    # Linear propagation of independent errors through the weighted fit.
+    jacobian = law.design * (model * law.slope(model) / width)[:, None]
+    gain = np.linalg.pinv(jacobian)[-1] / width * law.slope(model)
+    scatter_error = float(np.sqrt(np.sum((gain * scatter * model) ** 2)))
+    statistical = 0.0 if exact else float(np.sqrt(np.sum((gain * law.error) ** 2)))
+    rates = np.empty(0)
+    if replicas is not None and len(replicas) > 1 and not exact:
+        rates = np.array([law.refit(row[kept], parameters, width)[-1] for row in replicas])
+        statistical = float(rates.std(ddof=1))
+    chi_square = float(np.sum((data - law.transform(model)) ** 2 / law.variance(model, 0.0)))
+    return DecayFit(
+        rate=float(parameters[-1]),
+        error=float(np.hypot(statistical, scatter_error)),
+        scatter_error=scatter_error,
+        intercepts=parameters[:-1],
+        scatter=scatter,
+        chi_square=float("nan") if exact else chi_square,
+        points=value.size,
+        log_likelihood=-float(best.fun),
+        replicas=rates,
+    )

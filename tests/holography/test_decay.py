@@ -1,0 +1,74 @@
+"""Decay fits on data of known rate."""
+
+import numpy as np
+import pytest
+
+from emergence.errors import SettingsError
+from emergence.holography.decay import DecayFit, fit_decay
+
+DISTANCE = np.linspace(1.0, 6.0, 12)
+
+
+def noisy_fit(
+    rng: np.random.Generator, *, rate: float = 1.5, noise: float = 2e-4, scatter: float = 0.0
+) -> DecayFit:
+    law = np.exp(-0.5 - rate * DISTANCE) * np.exp(scatter * rng.standard_normal(12))
+    error = np.full(12, noise)
+    value = law + noise * rng.standard_normal(12)
+    replicas = value + noise * rng.standard_normal((40, 12))
+    return fit_decay(DISTANCE, value, error, replicas=replicas)
+
+
+def test_exact_law_is_found_exactly() -> None:
+    fit = fit_decay(DISTANCE, np.exp(-0.5 - 1.5 * DISTANCE), np.zeros(12))
+    assert fit.rate == pytest.approx(1.5, abs=1e-5)
+    assert fit.intercepts == pytest.approx([-0.5], abs=1e-4)
+    assert fit.scatter < 2e-3
+    assert fit.error < 1e-3
+
+
+def test_errors_cover_the_truth_with_noise_far_above_the_tail() -> None:
+    # The last points are e^-9.5 ≈ 7e-5, below their errors: dropping them would flatten the slope.
+    rng = np.random.default_rng(1)
+    fits = [noisy_fit(rng) for _ in range(16)]
+    pulls = np.array([(fit.rate - 1.5) / fit.error for fit in fits])
+    assert abs(pulls.mean()) < 0.7
+    assert 0.4 < np.sqrt(np.mean(pulls**2)) < 1.6
+    assert np.mean([fit.chi_square for fit in fits]) == pytest.approx(10.0, abs=4.0)
+
+
+def test_scatter_about_the_law_enters_the_error() -> None:
+    rng = np.random.default_rng(2)
+    fits = [noisy_fit(rng, noise=1e-8, scatter=0.3) for _ in range(16)]
+    assert np.median([fit.scatter for fit in fits]) == pytest.approx(0.3, abs=0.08)
+    pulls = np.array([(fit.rate - 1.5) / fit.error for fit in fits])
+    assert 0.5 < np.sqrt(np.mean(pulls**2)) < 1.6
+    assert all(fit.scatter_error > 0.9 * fit.error for fit in fits)
+
+
+def test_groups_have_their_own_amplitudes() -> None:
+    group = np.arange(12) % 2 * 5
+    value = np.exp(-0.8 * DISTANCE) * np.where(group, 3.0, 1.0)
+    fit = fit_decay(DISTANCE, value, np.zeros(12), group=group)
+    assert fit.rate == pytest.approx(0.8, abs=1e-5)
+    np.testing.assert_allclose(fit.intercepts, [0.0, np.log(3.0)], atol=1e-4)
+    assert fit_decay(DISTANCE, value, np.zeros(12)).scatter > 0.3
+
+
+def test_the_right_distance_wins() -> None:
+    rng = np.random.default_rng(3)
+    value = np.exp(-1.2 * DISTANCE) * (1.0 + 0.05 * rng.standard_normal(12))
+    error = 0.02 * value
+    right = fit_decay(DISTANCE, value, error)
+    wrong = fit_decay(np.log(DISTANCE), value, error)
+    assert right.aic < wrong.aic - 4.0
+    assert right.bic < wrong.bic - 4.0
+    assert right.parameters == 3
+
+
+def test_noise_alone_is_refused() -> None:
+    rng = np.random.default_rng(4)
+    with pytest.raises(SettingsError, match="above the noise"):
+        fit_decay(DISTANCE, 1e-3 * rng.uniform(-1, 1, 12), np.full(12, 1e-3))
+    with pytest.raises(SettingsError, match="No pair"):
+        fit_decay(DISTANCE, np.zeros(12), np.zeros(12))
