@@ -38,6 +38,7 @@ wildcard_constraints:
     dataset="[a-z0-9_]+",
     arm="[a-z0-9_]+",
     figure="[a-z0-9_]+",
+    size="[0-9]+",
 
 
 # --- the systems, then what is claimed of them ---------------------------------------------------
@@ -45,6 +46,7 @@ wildcard_constraints:
 
 include: "workflow/common.smk"
 include: "workflow/introspection.smk"
+include: "workflow/retraining.smk"
 include: "workflow/verification.smk"
 
 
@@ -54,6 +56,7 @@ include: "workflow/verification.smk"
 localrules:
     all,
     introspection_figures,
+    retraining_figures,
 
 
 # Every file that is read, by name: whichever of them was deleted is made again.
@@ -63,4 +66,7 @@ rule all:
         rules.introspection_analysis.input,
         rules.introspection_analysis.output,
         rules.introspection_figures.input,
+        rules.retraining_analysis.input,
+        rules.retraining_analysis.output,
+        rules.retraining_figures.input,
         rules.verify.output,

@@ -10,3 +10,6 @@ def settings_file(wildcards, input):
 
 def ledgers_folder(wildcards, input):
     return HOUSE / "claims"
+
+
+SYSTEMS = ["introspection", "retraining"]

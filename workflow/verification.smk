@@ -3,8 +3,8 @@
 
 rule verify:
     input:
-        measurements=f"{RESULTS}/introspection/measurements.json",
-        ledgers=collect(HOUSE / "claims/{system}.yaml", system=["introspection"]),
+        measurements=collect(f"{RESULTS}/{{system}}/measurements.json", system=SYSTEMS),
+        ledgers=collect(HOUSE / "claims/{system}.yaml", system=SYSTEMS),
     output:
         json=f"{RESULTS}/verdict.json",
         table=f"{RESULTS}/verdict.md",

@@ -48,17 +48,16 @@ class Cell(Protocol):
         """
 
 
-def dense(parameters: Parameters, name: str, values: tf.Tensor) -> tf.Tensor:
-    """``values`` ``[seeds, rows, inputs]`` times a weight matrix, plus its bias."""
-    return tf.matmul(values, parameters[f"{name}/weight"]) + parameters[f"{name}/bias"][:, None]
+def linear(parameters: Parameters, name: str, values: tf.Tensor) -> tf.Tensor:
+    """``values`` ``[seeds, rows, inputs]`` times a weight matrix, plus its bias if it has one."""
+    result = tf.matmul(values, parameters[f"{name}/weight"])
+    bias = parameters.get(f"{name}/bias")
+    return result if bias is None else result + bias[:, None]
 
 
-def read_spin(parameters: Parameters, name: str, spin: tf.Tensor) -> tf.Tensor:
-    """A weight matrix applied to the one-hot code of spins ``[seeds, rows]``; 0 reads nothing."""
-    weight = parameters[f"{name}/weight"][:, None]  # [seeds, 1, 2 (down, up), outputs]
-    one = tf.ones([], spin.dtype)
-    up, down = tf.nn.relu(spin)[..., None], tf.minimum(tf.nn.relu(-spin), one)[..., None]
-    return down * weight[:, :, 0] + up * weight[:, :, 1]
+def one_hot(*spins: tf.Tensor) -> tf.Tensor:
+    """Code (down, up) of spins ``[seeds, rows]`` side by side; a spin of 0 reads as nothing."""
+    return tf.stack([tf.nn.relu(part) for spin in spins for part in (-spin, spin)], axis=2)
 
 
 def uniform(
@@ -82,9 +81,9 @@ class GatedUnit:
         units = self.units
         return {
             "spin/weight": uniform(rng, seeds, 2, 3 * units, units),
+            "spin/bias": np.zeros((seeds, 3 * units)),
             "hidden/weight": uniform(rng, seeds, units, 3 * units),
             "hidden/bias": np.zeros((seeds, 3 * units)),
-            "candidate/bias": np.zeros((seeds, units)),
             "odds/weight": 0.1 * uniform(rng, seeds, units, 1),
             "odds/bias": np.zeros((seeds, 1)),
         }
@@ -97,14 +96,13 @@ class GatedUnit:
     ) -> tuple[tf.Tensor, tf.Tensor, None]:
         """See :class:`Cell`."""
         hidden, spin = left
-        kept = tf.split(dense(parameters, "hidden", hidden), 3, axis=2)
-        seen = tf.split(read_spin(parameters, "spin", spin), 3, axis=2)
+        kept = tf.split(linear(parameters, "hidden", hidden), 3, axis=2)
+        seen = tf.split(linear(parameters, "spin", one_hot(spin)), 3, axis=2)
         reset = tf.sigmoid(kept[0] + seen[0])
         update = tf.sigmoid(kept[1] + seen[1])
-        bias = parameters["candidate/bias"][:, None]
-        candidate = tf.tanh(seen[2] + bias + reset * kept[2])
+        candidate = tf.tanh(seen[2] + reset * kept[2])
         hidden = candidate + update * (hidden - candidate)
-        return hidden, dense(parameters, "odds", hidden)[..., 0], None
+        return hidden, linear(parameters, "odds", hidden)[..., 0], None
 
 
 @dataclass(frozen=True)
@@ -138,14 +136,11 @@ class TensorUnit:
     ) -> tuple[tf.Tensor, tf.Tensor, None]:
         """See :class:`Cell`."""
         both = tf.concat([left[0], above[0]], axis=2)
-        codes = []
-        for spin in (left[1], above[1]):
-            codes += [tf.nn.relu(-spin), tf.nn.relu(spin)]
-        codes = tf.stack(codes, axis=2)
+        codes = one_hot(left[1], above[1])
         outer = codes[..., None] * both[:, :, None]
         outer = tf.reshape(outer, [*both.shape[:2], 8 * self.units])
-        pre = dense(parameters, "tensor", outer) + tf.matmul(codes, parameters["spin/weight"])
+        pre = linear(parameters, "tensor", outer) + linear(parameters, "spin", codes)
         candidate, update = tf.tanh(pre[..., : self.units]), tf.sigmoid(pre[..., self.units :])
-        merged = tf.matmul(both, parameters["merge/weight"])
+        merged = linear(parameters, "merge", both)
         hidden = merged + update * (candidate - merged)
-        return hidden, dense(parameters, "odds", hidden)[..., 0], None
+        return hidden, linear(parameters, "odds", hidden)[..., 0], None

@@ -89,8 +89,8 @@ class RecurrentState:
         )
         return tf.gather(spins, tf.gather(tf.constant(group), drawn), batch_dims=2)
 
-    def _all_images(self, spins: tf.Tensor) -> tf.Tensor:
-        """``[seeds, images · batch, sites]``, image by image."""
+    def all_images(self, spins: tf.Tensor) -> tf.Tensor:
+        """Samples and their images under the group, ``[seeds, images · batch, sites]``."""
         return tf.concat([tf.gather(spins, image, axis=2) for image in self._images[0]], axis=1)
 
     def _of_images(self, parameters: Parameters, images: tf.Tensor) -> tuple[tf.Tensor, Any]:
@@ -103,7 +103,7 @@ class RecurrentState:
         self, parameters: Parameters, spins: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """ln |ψ| and the phase, ``[seeds, batch]``."""
-        log_p, phase = self._of_images(parameters, self._all_images(spins))
+        log_p, phase = self._of_images(parameters, self.all_images(spins))
         return average(log_p, phase, 1)
 
     def ratios(self, parameters: Parameters, spins: tf.Tensor) -> Ratios:
@@ -118,7 +118,7 @@ class RecurrentState:
         return rows * network.cell.units * size * (2 * moves.path.width + 10)
 
     def _ratios(self, parameters: Parameters, spins: tf.Tensor) -> Ratios:
-        images = self._all_images(spins)
+        images = self.all_images(spins)
         branched = branches(self.network, parameters, images, self.window)
         number, moved = len(self._images[0]), self._images[1]
         if number == 1:
