@@ -1,0 +1,391 @@
+"""Variational training of the hierarchical flow from the action alone, and its exact evaluation.
+
+The flow's density q is trained to a theory's exp(−S)/Z by the reverse Kullback–Leibler divergence,
+⟨ln q + S⟩_q = KL − ln Z. Whatever KL is left, importance weights w = exp(−S)/q give ln Z and every
+expectation exactly.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import tensorflow as tf
+
+from emergence.errors import DivergenceError
+from emergence.holography.bijectors import Bijector, PlaneChart, PolarChart, RadialLaw, RingChart
+from emergence.holography.densities import IsingTheory, Phi4Theory, Theory
+from emergence.holography.hierarchy import Hierarchy
+from emergence.holography.real_nvp import RealNVP
+from emergence.holography.spline import PolarSpline
+from emergence.randomness import derive_seed, generator
+from emergence.settings import Stage
+from emergence.updates import Parameters
+
+FEWEST = 10.0
+"""Effective samples below which a weighted mean is not a measurement."""
+
+ESTIMATORS = ("path", "reparameterised")
+
+
+class UnderpoweredWarning(UserWarning):
+    """The effective sample size of importance weights is too small for any number."""
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Couplings of a conditional flow, uniform in a rectangle; equal ends mark a fixed one."""
+
+    t: tuple[float, float]
+    mu: tuple[float, float]
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Middle of the rectangle."""
+        return (0.5 * sum(self.t), 0.5 * sum(self.mu))
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """Half widths of the rectangle."""
+        return (0.5 * (self.t[1] - self.t[0]), 0.5 * (self.mu[1] - self.mu[0]))
+
+
+def spline_flow(
+    theory: Phi4Theory,
+    side: int,
+    *,
+    sweeps: int = 1,
+    width: int = 32,
+    depth: int = 2,
+    bins: int = 8,
+    surroundings: bool = True,
+    ranges: Ranges | None = None,
+) -> Hierarchy:
+    """The exactly U(1)-symmetric flow of a complex theory.
+
+    Raises:
+        SettingsError: if L is not a power of two, or a range of μ leaves the thin rings.
+    """
+    network = {"width": width, "depth": depth, "bins": bins, "surroundings": surroundings}
+    return Hierarchy(
+        side,
+        PolarChart(_law(theory, ranges)),
+        PolarSpline(order=(3, 1, 2), fresh=True, **network),
+        PolarSpline(order=(3, 0, 1, 2) * sweeps, **network),
+        *_told(ranges),
+    )
+
+
+def real_nvp_flow(
+    theory: Theory,
+    side: int,
+    *,
+    couplings: int = 8,
+    width: int = 32,
+    depth: int = 2,
+    radial: bool = True,
+    ranges: Ranges | None = None,
+) -> Hierarchy:
+    """The paper's flow; for complex φ⁴ with the same radial start as the spline flow.
+
+    Args:
+        radial: stretch the coordinates to the single-site law; ignored for a real theory.
+
+    Raises:
+        SettingsError: if L is not a power of two, or a range of μ leaves the thin rings.
+    """
+    chart = PlaneChart(theory.components)
+    if radial and isinstance(theory, Phi4Theory):
+        chart = RingChart(_law(theory, ranges))
+    bijectors = [RealNVP(theory.components, couplings, width, depth, seed) for seed in (0, 1)]
+    return Hierarchy(side, chart, *bijectors, *_told(ranges))
+
+
+def _law(theory: Phi4Theory, ranges: Ranges | None) -> RadialLaw:
+    low, high = ranges.mu if ranges else (theory.mu, theory.mu)
+    law = RadialLaw(high, theory.lam)
+    law.check_range(low, high)
+    return law
+
+
+def _told(ranges: Ranges | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return (ranges.centre, ranges.spread) if ranges else ((), ())
+
+
+@dataclass(frozen=True)
+class FlowProblem:
+    """Reverse KL of a flow to a theory, for :func:`emergence.training.train`.
+
+    The *path* gradient follows ln q + S along the samples only (Roeder et al., arXiv:1703.09194;
+    Vaitl et al., arXiv:2206.09016): what is dropped has zero mean, and what stays vanishes sample
+    by sample when q is exact. It costs one inverse pass.
+    """
+
+    flow: Hierarchy
+    theory: Theory
+    seeds: int
+    seed: int
+    dtype: str = "float32"
+    estimator: str = "path"
+    symmetrised: bool = False
+    """Train ½(q(x) + q(−x)), for theories that are even."""
+    ramp: float = 0.3
+    """Share of the stage in which t rises from 0; 0: none."""
+    ranges: Ranges | None = None
+    """Draw each group's couplings from here: a conditional flow."""
+    groups: int = 1
+    """Parts of the batch that share their couplings; the metrics are means over the parts."""
+    steps: int = 0
+    """Steps of the stage, from :meth:`for_stage`."""
+
+    metrics = ("log_weight_variance", "effective_fraction")
+    """Variance of ln w, and the effective share of the samples, within groups; the loss is the
+    free energy ⟨ln q + S⟩ up to the theory's constant."""
+
+    def __post_init__(self) -> None:
+        if self.estimator not in ESTIMATORS:
+            raise ValueError(f"The estimator is one of {ESTIMATORS}, not '{self.estimator}'.")
+
+    def for_stage(self, stage: Stage) -> FlowProblem:
+        """The same problem, knowing the length of its ramp."""
+        return replace(self, steps=stage.steps)
+
+    def without_ramp(self) -> FlowProblem:
+        """For stages that go on from trained parameters."""
+        return replace(self, ramp=0.0)
+
+    def initial_parameters(self, candidates: int = 1) -> dict[str, np.ndarray]:
+        """The identity with random hidden layers, ``[seeds · candidates, ...]``."""
+        rng = generator(self.seed, "flow")
+        start = self.flow.initial_parameters(rng, self.seeds * candidates)
+        return {name: value.astype(self.dtype) for name, value in start.items()}
+
+    def draw(self, seed: tf.Tensor, batch: int, window: int) -> tuple[tf.Tensor, ...]:
+        """Latents ``[seeds, batch, L, L, c]`` and couplings ``[seeds, batch, 2]``.
+
+        ``window`` is not used: the side belongs to the flow.
+        """
+        del window
+        dtype = tf.as_dtype(self.dtype)
+        side = self.flow.side
+        parts = tf.random.split(seed, 2)
+        latents = self.flow.chart.sample(parts[0], [self.seeds, batch, side, side], dtype)
+        couplings = self.theory.couplings(self.seeds, batch, dtype)
+        if self.ranges is not None:
+            couplings = self._draw_couplings(parts[1], batch, dtype)
+        ramp = self.ramp * self.steps
+        if ramp > 0.0:
+            risen = tf.minimum(tf.cast(seed[1], dtype) / ramp, 1.0)
+            couplings *= tf.stack([risen, tf.ones_like(risen)])
+        return latents, couplings
+
+    def _draw_couplings(self, seed: tf.Tensor, batch: int, dtype: tf.DType) -> tf.Tensor:
+        if batch % self.groups:
+            raise ValueError(f"A batch of {batch} cannot be cut into {self.groups} groups.")
+        low = tf.constant([self.ranges.t[0], self.ranges.mu[0]], dtype)
+        high = tf.constant([self.ranges.t[1], self.ranges.mu[1]], dtype)
+        shape = [self.seeds, self.groups, 2]
+        couplings = low + (high - low) * tf.random.stateless_uniform(shape, seed, dtype=dtype)
+        return tf.repeat(couplings, batch // self.groups, axis=1)
+
+    def objective(
+        self, parameters: Parameters, batch: tuple[tf.Tensor, ...]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """(what to differentiate ``[seeds]``, free energy and metrics ``[seeds, 3]``)."""
+        latents, couplings = batch
+        field, log_density = self.flow.generate(parameters, latents, couplings)
+        if self.estimator == "path":
+            slope, log_density = self._slope(parameters, field, couplings)
+            loss = tf.reduce_mean(tf.reduce_sum(slope * field, axis=[2, 3, 4]), axis=1)
+            free = log_density + self.theory.action(tf.stop_gradient(field), couplings)
+        else:
+            if self.symmetrised:
+                log_density = self._symmetrise(parameters, field, log_density, couplings)
+            free = log_density + self.theory.action(field, couplings)
+            loss = tf.reduce_mean(free, axis=1)
+        return loss, self._report(tf.stop_gradient(free))
+
+    def _slope(
+        self, parameters: Parameters, field: tf.Tensor, couplings: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """∂(ln q + S)/∂x at the samples, and ln q there, nothing of it differentiable."""
+        frozen = {name: tf.stop_gradient(value) for name, value in parameters.items()}
+        field = tf.stop_gradient(field)
+        with tf.GradientTape() as tape:
+            tape.watch(field)
+            log_density = self.log_density(frozen, field, couplings)
+            free = log_density + self.theory.action(field, couplings)
+        return tf.stop_gradient(tape.gradient(free, field)), tf.stop_gradient(log_density)
+
+    def log_density(
+        self, parameters: Parameters, field: tf.Tensor, couplings: tf.Tensor
+    ) -> tf.Tensor:
+        """ln q of given fields ``[seeds, batch]``, symmetrised if that is what is trained."""
+        log_density = self.flow.invert(parameters, field, couplings)[1]
+        if self.symmetrised:
+            return self._symmetrise(parameters, field, log_density, couplings)
+        return log_density
+
+    def _symmetrise(
+        self, parameters: Parameters, field: tf.Tensor, log_density: tf.Tensor, couplings: tf.Tensor
+    ) -> tf.Tensor:
+        """ln ½(q(x) + q(−x)); S is even, so samples of q itself serve as those of the mixture."""
+        mirrored = self.flow.invert(parameters, -field, couplings)[1]
+        return symmetrised(log_density, mirrored)
+
+    def _report(self, free: tf.Tensor) -> tf.Tensor:
+        parts = tf.reshape(free, [free.shape[0], self.groups, -1])
+        variance = tf.math.reduce_variance(parts, axis=2)
+        weight = tf.exp(tf.reduce_min(parts, axis=2, keepdims=True) - parts)
+        mean, square = tf.reduce_mean(weight, axis=2), tf.reduce_mean(weight**2, axis=2)
+        columns = [tf.reduce_mean(free, axis=1)]
+        columns += [tf.reduce_mean(value, axis=1) for value in (variance, mean**2 / square)]
+        return tf.stack(columns, axis=1)
+
+
+def symmetrised(log_density: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
+    """ln ½(q(x) + q(−x)) from both logarithms, elementwise."""
+    larger = tf.maximum(log_density, mirrored)
+    gap = tf.abs(log_density - mirrored)
+    return larger + tf.math.log1p(tf.exp(-gap)) - float(np.log(2.0))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Importance weights of one trained flow, in double precision."""
+
+    log_weights: np.ndarray
+    """ln w = −S − ln q of every sample, ``[samples]``."""
+
+    @property
+    def samples(self) -> int:
+        """How many."""
+        return len(self.log_weights)
+
+    @property
+    def log_partition(self) -> float:
+        """ln of the mean weight: ln Z, up to a bias of error²/2."""
+        largest = self.log_weights.max()
+        return float(largest + np.log(np.mean(np.exp(self.log_weights - largest))))
+
+    @property
+    def error(self) -> float:
+        """Standard error of :attr:`log_partition`."""
+        weight = np.exp(self.log_weights - self.log_weights.max())
+        return float(np.std(weight, ddof=1) / np.mean(weight) / np.sqrt(self.samples))
+
+    @property
+    def effective_fraction(self) -> float:
+        """(Σw)²/(n Σw²)."""
+        weight = np.exp(self.log_weights - self.log_weights.max())
+        return float(np.mean(weight) ** 2 / np.mean(weight**2))
+
+    @property
+    def underpowered(self) -> bool:
+        """Whether fewer than ten samples are effective: then no weighted number means anything."""
+        return self.effective_fraction * self.samples < FEWEST
+
+    @property
+    def variance(self) -> float:
+        """Variance of ln w."""
+        return float(np.var(self.log_weights, ddof=1))
+
+    def divergence(self, log_partition: float | None = None) -> tuple[float, float]:
+        """KL(q‖p) = ln Z − ⟨ln w⟩ and its standard error.
+
+        Args:
+            log_partition: exact ln Z; the weights' own estimate where it is not known.
+        """
+        known = self.log_partition if log_partition is None else log_partition
+        error = np.sqrt(self.variance / self.samples + (log_partition is None) * self.error**2)
+        return float(known - self.log_weights.mean()), float(error)
+
+
+def evaluate(
+    problem: FlowProblem,
+    parameters: Mapping[str, np.ndarray],
+    *,
+    samples: int,
+    seed: int,
+    chunk: int = 256,
+    couplings: tuple[float, float] | None = None,
+) -> list[Evaluation]:
+    """Draw samples in double precision and weigh them, one evaluation per seed.
+
+    Args:
+        samples: rounded up to whole chunks.
+        chunk: samples per compiled call, which bounds the memory.
+        couplings: (t, μ) at which a conditional flow is evaluated.
+
+    Raises:
+        ArtifactError: the weights are of another architecture or not finite.
+        DivergenceError: a weight is not a number.
+
+    Warns:
+        UnderpoweredWarning: fewer than ten samples are effective.
+    """
+    problem.flow.check_parameters(parameters)
+    weights = {name: tf.constant(value, tf.float64) for name, value in parameters.items()}
+    seeds = next(iter(weights.values())).shape[0]
+    at = problem.theory.couplings(seeds, chunk, tf.float64)
+    if couplings is not None:
+        at = tf.broadcast_to(tf.constant(couplings, tf.float64), at.shape)
+    weigh = compile_weigher(problem, seeds, chunk)
+    root = derive_seed(seed, "evaluate")
+    parts = [
+        weigh(weights, at, tf.constant([root, index], tf.int32))[1].numpy()
+        for index in range(-(-samples // chunk))
+    ]
+    found = [Evaluation(row) for row in np.concatenate(parts, axis=1)]
+    for evaluation in found:
+        if not np.isfinite(evaluation.log_weights).all():
+            raise DivergenceError(
+                "An importance weight of the flow is not a finite number.",
+                "Train the flow again with a lower rate.",
+            )
+        if evaluation.underpowered:
+            effective = evaluation.effective_fraction * evaluation.samples
+            warnings.warn(
+                f"Only {effective:.1f} of {evaluation.samples} samples are effective: the flow is"
+                " too far from the theory for reweighting.",
+                UnderpoweredWarning,
+                stacklevel=2,
+            )
+    return found
+
+
+def compile_weigher(problem: FlowProblem, seeds: int, chunk: int):
+    """A compiled call: (parameters, couplings, seed ``[2]``) → field and ln w of new samples."""
+    side = problem.flow.side
+
+    @tf.function(jit_compile=True, autograph=False)
+    def weigh(
+        parameters: Parameters, couplings: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        shape = [seeds, chunk, side, side]
+        latents = problem.flow.chart.sample(seed, shape, couplings.dtype)
+        field, log_density = problem.flow.generate(parameters, latents, couplings)
+        if problem.symmetrised:
+            mirrored = problem.flow.invert(parameters, -field, couplings)[1]
+            log_density = symmetrised(log_density, mirrored)
+        constant = problem.theory.constant(couplings, side)
+        return field, constant - problem.theory.action(field, couplings) - log_density
+
+    return weigh
+
+
+__all__ = [
+    "Bijector",
+    "Evaluation",
+    "FlowProblem",
+    "IsingTheory",
+    "Ranges",
+    "UnderpoweredWarning",
+    "compile_weigher",
+    "evaluate",
+    "real_nvp_flow",
+    "spline_flow",
+    "symmetrised",
+]

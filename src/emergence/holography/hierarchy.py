@@ -1,0 +1,245 @@
+"""The hierarchical flow: levels of decimators and disentanglers between bulk latents and a field.
+
+Level ℓ acts on the (L/2^ℓ)² lattice of every 2^ℓ-th site. From the bulk to the boundary, each 2×2
+block takes one site from the level above and three fresh latents through a *decimator*; the blocks
+of the *disentangler* are offset by one site and wrap around. Parameters are shared over positions,
+not over levels (Hu, Li, Wang & You, arXiv:1903.00804).
+
+A latent stays where its site is: the array of latents ``[seeds, batch, L, L, c]`` holds those of
+level ℓ on the sites whose coordinates are multiples of 2^ℓ but not both of 2^(ℓ+1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from emergence.errors import ArtifactError
+from emergence.holography.actions import check_side
+from emergence.holography.bijectors import Bijector, Chart, from_blocks, to_blocks
+from emergence.updates import Parameters
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """Architecture of a flow on the L×L torus.
+
+    Raises:
+        SettingsError: if L is not a power of two, at least 2.
+    """
+
+    side: int
+    chart: Chart
+    decimator: Bijector
+    disentangler: Bijector
+    centre: tuple[float, ...] = ()
+    """Centre of the couplings (t, μ) that a conditional flow is told; empty: it is told nothing."""
+    spread: tuple[float, ...] = ()
+    """Half width of each; a zero marks a coupling that does not vary and is not told."""
+
+    def __post_init__(self) -> None:
+        check_side(self.side, power_of_two=True)
+
+    @property
+    def levels(self) -> int:
+        """log2 L."""
+        return self.side.bit_length() - 1
+
+    @property
+    def contexts(self) -> int:
+        """Couplings that the networks are told."""
+        return sum(width > 0.0 for width in self.spread)
+
+    def initial_parameters(self, rng: np.random.Generator, seeds: int) -> dict[str, np.ndarray]:
+        """The identity: name → float64 ``[seeds, ...]``, ``<level>/<layer>/<name>``."""
+        return {
+            f"{level}/{layer}/{name}": value
+            for level in range(self.levels)
+            for layer, bijector in self._layers().items()
+            for name, value in bijector.initial_parameters(rng, seeds, self.contexts).items()
+        }
+
+    def generate(
+        self, parameters: Parameters, latents: tf.Tensor, couplings: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Bulk to boundary.
+
+        Args:
+            latents: ``[seeds, batch, L, L, c]``.
+            couplings: (t, μ) of each sample ``[seeds, batch, 2]``.
+
+        Returns:
+            field ``[seeds, batch, L, L, components]`` and ln q of it ``[seeds, batch]``.
+        """
+        context = self._context(couplings)
+        values = tf.transpose(latents, [0, 4, 2, 3, 1])
+        log_det = tf.zeros(latents.shape[:2], latents.dtype)
+        coarse = values[:, :, :: self.side, :: self.side]
+        for level in reversed(range(self.levels)):
+            stride = 2**level
+            blocks = to_blocks(values[:, :, ::stride, ::stride])
+            blocks = tf.concat([coarse[:, None], blocks[:, 1:]], axis=1)
+            blocks, change = self.decimator.forward(
+                _under(parameters, f"{level}/decimator/"), blocks, context
+            )
+            log_det += change
+            blocks = to_blocks(tf.roll(from_blocks(blocks), [-1, -1], axis=[2, 3]))
+            blocks, change = self.disentangler.forward(
+                _under(parameters, f"{level}/disentangler/"), blocks, context
+            )
+            log_det += change
+            coarse = tf.roll(from_blocks(blocks), [1, 1], axis=[2, 3])
+        coordinates = tf.transpose(coarse, [0, 4, 2, 3, 1])
+        field, change = self.chart.to_field(coordinates, couplings[..., 1])
+        return field, self.chart.log_prior(latents) - log_det - change
+
+    def invert(
+        self, parameters: Parameters, field: tf.Tensor, couplings: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Boundary to bulk, the renormalisation group: latents and ln q of the field."""
+        context = self._context(couplings)
+        coordinates, boundary = self.chart.from_field(field, couplings[..., 1])
+        log_det = tf.zeros_like(boundary)
+        fine = tf.transpose(coordinates, [0, 4, 2, 3, 1])
+        details = []
+        for level in range(self.levels):
+            blocks = to_blocks(tf.roll(fine, [-1, -1], axis=[2, 3]))
+            blocks, change = self.disentangler.inverse(
+                _under(parameters, f"{level}/disentangler/"), blocks, context
+            )
+            log_det += change
+            blocks = to_blocks(tf.roll(from_blocks(blocks), [1, 1], axis=[2, 3]))
+            blocks, change = self.decimator.inverse(
+                _under(parameters, f"{level}/decimator/"), blocks, context
+            )
+            log_det += change
+            fine = blocks[:, 0]
+            details.append(blocks[:, 1:])
+        for detail in reversed(details):
+            fine = from_blocks(tf.concat([fine[:, None], detail], axis=1))
+        latents = tf.transpose(fine, [0, 4, 2, 3, 1])
+        return latents, self.chart.log_prior(latents) + log_det + boundary
+
+    def transfer(self, parameters: Mapping[str, np.ndarray], from_side: int) -> dict:
+        """Parameters of this flow from those of the same flow on a smaller torus.
+
+        Raises:
+            ArtifactError: if they are not parameters of this architecture at ``from_side``.
+        """
+        return transfer(parameters, from_side, self.side)
+
+    def check_parameters(self, parameters: Mapping[str, np.ndarray]) -> None:
+        """Refuse parameters of another architecture, or that are not finite.
+
+        Raises:
+            ArtifactError: naming the first parameter that does not fit.
+        """
+        expected = self.initial_parameters(np.random.default_rng(0), 1)
+        remedy = "Train this flow, or give the architecture that the weights were trained with."
+        odd = sorted(expected.keys() ^ parameters.keys())
+        if odd:
+            raise ArtifactError(
+                f"The weights are of another flow: '{odd[0]}' is in one of them only.", remedy
+            )
+        for name, value in expected.items():
+            shape = list(np.shape(parameters[name])[1:])
+            if shape != list(value.shape[1:]):
+                raise ArtifactError(
+                    f"The weights are of another flow: '{name}' has the shape {shape} instead of"
+                    f" {list(value.shape[1:])}.",
+                    remedy,
+                )
+            if not np.isfinite(parameters[name]).all():
+                raise ArtifactError(
+                    f"The weights '{name}' hold a number that is not finite.",
+                    "Delete the result and train the flow again.",
+                )
+
+    def _layers(self) -> dict[str, Bijector]:
+        return {"decimator": self.decimator, "disentangler": self.disentangler}
+
+    def _context(self, couplings: tf.Tensor) -> tf.Tensor | None:
+        """Standardised couplings ``[seeds, contexts, batch]``."""
+        told = [
+            (couplings[..., index] - self.centre[index]) / width
+            for index, width in enumerate(self.spread)
+            if width > 0.0
+        ]
+        return tf.stack(told, axis=1) if told else None
+
+
+def transfer(
+    parameters: Mapping[str, np.ndarray], from_side: int, to_side: int
+) -> dict[str, np.ndarray]:
+    """Levels trained on a smaller torus as the start on a larger one.
+
+    The level nearest the boundary stays there, as what it sees is the theory itself; the coarsest
+    level, trained on a 2×2 torus, stays on that; the levels in between that are new repeat the one
+    below the coarsest, or the coarsest where there is no other.
+
+    Raises:
+        ArtifactError: if the parameters are not of a flow with log2 ``from_side`` levels.
+        SettingsError: for a side that is not a power of two.
+    """
+    check_side(from_side, power_of_two=True)
+    check_side(to_side, power_of_two=True)
+    old, new = from_side.bit_length() - 1, to_side.bit_length() - 1
+    present = {int(name.split("/")[0]) for name in parameters}
+    if present != set(range(old)) or new < old:
+        raise ArtifactError(
+            f"Weights of {len(present)} levels cannot start a flow of side {to_side} from side"
+            f" {from_side}.",
+            "Give the weights of a flow trained on a smaller torus, and its side.",
+        )
+    return {
+        f"{level}/{name.split('/', 1)[1]}": np.array(value)
+        for level in range(new)
+        for name, value in parameters.items()
+        if int(name.split("/")[0]) == source_level(level, old, new)
+    }
+
+
+def source_level(level: int, old: int, new: int) -> int:
+    """Which of ``old`` levels starts ``level`` of ``new``."""
+    if level == new - 1 or old == 1:
+        return old - 1
+    return min(level, max(1, old - 2)) if old > 1 else 0
+
+
+def bulk_positions(side: int) -> dict[str, np.ndarray]:
+    """Where each latent lives in the bulk, arrays ``[L, L]`` in the layout of the latents.
+
+    Returns:
+        ``level`` (log2 L for the last site), ``x`` and ``y`` (column and row of its block's centre
+        on the boundary, lattice units), ``z`` = 2^level, and ``member`` (which site of its block).
+
+    Raises:
+        SettingsError: for a side that is not a power of two.
+    """
+    check_side(side, power_of_two=True)
+    row, column = np.indices((side, side))
+    both = row | column
+    # The lowest bit set in either coordinate is the stride of the last lattice that has the site.
+    stride = np.where(both == 0, side, both & -both)
+    level = np.log2(stride).astype(int)
+    centre = np.where(stride == side, 0.5 * (side - 1), stride - 0.5)
+    member = 2 * ((row // stride) % 2) + (column // stride) % 2
+    start = 2 * stride
+    return {
+        "level": level,
+        "x": np.where(stride == side, centre, column // start * start + centre),
+        "y": np.where(stride == side, centre, row // start * start + centre),
+        "z": stride,
+        "member": np.where(stride == side, 0, member),
+    }
+
+
+def _under(parameters: Parameters, prefix: str) -> Parameters:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in parameters.items()
+        if name.startswith(prefix)
+    }

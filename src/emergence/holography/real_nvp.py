@@ -1,0 +1,119 @@
+"""Real NVP on the 4c reals of a 2×2 block, the bijector of the paper (and of arXiv:1802.02840).
+
+A coupling keeps a random half x_p of the coordinates and maps the rest to x_a·e^a + b, with a and b
+from two networks of x_p (Dinh et al., arXiv:1605.08803). a is bounded by a learnable number per
+coordinate that starts at zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from emergence.holography.bijectors import dense, he_uniform
+from emergence.updates import Parameters
+
+
+@dataclass(frozen=True)
+class RealNVP:
+    """Affine couplings between random halves of a block's coordinates."""
+
+    components: int = 2
+    """Reals per site."""
+    couplings: int = 8
+    width: int = 32
+    depth: int = 2
+    """Hidden layers."""
+    mask_seed: int = 0
+    """Fixes the random halves; every second coupling moves what the one before kept."""
+
+    @property
+    def size(self) -> int:
+        """Reals per block."""
+        return 4 * self.components
+
+    def masks(self) -> np.ndarray:
+        """1 where a coordinate is kept, ``[couplings, reals]``."""
+        rng = np.random.default_rng(self.mask_seed)
+        masks = np.zeros((self.couplings, self.size))
+        for index in range(self.couplings):
+            if index % 2:
+                masks[index] = 1.0 - masks[index - 1]
+            else:
+                masks[index, rng.permutation(self.size)[: self.size // 2]] = 1.0
+        return masks
+
+    def initial_parameters(
+        self, rng: np.random.Generator, seeds: int, contexts: int = 0
+    ) -> dict[str, np.ndarray]:
+        """Random hidden layers, the last one of the shifts zero: the identity."""
+        size, wide = [seeds, self.couplings, 2], self.width
+        out = he_uniform(rng, [*size, self.size, wide])
+        out[:, :, 1] = 0.0
+        parameters = {
+            "bound": np.zeros([seeds, self.couplings, self.size]),
+            "in/weight": he_uniform(rng, [*size, wide, self.size + contexts]),
+            "in/bias": np.zeros([*size, wide]),
+            "out/weight": out,
+            "out/bias": np.zeros([*size, self.size]),
+        }
+        if self.depth > 1:
+            parameters["hidden/weight"] = he_uniform(rng, [*size, self.depth - 1, wide, wide])
+            parameters["hidden/bias"] = np.zeros([*size, self.depth - 1, wide])
+        return parameters
+
+    def forward(
+        self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """See :class:`~emergence.holography.bijectors.Bijector`."""
+        return self._run(parameters, blocks, context, inverse=False)
+
+    def inverse(
+        self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """See :class:`~emergence.holography.bijectors.Bijector`."""
+        return self._run(parameters, blocks, context, inverse=True)
+
+    def _run(
+        self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None, inverse: bool
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        shape = blocks.shape
+        seeds, batch = shape[0], shape[-1]
+        values = tf.reshape(blocks, [seeds, self.size, -1])
+        spread = None
+        if context is not None:
+            spread = context[:, :, None, None] + tf.zeros([1, 1, *shape[3:5], 1], blocks.dtype)
+            spread = tf.reshape(spread, [seeds, context.shape[1], -1])
+        log_det = tf.zeros_like(values[:, 0])
+        masks = self.masks()
+        for index in reversed(range(self.couplings)) if inverse else range(self.couplings):
+            own = {name: value[:, index] for name, value in parameters.items()}
+            kept = tf.constant(masks[index], values.dtype)[:, None]
+            scale, shift = self._network(own, kept * values, spread)
+            moved = 1.0 - kept
+            scale, shift = moved * scale, moved * shift
+            if inverse:
+                values, scale = (values - shift) * tf.exp(-scale), -scale
+            else:
+                values = values * tf.exp(scale) + shift
+            log_det += tf.reduce_sum(scale, axis=1)
+        log_det = tf.reduce_sum(tf.reshape(log_det, [seeds, -1, batch]), axis=1)
+        return tf.reshape(values, shape), log_det
+
+    def _network(
+        self, parameters: Parameters, kept: tf.Tensor, context: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """a and b, ``[seeds, reals, rows]`` each, from networks run side by side."""
+        given = kept if context is None else tf.concat([kept, context], axis=1)
+        weight, bias = parameters["in/weight"], parameters["in/bias"]
+        # Both networks read the same: their first layers are one matrix.
+        joint = tf.reshape(weight, [weight.shape[0], 2 * self.width, weight.shape[3]])
+        hidden = dense(joint, tf.reshape(bias, [bias.shape[0], -1]), given)
+        hidden = tf.nn.elu(tf.reshape(hidden, [bias.shape[0], 2, self.width, -1]))
+        for layer in range(self.depth - 1):
+            weight, bias = parameters["hidden/weight"], parameters["hidden/bias"]
+            hidden = tf.nn.elu(dense(weight[:, :, layer], bias[:, :, layer], hidden))
+        out = dense(parameters["out/weight"], parameters["out/bias"], hidden)
+        return parameters["bound"][..., None] * tf.tanh(out[:, 0]), out[:, 1]

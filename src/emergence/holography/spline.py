@@ -1,0 +1,371 @@
+"""Exactly U(1)-equivariant bijector of 2×2 blocks: circular splines for angles, affine for radii.
+
+A site is (s, θ), see :class:`~emergence.holography.bijectors.PolarChart`. A coupling moves one site
+of every block, in the local frame of its neighbours: the field H = Σ_j w_j e^{αs_j + iθ_j} of those
+is what the angle is measured from, and a network sees the neighbours in that frame alone. This is
+the form of the theory's own conditional law: given the neighbours, the angle of a site is von Mises
+about arg H and, given the angle, its radius is near a Gaussian moved by t|H| cos(θ − arg H).
+
+Rational-quadratic splines: Gregory & Delbourgo (1982); Durkan et al., arXiv:1906.04032; circular:
+Rezende et al., arXiv:2002.02428.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from emergence.holography.bijectors import dense, from_blocks, he_uniform, to_blocks, wrap
+from emergence.updates import Parameters
+
+LEAST_BIN = 1e-3
+"""Smallest share of the circle of a bin."""
+LEAST_SLOPE = 1e-3
+
+AROUND = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
+"""Displacements of the eight surrounding sites."""
+
+
+def knots(raw: tf.Tensor, bins: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Knots of a circular spline; zeros give the identity.
+
+    Args:
+        raw: unbounded, ``[seeds, 3·bins, rows]``.
+
+    Returns:
+        Widths and heights ``[seeds, 2, bins, rows]``, each summing to 2π, and slopes
+        ``[seeds, bins, rows]``, that at π being that at −π.
+    """
+    seeds, _, rows = raw.shape
+    share = 2.0 * np.pi * (1.0 - bins * LEAST_BIN)
+    size = tf.nn.softmax(tf.reshape(raw[:, : 2 * bins], [seeds, 2, bins, rows]), axis=2)
+    unit = float(np.log(np.expm1(1.0 - LEAST_SLOPE)))
+    slopes = LEAST_SLOPE + tf.nn.softplus(raw[:, 2 * bins :] + unit)
+    return 2.0 * np.pi * LEAST_BIN + share * size, slopes
+
+
+def circular_spline(
+    angle: tf.Tensor, sizes: tf.Tensor, slopes: tf.Tensor, *, inverse: bool = False
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The increasing map of [−π, π] through the knots, and ln of its slope.
+
+    Args:
+        angle: ``[seeds, rows]`` within [−π, π].
+        sizes, slopes: from :func:`knots`.
+    """
+    edges = tf.cumsum(sizes, axis=2, exclusive=True) - np.pi
+    reached = tf.cast(angle[:, None] >= edges[:, int(inverse), 1:], angle.dtype)
+    one = tf.ones_like(reached[:, :1])
+    chosen = tf.concat([one, reached], 1) - tf.concat([reached, 0.0 * one], 1)
+    ends = tf.stack([slopes, tf.roll(slopes, -1, axis=1)], axis=1)
+    bins = tf.concat([edges, sizes, ends], axis=1)
+    picked = tf.reduce_sum(chosen[:, None] * bins, axis=2)
+    x0, y0, width, height, first, last = tf.unstack(picked, axis=1)
+    mean = height / width
+    bend = first + last - 2.0 * mean
+    if inverse:
+        rise = angle - y0
+        square = height * (mean - first) + rise * bend
+        linear = height * first - rise * bend
+        root = tf.sqrt(tf.nn.relu(linear**2 + 4.0 * square * mean * rise) + 1e-30)
+        share = 2.0 * mean * rise / (linear + root)
+    else:
+        share = (angle - x0) / width
+    rest = 1.0 - share
+    below = mean + bend * share * rest
+    slope = mean**2 * (last * share**2 + 2.0 * mean * share * rest + first * rest**2) / below**2
+    if inverse:
+        return x0 + share * width, -tf.math.log(slope)
+    value = y0 + height * (mean * share**2 + first * share * rest) / below
+    return value, tf.math.log(slope)
+
+
+@dataclass(frozen=True)
+class PolarSpline:
+    """Couplings of (s, θ), one site of each block after the other.
+
+    A coupling's new angle is arg H + spline(θ − arg H) + turn; its new s is s·e^a + b with a and b
+    linear in the cosine and sine of the new angle. All of them come from one network.
+    """
+
+    order: tuple[int, ...] = (3, 1, 2)
+    """Which site of the block each coupling moves."""
+    fresh: bool = False
+    """Whether only site 0 is informed at first (a decimator) and uninformed sites are not read."""
+    surroundings: bool = True
+    """Read the eight sites around; otherwise only the three others of the own block."""
+    bins: int = 8
+    width: int = 32
+    depth: int = 2
+    """Hidden layers."""
+    components: int = 2
+
+    @property
+    def features(self) -> int:
+        """|H|, and of each neighbour its two components in the frame of H, and s."""
+        return 1 + 3 * len(AROUND)
+
+    def initial_parameters(
+        self, rng: np.random.Generator, seeds: int, contexts: int = 0
+    ) -> dict[str, np.ndarray]:
+        """Random hidden layers, the last one zero: the identity."""
+        size, wide = [seeds, len(self.order)], self.width
+        near = [1.0 if abs(y) + abs(x) == 1 else 0.5 for y, x in AROUND]
+        parameters = {
+            "field": np.broadcast_to(near, [*size, len(AROUND)]).copy(),
+            "amplitude": np.zeros(size),
+            "in/weight": he_uniform(rng, [*size, wide, self.features + contexts]),
+            "in/bias": np.zeros([*size, wide]),
+            "out/weight": np.zeros([*size, 3 * self.bins + 7, wide]),
+            "out/bias": np.zeros([*size, 3 * self.bins + 7]),
+        }
+        if self.depth > 1:
+            parameters["hidden/weight"] = he_uniform(rng, [*size, self.depth - 1, wide, wide])
+            parameters["hidden/bias"] = np.zeros([*size, self.depth - 1, wide])
+        return parameters
+
+    def forward(
+        self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """See :class:`~emergence.holography.bijectors.Bijector`."""
+        return self._run(parameters, blocks, context, inverse=False)
+
+    def inverse(
+        self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """See :class:`~emergence.holography.bijectors.Bijector`."""
+        return self._run(parameters, blocks, context, inverse=True)
+
+    def informed(self) -> np.ndarray:
+        """1 where a coupling reads the site around its own, ``[couplings, 8]``."""
+        informed = np.ones((len(self.order), len(AROUND)))
+        for index, position in enumerate(self.order):
+            row, column = divmod(position, 2)
+            known = {0, *self.order[:index]} if self.fresh else {0, 1, 2, 3}
+            for slot, (y, x) in enumerate(AROUND):
+                site = 2 * ((row + y) % 2) + (column + x) % 2
+                own_block = 0 <= row + y <= 1 and 0 <= column + x <= 1
+                informed[index, slot] = site in known and (self.surroundings or own_block)
+        return informed
+
+    def _run(
+        self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None, inverse: bool
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        if context is None:
+            context = tf.zeros([blocks.shape[0], 0, blocks.shape[-1]], blocks.dtype)
+        names = sorted(parameters)
+        dtype = blocks.dtype
+        fixed = [tf.constant(self.informed(), dtype), tf.constant(np.array(self.order) // 2)]
+        fixed += [tf.constant(np.array(self.order) % 2)]
+        order = list(range(len(self.order)))[:: -1 if inverse else 1]
+
+        def couple(
+            index: tf.Tensor, lattice: tf.Tensor, context: tf.Tensor, *own: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor]:
+            mask, row, column = (tf.gather(table, index) for table in fixed)
+            here = dict(zip(names, own, strict=True))
+            # Rolled so that the site that moves is the first of its block.
+            rolled = tf.roll(lattice, [-row, -column], axis=[2, 3])
+            rolled, log_det = self._couple(here, mask, rolled, context, inverse)
+            return tf.roll(rolled, [row, column], axis=[2, 3]), log_det
+
+        stacked = [tf.stack(tf.unstack(parameters[name], axis=1)) for name in names]
+        lattice, log_det = _scan(couple, order, from_blocks(blocks), context, stacked)
+        return to_blocks(lattice), log_det
+
+    def _couple(
+        self,
+        parameters: Parameters,
+        mask: tf.Tensor,
+        lattice: tf.Tensor,
+        context: tf.Tensor,
+        inverse: bool,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Move the first site of every block of the lattice ``[seeds, 2, n, n, batch]``."""
+        blocks = to_blocks(lattice)
+        normal, angle = blocks[:, 0, 0], blocks[:, 0, 1]
+        features = self._features(parameters, mask, blocks[:, 1:], context)
+        normal, angle, log_det = self._move(parameters, *features, normal, angle, inverse)
+        moved = tf.stack([normal, angle], axis=1)[:, None]
+        log_det = tf.reshape(log_det, [normal.shape[0], -1, normal.shape[-1]])
+        lattice = from_blocks(tf.concat([moved, blocks[:, 1:]], axis=1))
+        return lattice, tf.reduce_sum(log_det, axis=1)
+
+    def _move(
+        self,
+        parameters: Parameters,
+        direction: tf.Tensor,
+        strength: tf.Tensor,
+        features: tf.Tensor,
+        normal: tf.Tensor,
+        angle: tf.Tensor,
+        inverse: bool,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """s and θ ``[seeds, h, w, batch]`` of the active sites after one coupling, or before it.
+
+        Returns:
+            s, θ, and ln |Jacobian| of each site ``[seeds, rows]``.
+        """
+        shape = angle.shape
+        raw = self._network(parameters, features)
+        # Where H vanishes it has no direction: there the map of the angle is the identity.
+        gate = strength / tf.sqrt(1.0 + strength**2)
+        spline = knots(raw[:, : 3 * self.bins] * gate[:, None], self.bins)
+        turn = raw[:, -7] * gate
+        normal = tf.reshape(normal, direction.shape)
+        angle = wrap(tf.reshape(angle, direction.shape) - direction)
+        if inverse:
+            normal, scale = _slide(normal, angle, raw[:, -6:], inverse=True)
+            angle, log_slope = circular_spline(wrap(angle - turn), *spline, inverse=True)
+        else:
+            angle, log_slope = circular_spline(angle, *spline)
+            angle = wrap(angle + turn)
+            normal, scale = _slide(normal, angle, raw[:, -6:], inverse=False)
+        angle = wrap(angle + direction)
+        return tf.reshape(normal, shape), tf.reshape(angle, shape), log_slope + scale
+
+    def _features(
+        self, parameters: Parameters, mask: tf.Tensor, sites: tf.Tensor, context: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """arg H and |H| ``[seeds, rows]``, and the network's features ``[seeds, features, rows]``.
+
+        Args:
+            mask: 1 for the neighbours that are read, ``[8]``.
+            sites: the other three of every block, ``[seeds, 3, 2, h, w, batch]``.
+        """
+        seen = _around(sites)
+        seeds, number, _, high, wide, batch = seen.shape
+        seen = tf.reshape(seen, [seeds, number, 3, -1])
+        mask = mask[:, None]
+        normal = mask * seen[:, :, 0]
+        size = mask * tf.exp(parameters["amplitude"][:, None, None] * normal)
+        vector = size[:, :, None] * seen[:, :, 1:]
+        total = tf.reduce_sum(parameters["field"][..., None, None] * vector, axis=1)
+        # The tiny number keeps the derivative finite where H = 0 exactly.
+        strength = tf.sqrt(tf.reduce_sum(total**2, axis=1) + 1e-12)
+        along = total / strength[:, None]
+        across = tf.stack([along[:, 1], -along[:, 0]], axis=1)
+        every = [seeds, context.shape[1], high, wide, batch]
+        spread = tf.broadcast_to(context[:, :, None, None], every)
+        features = [
+            strength[:, None] / 4.0,
+            tf.reduce_sum(vector * along[:, None], axis=2),
+            tf.reduce_sum(vector * across[:, None], axis=2),
+            normal,
+            tf.reshape(spread, [seeds, context.shape[1], high * wide * batch]),
+        ]
+        direction = tf.math.atan2(total[:, 1], total[:, 0] + 1e-12)
+        return direction, strength, tf.concat(features, axis=1)
+
+    def _network(self, parameters: Parameters, features: tf.Tensor) -> tf.Tensor:
+        hidden = tf.nn.elu(dense(parameters["in/weight"], parameters["in/bias"], features))
+        for layer in range(self.depth - 1):
+            weight, bias = parameters["hidden/weight"], parameters["hidden/bias"]
+            hidden = tf.nn.elu(dense(weight[:, layer], bias[:, layer], hidden))
+        return dense(parameters["out/weight"], parameters["out/bias"], hidden)
+
+
+def _around(sites: tf.Tensor) -> tf.Tensor:
+    """(s, cos θ, sin θ) of the eight sites around the first one of every block.
+
+    Args:
+        sites: the second, third and fourth of every block, ``[seeds, 3, 2, h, w, batch]``.
+
+    Returns:
+        ``[seeds, 8, 3, h, w, batch]`` in the order of ``AROUND``.
+    """
+    angle = sites[:, :, 1]
+    seen = tf.stack([sites[:, :, 0], tf.cos(angle), tf.sin(angle)], axis=2)
+    right, below, corner = tf.unstack(seen, axis=1)
+    left = tf.roll(right, 1, axis=3)
+    above, above_right = tf.roll(below, 1, axis=2), tf.roll(corner, 1, axis=2)
+    above_left, below_left = tf.roll(above_right, 1, axis=3), tf.roll(corner, 1, axis=3)
+    order = [above_left, above, above_right, left, right, below_left, below, corner]
+    return tf.stack(order, axis=1)
+
+
+def _scan(
+    couple: Callable[..., tuple[tf.Tensor, tf.Tensor]],
+    order: Sequence[int],
+    lattice: tf.Tensor,
+    context: tf.Tensor,
+    stacked: list[tf.Tensor],
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Couplings one after the other in a loop that is compiled once.
+
+    Its derivative is a loop as well, which computes each coupling again from the lattice before it:
+    only those are kept.
+
+    Args:
+        couple: (index, lattice, context, its parameters) → lattice, ln |Jacobian| ``[seeds, batch]``.
+        order: indices of the couplings.
+        stacked: parameters, each ``[couplings, seeds, ...]``.
+    """
+    number = len(order)
+    indices = tf.constant(order, tf.int32)
+
+    @tf.custom_gradient
+    def run(lattice: tf.Tensor, context: tf.Tensor, *stacked: tf.Tensor):
+        def body(step, lattice, log_det, inputs):
+            index = indices[step]
+            inputs = inputs.write(step, lattice)
+            own = [tf.gather(value, index) for value in stacked]
+            lattice, change = couple(index, lattice, context, *own)
+            return step + 1, lattice, log_det + change, inputs
+
+        inputs = tf.TensorArray(lattice.dtype, number, element_shape=lattice.shape)
+        log_det = tf.zeros([lattice.shape[0], lattice.shape[-1]], lattice.dtype)
+        start = (tf.constant(0), lattice, log_det, inputs)
+        _, after, log_det, inputs = _loop(number, body, start)
+        inputs = inputs.stack()
+
+        def gradient(lattice_bar: tf.Tensor, log_det_bar: tf.Tensor):
+            def back(step, lattice_bar, context_bar, *bars):
+                place = number - 1 - step
+                index = indices[place]
+                given = [inputs[place], context, *(tf.gather(value, index) for value in stacked)]
+                with tf.GradientTape() as tape:
+                    tape.watch(given)
+                    result = couple(index, *given)
+                found = tape.gradient(
+                    result, given, [lattice_bar, log_det_bar], unconnected_gradients="zero"
+                )
+                bars = [bar.write(index, own) for bar, own in zip(bars, found[2:], strict=True)]
+                return step + 1, found[0], context_bar + found[1], *bars
+
+            bars = [
+                tf.TensorArray(value.dtype, number, element_shape=value.shape[1:])
+                for value in stacked
+            ]
+            start = (tf.constant(0), lattice_bar, tf.zeros_like(context), *bars)
+            _, lattice_bar, context_bar, *bars = _loop(number, back, start)
+            return lattice_bar, context_bar, *(bar.stack() for bar in bars)
+
+        return (after, log_det), gradient
+
+    return run(lattice, context, *stacked)
+
+
+def _loop(number: int, body: Callable[..., tuple], start: tuple) -> tuple:
+    return tf.while_loop(
+        lambda step, *_: step < number,
+        body,
+        start,
+        maximum_iterations=number,
+        parallel_iterations=1,
+    )
+
+
+def _slide(
+    normal: tf.Tensor, angle: tf.Tensor, raw: tf.Tensor, inverse: bool
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """s·e^a + b with a and b linear in (1, cos, sin) of the angle, or back; ln of the slope."""
+    basis = tf.stack([tf.ones_like(angle), tf.cos(angle), tf.sin(angle)], axis=1)
+    scale = 2.0 * tf.tanh(0.5 * tf.reduce_sum(raw[:, :3] * basis, axis=1))
+    shift = tf.reduce_sum(raw[:, 3:] * basis, axis=1)
+    if inverse:
+        return (normal - shift) * tf.exp(-scale), -scale
+    return normal * tf.exp(scale) + shift, scale
