@@ -36,7 +36,8 @@ class Estimate:
     """Standard error."""
     error_of_error: float
     tau: float
-    """τ_int in steps of the series: the error is √(2τ) that of independent samples."""
+    """τ_int in steps of the series: the error is √(2τ) that of independent samples. At least ½:
+    where long trajectories overshoot and the series alternates, the error is on the safe side."""
     tau_error: float
     window: int
     """Separation up to which Γ was summed."""
@@ -130,9 +131,10 @@ def estimate(
     window, windowed = _window(covariance, samples, factor)
     # Subtracting the measured mean lowers every Γ(w) by the variance of that mean, eq. (49).
     total = covariance[0] + 2.0 * np.sum(covariance[1 : window + 1])
-    total = max(total, covariance[0] / samples) * (1.0 + (2.0 * window + 1.0) / samples)
+    # An alternating series has no window that is sure to have summed enough of it: no gain is taken.
+    total = max(total, covariance[0]) * (1.0 + (2.0 * window + 1.0) / samples)
     variance = covariance[0] + total / samples
-    tau = 0.5 * total / variance
+    tau = max(0.5, 0.5 * total / variance)
     error = np.sqrt(total / samples)
     scatter = length * np.sum(fluctuations.mean(axis=1) ** 2) / total
     return Estimate(

@@ -1,8 +1,8 @@
 """Observables of complex fields: what is measured on each configuration, and what follows from it.
 
 A primary quantity is a number per configuration whose mean is taken; a derived quantity is a
-function of those means. Both the samplers in NumPy and those in TensorFlow measure with
-:func:`primary_parts`, so that they cannot differ in a convention. Lattice units; N = L².
+function of those means. Samplers in NumPy and in TensorFlow measure with the same functions, so
+that they cannot differ in a convention. Lattice units; N = L².
 
     order      |φ̄|,  φ̄ = N⁻¹ Σ_x φ_x
     square     |φ̄|²
@@ -155,23 +155,29 @@ def formulas(side: int, action: ComplexPhi4 | None = None) -> dict[str, Formula]
     return chosen
 
 
-def ising_primary(field: np.ndarray) -> dict[str, np.ndarray]:
+def ising_parts(field: Any, array_module: ModuleType = np) -> dict[str, Any]:
     """Spin observables from the Ising dual field, real ``[samples, L, L]``: name → ``[samples]``.
 
     Given the field the spins are independent with ⟨s_i⟩ = tanh x_i, so the mean over them is exact:
     ``magnetisation_squared`` m² and ``energy``, of the whole torus in units of J.
     """
+    xp = array_module
+    spin = xp.tanh(field)
+    sites = field.shape[1] * field.shape[2]
+    total = xp.sum(spin, axis=(1, 2))
+    variance = xp.sum(1.0 - spin * spin, axis=(1, 2))
+    neighbours = xp.roll(spin, -1, axis=1) + xp.roll(spin, -1, axis=2)
+    return {
+        "magnetisation_squared": (total * total + variance) / sites**2,
+        "energy": -xp.sum(spin * neighbours, axis=(1, 2)),
+    }
+
+
+def ising_primary(field: np.ndarray) -> dict[str, np.ndarray]:
+    """:func:`ising_parts` of a NumPy array; raises ValueError for a complex one."""
     if field.ndim != 3 or np.iscomplexobj(field):
         raise ValueError("The Ising dual field is real, [samples, L, L].")
-    spin = np.tanh(field)
-    sites = field.shape[1] * field.shape[2]
-    total = np.sum(spin, axis=(1, 2))
-    variance = np.sum(1.0 - spin**2, axis=(1, 2))
-    neighbours = np.roll(spin, -1, axis=1) + np.roll(spin, -1, axis=2)
-    return {
-        "magnetisation_squared": (total**2 + variance) / sites**2,
-        "energy": -np.sum(spin * neighbours, axis=(1, 2)),
-    }
+    return ising_parts(field)
 
 
 def draw_dual_field(

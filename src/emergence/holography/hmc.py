@@ -1,0 +1,316 @@
+"""Hamiltonian Monte Carlo in TensorFlow: many chains at once, a whole run in one compiled call.
+
+For any differentiable log-density ln π(q) up to a constant, with unit masses: momenta are drawn,
+Hamilton's equations of H = −ln π(q) + p²/2 are followed by ``leapfrogs`` leapfrog steps of size ε,
+and the end is accepted with probability min(1, e^{−ΔH}), so that ⟨e^{−ΔH}⟩ = 1 in equilibrium. ε is
+tuned by dual averaging (Hoffman and Gelman, arXiv:1111.4246) to a target acceptance before the
+measured run and fixed in it. On the boundary ln π = −S[φ]; in the bulk it is
+ln p(ζ) + ln π(g(ζ)) − ln q(g(ζ)), whose samples g(ζ) follow π whatever the map g is.
+
+What the density depends on besides the state (couplings, weights of a flow) is passed as ``context``
+at every call, so that one compilation serves a whole phase diagram.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from emergence.errors import DivergenceError, SettingsError
+from emergence.randomness import derive_seed
+
+Density = Callable[..., tf.Tensor]
+"""``(state [chains, ...], *context)`` → ln π ``[chains]``, up to a constant."""
+
+Observe = Callable[..., dict[str, tf.Tensor]]
+"""``(state [chains, ...], *context)`` → name → ``[chains]``."""
+
+_SHRINKAGE, _OFFSET, _FORGETTING = 0.05, 10.0, 0.75
+"""γ, t₀ and κ of dual averaging, the values of arXiv:1111.4246."""
+
+
+@dataclass(frozen=True)
+class HmcRun:
+    """What a run of trajectories leaves."""
+
+    series: dict[str, np.ndarray]
+    """Name → ``[chains, trajectories]``, measured after each trajectory."""
+    accepted: np.ndarray
+    """Whether each trajectory was, bool ``[chains, trajectories]``."""
+    energy_error: np.ndarray
+    """ΔH of each proposal, ``[chains, trajectories]``; not finite where it diverged."""
+    state: tf.Tensor
+    """Where the chains ended, ``[chains, ...]``."""
+
+    @property
+    def acceptance(self) -> float:
+        """Share of accepted trajectories."""
+        return float(self.accepted.mean())
+
+
+def leapfrog(
+    value_and_gradient: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+    state: tf.Tensor,
+    momentum: tf.Tensor,
+    gradient: tf.Tensor,
+    step: tf.Tensor,
+    count: int,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """``count`` ≥ 1 leapfrog steps of size ``step``: (state, momentum, ln π, gradient) at the end.
+
+    Args:
+        value_and_gradient: state → (ln π ``[chains]``, its gradient).
+        gradient: at the start.
+    """
+
+    def body(index: tf.Tensor, q: tf.Tensor, p: tf.Tensor, _: tf.Tensor, g: tf.Tensor) -> Any:
+        p = p + 0.5 * step * g
+        q = q + step * p
+        value, g = value_and_gradient(q)
+        return index + 1, q, p + 0.5 * step * g, value, g
+
+    start = (tf.constant(0), state, momentum, tf.zeros(state.shape[:1], state.dtype), gradient)
+    _, *end = tf.while_loop(lambda index, *_: index < count, body, start, maximum_iterations=count)
+    return tuple(end)
+
+
+class HamiltonianSampler:
+    """Trajectories of one density, compiled when first called.
+
+    Args:
+        log_density: ln π of a batch of chains.
+        observe: what to record after each trajectory.
+        leapfrogs: steps per trajectory.
+        jitter: each trajectory's ε is multiplied by a uniform factor in 1 ± jitter (the same for all
+            chains): without it, trajectories of a whole period of a mode leave that mode in place.
+
+    Raises:
+        SettingsError: there are no leapfrog steps, or the jitter is not in [0, 1).
+    """
+
+    def __init__(
+        self, log_density: Density, observe: Observe, leapfrogs: int, jitter: float = 0.0
+    ) -> None:
+        if leapfrogs < 1 or not 0.0 <= jitter < 1.0:
+            raise SettingsError(
+                f"Hamiltonian Monte Carlo with {leapfrogs} leapfrog steps and a jitter of {jitter}"
+                " has no trajectories.",
+                "Choose at least 1 step and a jitter in [0, 1).",
+            )
+        self._log_density, self._observe = log_density, observe
+        self._leapfrogs, self._jitter = leapfrogs, jitter
+        self._tune = tf.function(self._tuning, jit_compile=True, autograph=False)
+        self._run = tf.function(self._measured, jit_compile=True, autograph=False)
+
+    def tune(
+        self,
+        start: tf.Tensor,
+        *,
+        trajectories: int,
+        seed: int,
+        step: float = 0.1,
+        target: float = 0.8,
+        context: tuple[Any, ...] = (),
+    ) -> tuple[tf.Tensor, float]:
+        """Move the chains ``[chains, ...]`` towards equilibrium while tuning ε.
+
+        Args:
+            step: ε to start from; far too large is as well as far too small.
+            target: acceptance averaged over the chains.
+
+        Returns:
+            (state, ε).
+
+        Raises:
+            SettingsError: a target outside (0, 1), a step or a count that is not positive.
+            DivergenceError: the density or its gradient is not finite at the start or the end.
+        """
+        if not 0.0 < target < 1.0:
+            raise SettingsError(f"The target acceptance is {target}.", "Choose one within (0, 1).")
+        start = _checked(start, step, trajectories)
+        key = tf.constant(derive_seed(seed, "hmc", "tune"), tf.int32)
+        step, target = tf.constant(step, start.dtype), tf.constant(target, start.dtype)
+        state, step, finite = self._tune(start, step, target, key, trajectories, context)
+        if not (finite.numpy() and np.isfinite(step.numpy())):
+            raise _lost()
+        return state, float(step)
+
+    def run(
+        self,
+        start: tf.Tensor,
+        *,
+        step: float,
+        trajectories: int,
+        seed: int,
+        context: tuple[Any, ...] = (),
+    ) -> HmcRun:
+        """``trajectories`` from ``start`` ``[chains, ...]`` at fixed ε = ``step``, all recorded.
+
+        Raises:
+            SettingsError: a step or a count that is not positive.
+            DivergenceError: the density or its gradient is not finite at the start.
+        """
+        start = _checked(start, step, trajectories)
+        key = tf.constant(derive_seed(seed, "hmc", "run"), tf.int32)
+        state, series, accepted, errors, finite = self._run(
+            start, tf.constant(step, start.dtype), key, trajectories, context
+        )
+        if not finite.numpy():
+            raise _lost()
+        return HmcRun(
+            series={name: values.numpy().T for name, values in series.items()},
+            accepted=accepted.numpy().T,
+            energy_error=errors.numpy().T,
+            state=state,
+        )
+
+    def _value_and_gradient(self, context: tuple[Any, ...]) -> Callable[[tf.Tensor], Any]:
+        def evaluate(state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            with tf.GradientTape() as tape:
+                tape.watch(state)
+                value = self._log_density(state, *context)
+            return value, tape.gradient(value, state)
+
+        return evaluate
+
+    def _trajectory(
+        self,
+        state: tf.Tensor,
+        value: tf.Tensor,
+        gradient: tf.Tensor,
+        step: tf.Tensor,
+        key: tf.Tensor,
+        index: tf.Tensor,
+        context: tuple[Any, ...],
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """(state, ln π, gradient, accepted, ΔH) after one trajectory; all ``[chains, ...]``."""
+        dtype, chains = state.dtype, state.shape[0]
+        seeds = [tf.stack([key, 3 * index + stream]) for stream in range(3)]
+        momentum = tf.random.stateless_normal(state.shape, seeds[0], dtype=dtype)
+        factor = tf.random.stateless_uniform([], seeds[1], -1.0, 1.0, dtype=dtype)
+        step = step * (1.0 + self._jitter * factor)
+        new, new_momentum, new_value, new_gradient = leapfrog(
+            self._value_and_gradient(context), state, momentum, gradient, step, self._leapfrogs
+        )
+        # The difference of squares is small: summed term by term it keeps its digits.
+        kinetic = 0.5 * _sum((new_momentum - momentum) * (new_momentum + momentum))
+        error = kinetic - (new_value - value)
+        uniform = tf.random.stateless_uniform([chains], seeds[2], dtype=dtype)
+        # ln of 1 − u, as u may be 0. A comparison with NaN is false: a lost trajectory is rejected.
+        accepted = tf.math.log1p(-uniform) < -error
+        accepted &= tf.math.is_finite(error) & tf.math.is_finite(_sum(new_gradient))
+        wide = tf.reshape(accepted, [chains] + [1] * (len(state.shape) - 1))
+        return (
+            tf.where(wide, new, state),
+            tf.where(accepted, new_value, value),
+            tf.where(wide, new_gradient, gradient),
+            accepted,
+            error,
+        )
+
+    def _tuning(
+        self,
+        state: tf.Tensor,
+        step: tf.Tensor,
+        target: tf.Tensor,
+        key: tf.Tensor,
+        trajectories: int,
+        context: tuple[Any, ...],
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        dtype = state.dtype
+        value, gradient = self._value_and_gradient(context)(state)
+        centre = tf.math.log(10.0 * step)
+
+        def body(index: tf.Tensor, state: Any, value: Any, gradient: Any, *tuning: Any) -> Any:
+            log_step, averaged, deficit = tuning
+            state, value, gradient, _, error = self._trajectory(
+                state, value, gradient, tf.exp(log_step), key, index, context
+            )
+            probability = tf.exp(tf.minimum(-error, 0.0))
+            probability = tf.where(tf.math.is_finite(error), probability, 0.0)
+            count = tf.cast(index + 1, dtype)
+            share = 1.0 / (count + _OFFSET)
+            deficit = (1.0 - share) * deficit + share * (target - tf.reduce_mean(probability))
+            log_step = centre - tf.sqrt(count) / _SHRINKAGE * deficit
+            weight = count**-_FORGETTING
+            averaged = weight * log_step + (1.0 - weight) * averaged
+            return index + 1, state, value, gradient, log_step, averaged, deficit
+
+        log_step = tf.math.log(step)
+        zero = tf.zeros([], dtype)
+        start = (tf.constant(0), state, value, gradient, log_step, zero, zero)
+        _, state, value, gradient, _, averaged, _ = tf.while_loop(
+            lambda index, *_: index < trajectories,
+            body,
+            start,
+            maximum_iterations=trajectories,
+            parallel_iterations=1,
+        )
+        return state, tf.exp(averaged), _all_finite(value, gradient)
+
+    def _measured(
+        self,
+        state: tf.Tensor,
+        step: tf.Tensor,
+        key: tf.Tensor,
+        trajectories: int,
+        context: tuple[Any, ...],
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor, tf.Tensor, tf.Tensor]:
+        value, gradient = self._value_and_gradient(context)(state)
+        finite = _all_finite(value, gradient)
+        chains = state.shape[0]
+        names = list(self._observe(state, *context))
+
+        def column(dtype: tf.DType) -> tf.TensorArray:
+            return tf.TensorArray(dtype, trajectories, element_shape=[chains])
+
+        def body(index: tf.Tensor, state: Any, value: Any, gradient: Any, *columns: Any) -> Any:
+            state, value, gradient, accepted, error = self._trajectory(
+                state, value, gradient, step, key, index, context
+            )
+            observed = self._observe(state, *context)
+            parts = [accepted, error, *(observed[name] for name in names)]
+            columns = [
+                column.write(index, part) for column, part in zip(columns, parts, strict=True)
+            ]
+            return index + 1, state, value, gradient, *columns
+
+        columns = [column(tf.bool), *(column(state.dtype) for _ in ["error", *names])]
+        _, state, _, _, *columns = tf.while_loop(
+            lambda index, *_: index < trajectories,
+            body,
+            (tf.constant(0), state, value, gradient, *columns),
+            maximum_iterations=trajectories,
+            parallel_iterations=1,
+        )
+        accepted, errors, *series = [column.stack() for column in columns]
+        return state, dict(zip(names, series, strict=True)), accepted, errors, finite
+
+
+def _sum(values: tf.Tensor) -> tf.Tensor:
+    """Over everything but the chains."""
+    return tf.reduce_sum(values, axis=list(range(1, len(values.shape))))
+
+
+def _all_finite(value: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_all(tf.math.is_finite(value)) & tf.reduce_all(tf.math.is_finite(gradient))
+
+
+def _checked(start: tf.Tensor, step: float, trajectories: int) -> tf.Tensor:
+    if trajectories < 1 or not 0.0 < step < np.inf:
+        raise SettingsError(
+            f"Hamiltonian Monte Carlo cannot run {trajectories} trajectories of step {step}.",
+            "Choose a positive number and a positive step.",
+        )
+    return tf.convert_to_tensor(start)
+
+
+def _lost() -> DivergenceError:
+    return DivergenceError(
+        "Hamiltonian Monte Carlo met a density or a gradient that is not finite.",
+        "Look at where it started, and at the weights of the flow if it runs in the bulk.",
+    )
