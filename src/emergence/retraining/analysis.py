@@ -153,9 +153,9 @@ def analyse(
         growth_against_scratch,
         edges.bulk,
         edges.profiles,
-        readings.correlation_functions,
-        readings.memory,
-        readings.entropies,
+        lambda results: readings.with_last(readings.correlation_functions(results)),
+        lambda results: readings.with_last(readings.memory(results)),
+        lambda results: readings.with_last(readings.entropies(results)),
         readings.training,
     ):
         for name, item in part(results):
@@ -222,16 +222,13 @@ def _of_arm(results: Results, arm: str) -> list[Measurement]:
         if not medians:
             continue
         last = medians[-1][1]
-        found.append(_renamed(last, f"{label}_last"))
+        found.append(replace(medians[0][1], name=f"{label}_first"))
+        found.append(replace(last, name=f"{label}_last"))
         # The easiest case of what must fail, the hardest of what must hold.
         choose, word = (min, "best") if kind == "untrained_" else (max, "worst")
         chosen = choose(medians, key=lambda pair: pair[0])[1]
-        found.append(_renamed(chosen, f"{label}_{word}"))
+        found.append(replace(chosen, name=f"{label}_{word}"))
     return found
-
-
-def _renamed(measurement: Measurement, name: str) -> Measurement:
-    return replace(measurement, name=name)
 
 
 def _named(*measurements: Measurement) -> Found:

@@ -54,7 +54,7 @@ def bulk(results: Results) -> Found:
         }
         for name, estimates in found.items():
             for run, estimate in estimates:
-                frames.append(_bulkrows(run, name, estimate, infinite))
+                frames.append(_bulk_rows(run, name, estimate, infinite))
             yield from _bulk_measurements(f"{arm}.bulk_{name}", estimates, infinite)
     columns = ["value", "error", "estimator", "infinite", "exact"]
     yield "bulk", gathered(frames, columns)
@@ -103,7 +103,7 @@ def _fits(runs: list[Run]) -> list[tuple[Run, Estimate]]:
     return found
 
 
-def _bulkrows(run: Run, name: str, estimate: Estimate, infinite: float) -> pd.DataFrame:
+def _bulk_rows(run: Run, name: str, estimate: Estimate, infinite: float) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "arm": run.arm,
@@ -142,7 +142,7 @@ def exact_profile(model: Model) -> np.ndarray | None:
     return weights[0] @ diagonalisation.ground_state(model).bond_energies()
 
 
-def profiles_ofchains(results: Results) -> Found:
+def profiles(results: Results) -> Found:
     """Bond energies (centre against edge) and their asymmetry, averaged over directions or not."""
     frames, sides = [], []
     for arm in results.chosen.chains:

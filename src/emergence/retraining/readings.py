@@ -7,6 +7,7 @@ arm, a size or a scale does not have is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,6 +75,17 @@ def measured(
 def one(name: str, values: np.ndarray, errors: np.ndarray | None, source: str) -> Found:
     """One measurement over the networks of a run."""
     yield name, measured(name, values, errors, source)
+
+
+def with_last(found: Found) -> Found:
+    """What was found, and once more, without its size, each measurement of the largest size."""
+    last: dict[str, Measurement] = {}
+    for name, item in found:
+        yield name, item
+        if isinstance(item, Measurement):
+            last[name.rpartition("_")[0]] = item
+    for name, item in last.items():
+        yield name, replace(item, name=name)
 
 
 def chains(results: Results, *arms: str) -> list[Run]:
@@ -174,9 +186,7 @@ def _memory_measurements(
         error = run.arrays["response_error"] if not suffix else 0.0 * response
         if np.isfinite(conditional).all():
             mismatch, spread = _mismatch(response, error, conditional)
-            for label in (name % "memory_mismatch", f"{run.arm}.{network}_memory_mismatch"):
-                # The largest chain that can be summed exactly is the last to set the latter.
-                yield from one(label, mismatch, spread, run.source)
+            yield from one(name % "memory_mismatch", mismatch, spread, run.source)
         if np.isfinite(correlation).all() and len(distances) > 2:
             ranks = [spearmanr(row, correlation).statistic for row in response]
             yield from one(name % "memory_rank", np.array(ranks), None, run.source)
@@ -227,8 +237,8 @@ def entropies(results: Results) -> Found:
             ("independent_renyi_deviation", *control),
         ):
             deviation = np.abs(entropy - truth[half]) / truth[half]
-            for name in (f"{run.arm}.{label}_{run.size}", f"{run.arm}.{label}"):
-                yield from one(name, deviation, noise / truth[half], run.source)
+            name = f"{run.arm}.{label}_{run.size}"
+            yield from one(name, deviation, noise / truth[half], run.source)
     yield "entropy", gathered(frames, ["length", "value", "error", "exact"])
 
 
@@ -248,9 +258,9 @@ def training(results: Results) -> Found:
     for arm in results.chosen.chains:
         before = 0
         for run in results.runs(arm):
-            history = _in_sequence(results.history(run))
-            frames.append(_trainingrows(run, history, before))
-            before += int(history["total"].max()) if len(history) else 0
+            history = results.history(run)
+            frames.append(_training_rows(run, history, before))
+            before += int(history["step"].max()) if len(history) else 0
             for seed, part in history.groupby("seed"):
                 found = shapes.zero_variance(part)
                 lines.append((arm, run.size, run.shipped, seed, run.model.sites,
@@ -265,14 +275,7 @@ def training(results: Results) -> Found:
     yield "extrapolation", pd.DataFrame(lines, columns=columns)
 
 
-def _in_sequence(history: pd.DataFrame) -> pd.DataFrame:
-    """With ``total``, the steps of this size counted over its stages."""
-    longest = history.groupby("stage", sort=False)["step"].max()
-    starts = longest.cumsum() - longest
-    return history.assign(total=history["step"] + history["stage"].map(starts))
-
-
-def _trainingrows(run: Run, history: pd.DataFrame, before: int) -> pd.DataFrame:
+def _training_rows(run: Run, history: pd.DataFrame, before: int) -> pd.DataFrame:
     exact_energy = np.nan if run.reference is None else run.reference.energy
     return pd.DataFrame(
         {
@@ -280,7 +283,7 @@ def _trainingrows(run: Run, history: pd.DataFrame, before: int) -> pd.DataFrame:
             "size": run.size,
             "shipped": run.shipped,
             "seed": history["seed"],
-            "total": before + history["total"],
+            "total": before + history["step"],
             "energy": history["loss"],
             "variance": history["variance"],
             "exact": exact_energy,
