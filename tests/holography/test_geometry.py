@@ -114,6 +114,8 @@ def test_haar_on_the_critical_free_field_has_one_length_a_half() -> None:
     assert np.all(np.abs(np.array(result.lengths) - 0.5) < 2.0 * np.array(result.errors) + 0.03)
     fits = compare_geometries(CRITICAL)
     assert min(fits, key=lambda key: fits[key].aic) == "hyperbolic"
+    assert fits["hyperbolic"].scatter < 1.0 < fits["flat"].scatter
+    assert all(fit.scatter > 1.0 for fit in compare_geometries(GAPPED).values())
 
 
 def test_haar_on_the_gapped_free_field_has_not() -> None:

@@ -204,7 +204,8 @@ def distances(pairs: PairInformation) -> dict[str, np.ndarray]:
 def compare_geometries(pairs: PairInformation, *, farthest: float = 0.5) -> dict[str, DecayFit]:
     """I = I₀ exp(−u/ξ) over all pairs of details, for each geometry's u; compare aic or bic.
 
-    1/rate of "hyperbolic" is the ξ of the straight fit.
+    1/rate of "hyperbolic" is the ξ of the straight fit. A criterion only ranks the geometries: where
+    the best one leaves a scatter above 1, as in the gapped phase, none of them describes the bulk.
 
     Raises:
         SettingsError: if too few pairs are above the noise.
