@@ -175,5 +175,3 @@ def analysed_growth(finished_growth):
         return found[arms]
 
     return analysed
-
-

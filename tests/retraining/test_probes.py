@@ -19,7 +19,9 @@ SEEDS, SITES, UNITS = 2, 8, 3
 
 def build(sites=SITES, name="ising", masked=False, geometry="chain"):
     field = 1.0 if name == "ising" else None
-    return Recurrent(GatedUnit(UNITS), Moves(build_model(name, geometry, sites, field=field)), masked)
+    return Recurrent(
+        GatedUnit(UNITS), Moves(build_model(name, geometry, sites, field=field)), masked
+    )
 
 
 def strong(network, seed=1):
@@ -94,7 +96,9 @@ def test_gradient_is_that_of_finite_differences_of_the_hidden_state(measured, sp
                 spin = float(sample[position - 1]) if position else 0.0
                 hidden, _ = step(network, parameters, hidden, spin)
             slopes = [
-                odds_from(network, parameters, hidden + step_size * e, sample, site - distance, site)
+                odds_from(
+                    network, parameters, hidden + step_size * e, sample, site - distance, site
+                )
                 - odds_from(
                     network, parameters, hidden - step_size * e, sample, site - distance, site
                 )

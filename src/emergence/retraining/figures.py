@@ -1,0 +1,249 @@
+"""The figures of retraining, each drawn from the tables of the analysis and nothing else.
+
+Those here look at what a grown wave function knows: correlations, memory, edges, direction,
+entanglement. Energies and training are in ``growth_figures``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from emergence import artifacts, plotting
+from emergence.plotting import ROLES, SEQUENCE
+from emergence.retraining import growth_figures
+from emergence.retraining.growth_figures import any_shipped, empty, legend, marks, over_seeds
+
+CHAINS = {"ising": "critical Ising", "heisenberg": "Heisenberg"}
+MOST_SIZES = 4
+"""Sizes drawn in one panel: the largest ones and the smallest."""
+
+
+def _sizes(part: pd.DataFrame) -> list[int]:
+    """The smallest size and the largest others, at most ``MOST_SIZES``."""
+    every = sorted(set(part["size"]))
+    return every if len(every) <= MOST_SIZES else [every[0], *every[1 - MOST_SIZES :]]
+
+
+def correlations(tables: Path, stem: Path) -> None:
+    """⟨s_i s_{i+r}⟩ about the middle of chains against distance, beside the exact ones."""
+    table = artifacts.read_table(tables / "correlations.csv")
+    fig, axes = plotting.figure(1, 2, height=2.9)
+    for axis, (arm, title) in zip(axes, CHAINS.items(), strict=True):
+        part = table[table["arm"] == arm]
+        axis.set_title(title)
+        if empty(axis, part):
+            continue
+        axis.set(xscale="log", yscale="log")
+        named = False
+        for index, size in enumerate(_sizes(part)):
+            one = part[part["size"] == size]
+            one = one.assign(value=one["value"].abs())
+            exact = one[one["exact"].notna()].drop_duplicates("distance")
+            if len(exact):
+                label = None if named else "exact"
+                named = True
+                plotting.reference_line(axis, exact["distance"], exact["exact"].abs(), label=label)
+            points = over_seeds(one, "distance", "value", "error")
+            resolved = points[points["y"] > points["error"]]
+            marks(axis, resolved, SEQUENCE[index], f"N = {size}")
+        axis.set(xlabel="distance r (sites)", ylabel="|⟨s_i s_i+r⟩| about the middle")
+        legend(axis, any_shipped(part), loc="lower left")
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, table)
+
+
+def forgetting(tables: Path, stem: Path) -> None:
+    """Response and gradient against distance, trained and untrained, beside the exact ones."""
+    table = artifacts.read_table(tables / "memory.csv")
+    part = table[table["arm"] == "ising"]
+    fig, axes = plotting.figure(1, 3, height=2.9)
+    silent = [empty(axis, part) for axis in axes]
+    if all(silent):
+        plotting.panel_letters(axes)
+        plotting.save(fig, stem, table)
+        return
+    sizes = sorted(set(part["size"]))
+    summed = [s for s in sizes if part[part["size"] == s]["exact"].notna().all()]
+    small, large = (summed or sizes)[-1], sizes[-1]
+    _responses(axes[0], part[part["size"] == small], f"N = {small}, summed exactly")
+    _responses(axes[1], part[part["size"] == large], f"N = {large}")
+    one = part[part["size"] == large]
+    for column, label, role in (
+        ("gradient", "trained", "learnt"),
+        ("gradient_untrained", "untrained", "control"),
+    ):
+        points = over_seeds(one, "distance", column)
+        marks(axes[2], points[points["y"] > 1e-12], ROLES[role], label)
+    _correlation(axes[2], one)
+    axes[2].set_title(f"N = {large}")
+    axes[2].set(xscale="log", yscale="log", xlabel="distance d (sites)",
+                ylabel="‖∂ log-odds_i / ∂h_i−d‖")  # fmt: skip
+    legend(axes[2], any_shipped(one), loc="lower left", fontsize=6)
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, table)
+
+
+def _correlation(axis: Axes, one: pd.DataFrame) -> None:
+    exact = one[one["correlation"].notna()].drop_duplicates("distance")
+    if len(exact):
+        plotting.reference_line(
+            axis, exact["distance"], exact["correlation"], linestyle="--",
+            label="exact correlation |⟨s_i s_i−d⟩|",
+        )  # fmt: skip
+
+
+def _responses(axis: Axes, one: pd.DataFrame, title: str) -> None:
+    axis.set(xscale="log", yscale="log")
+    exact = one[one["exact"].notna()].drop_duplicates("distance")
+    if len(exact):
+        plotting.reference_line(axis, exact["distance"], exact["exact"], label="exact conditionals")
+    _correlation(axis, one)
+    points = over_seeds(one, "distance", "response", "response_error")
+    marks(axis, points[points["y"] > 1e-9], ROLES["learnt"], "trained")
+    points = over_seeds(one, "distance", "response_untrained")
+    marks(axis, points[points["y"] > 1e-9], ROLES["control"], "untrained")
+    axis.set_title(title)
+    axis.set(xlabel="distance d (sites)", ylabel="|Δp(s_i)| after a flip at i − d")
+    legend(axis, any_shipped(one), loc="lower left", fontsize=6)
+
+
+def edge_profile(tables: Path, stem: Path) -> None:
+    """Energy of each bond, and how fast it nears the bulk's with the distance from the edge."""
+    table = artifacts.read_table(tables / "profiles.csv")
+    table = table[(table["state"] == "averaged") & table["arm"].isin(CHAINS)]
+    fig, axes = plotting.figure(2, 2, height=4.8)
+    infinite = {"ising": -4.0 / np.pi, "heisenberg": 0.25 - np.log(2.0)}
+    for row, (arm, title) in enumerate(CHAINS.items()):
+        part = table[table["arm"] == arm]
+        whole, decay = axes[row]
+        whole.set_title(title)
+        if empty(whole, part) | empty(decay, part):
+            continue
+        largest = part[part["size"] == part["size"].max()]
+        _profile(whole, largest, infinite[arm])
+        decay.set(xscale="log", yscale="log")
+        for index, size in enumerate(_sizes(part)):
+            one = part[(part["size"] == size) & (part["bond"] <= size // 2)]
+            one = one.assign(excess=(one["value"] - infinite[arm]).abs())
+            points = over_seeds(one, "bond", "excess", "error")
+            resolved = points[points["y"] > 2.0 * points["error"]]
+            marks(decay, resolved, SEQUENCE[index], f"N = {size}")
+            exact = one[one["exact"].notna()].drop_duplicates("bond")
+            if len(exact):
+                label = "exact" if index == 0 else None
+                distance = (exact["exact"] - infinite[arm]).abs()
+                plotting.reference_line(decay, exact["bond"], distance, label=label)
+        decay.set(xlabel="bond, counted from the edge", ylabel="|energy of the bond − e∞|")
+        decay.set_title("where two standard errors resolve it", fontsize=7)
+        legend(decay, any_shipped(part), fontsize=6)
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, table)
+
+
+def _profile(axis: Axes, largest: pd.DataFrame, infinite: float) -> None:
+    size = int(largest["size"].max())
+    plotting.reference_line(axis, y=infinite, linestyle=":", label="infinite chain, e∞")
+    exact = largest[largest["exact"].notna()].drop_duplicates("bond")
+    if len(exact):
+        plotting.reference_line(axis, exact["bond"], exact["exact"], label="exact")
+    marks(axis, over_seeds(largest, "bond", "value", "error"), ROLES["learnt"], f"N = {size}")
+    axis.set(xlabel="bond", ylabel="energy of the bond  (units of J)")
+    legend(axis, any_shipped(largest), fontsize=6)
+
+
+def directional_bias(tables: Path, stem: Path) -> None:
+    """Left minus right bond energies, of the network alone and averaged over directions."""
+    table = artifacts.read_table(tables / "asymmetry.csv")
+    energies = artifacts.read_table(tables / "energies.csv")
+    table = table[table["arm"].isin(CHAINS)]
+    fig, axes = plotting.figure(1, 3, height=2.9)
+    looks = {"plain": ("control", "s", "forwards only"), "averaged": ("learnt", "o", "averaged")}
+    for axis, (arm, title) in zip(axes, CHAINS.items(), strict=False):
+        part = table[table["arm"] == arm]
+        if len(part):
+            part = part[part["size"] == part["size"].max()]
+            title = f"{title}, N = {int(part['size'].max())}"
+        axis.set_title(title)
+        if empty(axis, part):
+            continue
+        plotting.reference_line(axis, y=0.0, label="exact")
+        for state, (role, marker, label) in looks.items():
+            chosen = part[part["state"] == state]
+            if len(chosen):
+                points = over_seeds(chosen, "bond", "value", "error")
+                marks(axis, points, ROLES[role], label, marker)
+        axis.set(xlabel="bond, counted from the edge", ylabel="left − right bond energy")
+        legend(axis, any_shipped(part), fontsize=6)
+    _excess_of_the_plain(axes[2], energies)
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, table)
+
+
+def _excess_of_the_plain(axis: Axes, energies: pd.DataFrame) -> None:
+    part = energies[energies["arm"].isin(CHAINS) & energies["relative_error"].notna()]
+    part = part[part["kind"].isin(["grown", "plain"])]
+    if empty(axis, part):
+        return
+    axis.set_yscale("log")
+    shapes = {"ising": "o", "heisenberg": "^"}
+    for kind, role, word in (("plain", "control", "forwards"), ("grown", "learnt", "averaged")):
+        for arm, marker in shapes.items():
+            chosen = part[(part["kind"] == kind) & (part["arm"] == arm)]
+            if len(chosen):
+                points = over_seeds(chosen, "sites", "relative_error", "relative_uncertainty")
+                marks(axis, points, ROLES[role], f"{CHAINS[arm]}, {word}", marker)
+    growth_figures.sizes_axis(axis, part["sites"])
+    axis.set_ylabel("relative error of the energy")
+    axis.set_ylim(top=100.0 * axis.get_ylim()[1])
+    legend(axis, any_shipped(part), loc="upper right", fontsize=6)
+
+
+def entanglement(tables: Path, stem: Path) -> None:
+    """Rényi's second entropy of the first ℓ sites, beside the exact one."""
+    table = artifacts.read_table(tables / "entropy.csv")
+    fig, axes = plotting.figure(1, 2, height=2.9)
+    for axis, (arm, title) in zip(axes, CHAINS.items(), strict=True):
+        part = table[table["arm"] == arm]
+        axis.set_title(title)
+        if empty(axis, part):
+            continue
+        for index, size in enumerate(_sizes(part)):
+            one = part[(part["size"] == size) & np.isfinite(part["value"])]
+            exact = one[one["exact"].notna()].drop_duplicates("length")
+            if len(exact):
+                label = "exact" if index == 0 else None
+                plotting.reference_line(axis, exact["length"], exact["exact"], label=label)
+            marks(axis, over_seeds(one, "length", "value", "error"), SEQUENCE[index], f"N = {size}")
+        plotting.reference_line(
+            axis, y=0.0, color=ROLES["control"], linestyle=":", label="independent spins"
+        )
+        axis.set(xlabel="first ℓ sites", ylabel="Rényi entropy S₂ (natural logarithm)")
+        legend(axis, any_shipped(part), loc="best", fontsize=6)
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, table)
+
+
+FIGURES: dict[str, Callable[[Path, Path], None]] = {
+    **growth_figures.FIGURES,
+    "correlations": correlations,
+    "forgetting": forgetting,
+    "edge_profile": edge_profile,
+    "directional_bias": directional_bias,
+    "entanglement": entanglement,
+}
+"""Name → function(tables, stem); the workflow draws each under its name."""
+
+
+def draw(name: str, tables: Path, stem: Path) -> None:
+    """Draw one figure of :data:`FIGURES` as ``stem``.png, .svg and .csv, in the house's style.
+
+    Raises:
+        ArtifactError: a table is missing or corrupt, or the figure cannot be written.
+    """
+    with plotting.style():
+        FIGURES[name](tables, stem)

@@ -1,0 +1,352 @@
+"""Figures of the growth itself: energies against size and step, the bulk, squares, the original.
+
+Filled marks are networks that this run trained from its first step; hollow ones, named in the
+legend, were trained beforehand at a larger cost and shipped with the project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from emergence import artifacts, plotting
+from emergence.plotting import ROLES, SEQUENCE
+from emergence.statistics import median_error
+
+SHIPPED = "shipped weights (hollow)"
+FLOOR = 1e-9
+"""Errors below it are drawn at it: no sampling resolves them."""
+
+
+def over_seeds(table: pd.DataFrame, x: str, y: str, error: str | None = None) -> pd.DataFrame:
+    """Median over the networks at each ``x``, with the errors of sampling and of the spread.
+
+    Returns:
+        Columns ``x``, ``y``, ``error``, ``shipped``, in rising ``x``.
+    """
+    rows = []
+    for place, part in table.groupby(x):
+        values = part[y].to_numpy(dtype=float)
+        sampling = 0.0 if error is None else float(np.sqrt((part[error] ** 2).mean() / len(part)))
+        spread = median_error(values) or 0.0
+        shipped = bool(part["shipped"].astype(bool).any())
+        rows.append((place, float(np.median(values)), float(np.hypot(sampling, spread)), shipped))
+    return pd.DataFrame(rows, columns=["x", "y", "error", "shipped"])
+
+
+def marks(
+    axis: Axes,
+    points: pd.DataFrame,
+    colour: str,
+    label: str,
+    marker: str = "o",
+    line: str = "none",
+) -> None:
+    """Points with error bars; hollow where the weights were shipped."""
+    first = True
+    axis.plot(points["x"], points["y"], color=colour, linestyle=line, linewidth=0.8)
+    for shipped, part in points.groupby("shipped", sort=True):
+        axis.errorbar(
+            part["x"], part["y"], yerr=part["error"], color=colour, linestyle="none",
+            marker=marker, markerfacecolor="white" if shipped else colour, markersize=3.5,
+            label=label if first else None,
+        )  # fmt: skip
+        first = False
+
+
+def legend(axis: Axes, shipped: bool, **options: object) -> None:
+    """The legend, with the hollow mark explained where there is one."""
+    handles, labels = axis.get_legend_handles_labels()
+    if shipped:
+        hollow = Line2D([], [], marker="o", color=ROLES["learnt"], markerfacecolor="white",
+                        linestyle="none", markersize=3.5)  # fmt: skip
+        handles, labels = [*handles, hollow], [*labels, SHIPPED]
+    if handles:
+        axis.legend(handles, labels, **options)
+
+
+def any_shipped(table: pd.DataFrame) -> bool:
+    return bool(len(table)) and bool(table["shipped"].astype(bool).any())
+
+
+def empty(axis: Axes, table: pd.DataFrame) -> bool:
+    """Whether there is nothing to draw; the panel then says so."""
+    if len(table):
+        return False
+    axis.text(0.5, 0.5, "not run at this scale", transform=axis.transAxes, ha="center")
+    axis.set(xticks=[], yticks=[])
+    return True
+
+
+def sizes_axis(axis: Axes, sizes: pd.Series, label: str = "sites N") -> None:
+    axis.set_xscale("log")
+    named = sorted(set(sizes))
+    axis.set_xticks(named, [f"{size:g}" for size in named])
+    axis.set_xticks([], minor=True)
+    axis.set_xlabel(label)
+
+
+def _arms(table: pd.DataFrame, *arms: str) -> pd.DataFrame:
+    return table[table["arm"].isin(arms)]
+
+
+_LOOKS = {
+    "untrained": (ROLES["baseline"], "s", "untrained"),
+    "zero-shot": (SEQUENCE[1], "^", "zero-shot (weights of the size before)"),
+    "grown": (ROLES["learnt"], "o", "grown"),
+}
+
+
+def energy_error(tables: Path, stem: Path) -> None:
+    """Relative error of the energy against size, on the Ising, the Heisenberg and J1–J2 chains."""
+    table = artifacts.read_table(tables / "energies.csv")
+    table = table[(table["geometry"] == "chain") & table["relative_error"].notna()]
+    fig, axes = plotting.figure(1, 3, height=3.1, sharey=True)
+    panels = {
+        "critical Ising": ["ising"],
+        "Heisenberg": ["heisenberg", "heisenberg_200"],
+        "J1–J2": ["j1j2", "majumdar_ghosh"],
+    }
+    for axis, (title, arms) in zip(axes, panels.items(), strict=True):
+        part = _arms(table, *arms)
+        axis.set_title(title)
+        if empty(axis, part):
+            continue
+        # Linear below the smallest bound, so that exact has a place: zero.
+        axis.set_yscale("symlog", linthresh=1e-6, linscale=0.4)
+        plotting.reference_line(axis, y=0.0, label="exact")
+        for kind, (colour, marker, label) in _LOOKS.items():
+            chosen = part[part["kind"] == kind]
+            if title == "J1–J2" and kind == "grown":
+                _both_couplings(axis, chosen)
+            elif len(chosen):
+                points = over_seeds(chosen, "sites", "relative_error", "relative_uncertainty")
+                marks(axis, points, colour, label, marker, "-")
+        if title == "critical Ising":
+            scratch = _arms(table[table["kind"] == "grown"], "ising_scratch")
+            points = over_seeds(scratch, "sites", "relative_error", "relative_uncertainty")
+            marks(axis, points, ROLES["control"], "from scratch, equal cost", "D")
+        sizes_axis(axis, part["sites"])
+        axis.set_ylim(-3e-7, 30.0)
+        legend(axis, any_shipped(part), loc="upper left", fontsize=5.5, ncols=1)
+    axes[0].set_ylabel("relative error of the energy")
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, table)
+
+
+def _both_couplings(axis: Axes, table: pd.DataFrame) -> None:
+    names = {"j1j2": ("J2 = 0.2, grown", "o"), "majumdar_ghosh": ("J2 = 0.5, grown", "v")}
+    for index, (arm, (label, marker)) in enumerate(names.items()):
+        chosen = _arms(table, arm)
+        if len(chosen):
+            points = over_seeds(chosen, "sites", "relative_error", "relative_uncertainty")
+            marks(axis, points, SEQUENCE[2 * index], label, marker, "-")
+
+
+def bulk_energy(tables: Path, stem: Path) -> None:
+    """Distance of estimates of the bulk energy from the infinite chain's, against size."""
+    table = artifacts.read_table(tables / "bulk.csv")
+    table = _arms(table, "ising", "heisenberg", "heisenberg_200")
+    table = table.assign(excess=np.maximum((table["value"] - table["infinite"]).abs(), FLOOR))
+    fig, axes = plotting.figure(1, 2, height=2.9)
+    looks = {
+        "raw": (ROLES["baseline"], "s", "E/N, with its edges"),
+        "central": (SEQUENCE[1], "^", "middle half of the chain"),
+        "difference": (ROLES["learnt"], "o", "difference of two sizes"),
+        "fit": (SEQUENCE[2], "D", "fit e∞ + a/N (+ b/N²)"),
+    }
+    titles = {"critical Ising": ["ising"], "Heisenberg": ["heisenberg", "heisenberg_200"]}
+    for axis, (title, arms) in zip(axes, titles.items(), strict=True):
+        part = _arms(table, *arms)
+        axis.set_title(title)
+        if empty(axis, part):
+            continue
+        axis.set_yscale("log")
+        for name, (colour, marker, label) in looks.items():
+            chosen = part[part["estimator"] == name]
+            if len(chosen):
+                marks(axis, over_seeds(chosen, "size", "excess", "error"), colour, label, marker)
+        raw = part[part["estimator"] == "raw"].drop_duplicates("size").sort_values("size")
+        distance = (raw["exact"] - raw["infinite"]).abs()
+        plotting.reference_line(axis, raw["size"], distance, label="exact E/N")
+        _exact_differences(axis, raw)
+        sizes_axis(axis, part["size"], "sites N (the larger of two)")
+        unit = "J" if title == "critical Ising" else "J1"
+        axis.set_ylabel(f"|estimate − e∞|  (units of {unit})")
+        axis.set_ylim(top=50.0 * axis.get_ylim()[1])
+        legend(axis, any_shipped(part), loc="upper right", fontsize=6)
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, table)
+
+
+def _exact_differences(axis: Axes, raw: pd.DataFrame) -> None:
+    """What the difference of two sizes gives for exact energies."""
+    total, sites = (raw["exact"] * raw["size"]).to_numpy(), raw["size"].to_numpy()
+    if len(sites) > 1:
+        exact = np.abs(np.diff(total) / np.diff(sites) - raw["infinite"].iloc[0])
+        plotting.reference_line(
+            axis, sites[1:], np.maximum(exact, FLOOR), linestyle="--", label="exact difference"
+        )
+
+
+def training(tables: Path, stem: Path) -> None:
+    """Energy above the exact one against step, and its extrapolation to zero variance."""
+    table = artifacts.read_table(tables / "training.csv")
+    lines = artifacts.read_table(tables / "extrapolation.csv")
+    present = [arm for arm in ("ising", "heisenberg") if arm in set(table["arm"])]
+    fig, axes = plotting.figure(2, 2, height=4.6, squeeze=False)
+    for row, arm in enumerate(("ising", "heisenberg")):
+        against_step, against_variance = axes[row]
+        part = _arms(table, arm)
+        part = part[part["exact"].notna()]
+        if empty(against_step, part) | empty(against_variance, part):
+            continue
+        part = part.assign(excess=(part["energy"] - part["exact"]) / part["sites"])
+        against_step.set_yscale("log")
+        for index, (size, run) in enumerate(part.groupby("size")):
+            colour = SEQUENCE[index % len(SEQUENCE)]
+            for seed, one in run.groupby("seed"):
+                label = f"N = {size}" if seed == run["seed"].min() else None
+                shown = one["excess"].where(one["excess"] > 0.0)
+                style = {"color": colour, "linewidth": 0.6, "label": label}
+                against_step.plot(one["total"], shown, **style)
+        against_step.set(xlabel="step, over all sizes", ylabel="(E − exact)/N")
+        against_step.set_title(f"{arm.capitalize()} chain")
+        legend(against_step, False, fontsize=6)
+        _to_zero(against_variance, part, lines[lines["arm"] == arm])
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, {"training": _arms(table, *present), "extrapolation": lines})
+
+
+def _to_zero(axis: Axes, part: pd.DataFrame, lines: pd.DataFrame) -> None:
+    """The last checkpoints of the largest size, and where their line meets zero variance."""
+    largest = part[part["size"] == part["size"].max()]
+    for seed, one in largest.groupby("seed"):
+        late = one[one["variance"] <= 10.0 * one["variance"].min()]
+        label = "checkpoints" if seed == largest["seed"].min() else None
+        axis.plot(late["variance"] / late["sites"], 1e4 * late["excess"], ".", markersize=3,
+                  color=ROLES["learnt"], alpha=0.6, label=label)  # fmt: skip
+    found = lines[(lines["size"] == largest["size"].max()) & lines["extrapolated"].notna()]
+    if len(found):
+        scale = 1e4 / found["sites"]
+        axis.errorbar(
+            np.zeros(len(found)), scale * (found["extrapolated"] - found["exact"]),
+            yerr=scale * found["error"], color=ROLES["control"], marker="D", linestyle="none",
+            label="extrapolated (not variational)",
+        )  # fmt: skip
+        axis.plot(np.zeros(len(found)), scale * (found["energy"] - found["exact"]), "o",
+                  color=SEQUENCE[2], label="final, variational")  # fmt: skip
+    plotting.reference_line(axis, y=0.0, label="exact")
+    axis.set_title(f"N = {largest['size'].max()}")
+    axis.set(xlabel="variance of the local energy / N", ylabel="10⁴ (E − exact)/N")
+    legend(axis, any_shipped(largest), fontsize=6)
+
+
+def two_dimensions(tables: Path, stem: Path) -> None:
+    """Energies of squares beside exact diagonalisation and quantum Monte Carlo."""
+    table = artifacts.read_table(tables / "energies.csv")
+    squares = table[(table["geometry"] == "square") & (table["kind"] == "grown")]
+    squares = squares.assign(
+        per_site=squares["energy"] / squares["sites"],
+        per_site_error=squares["error"] / squares["sites"],
+    )
+    fig, axes = plotting.figure(1, 3, height=2.8)
+    for axis, arms, title in (
+        (axes[0], ["ising_square"], "Ising, h = 3, periodic"),
+        (axes[1], ["heisenberg_square"], "Heisenberg, open"),
+    ):
+        part = _arms(squares, *arms)
+        axis.set_title(title)
+        if empty(axis, part):
+            continue
+        reference = part.drop_duplicates("size").sort_values("size")
+        axis.errorbar(
+            reference["size"], reference["reference"] / reference["sites"],
+            yerr=reference["reference_error"] / reference["sites"], color=ROLES["reference"],
+            marker="_", markersize=14, linestyle="none", label=_methods(reference),
+        )  # fmt: skip
+        marks(axis, over_seeds(part, "size", "per_site", "per_site_error"), ROLES["learnt"],
+              "grown")  # fmt: skip
+        axis.set(xlabel="L of L × L", ylabel="E/N  (units of J)")
+        axis.set_xticks(sorted(set(part["size"])))
+        axis.margins(x=0.3, y=0.35)
+        legend(axis, any_shipped(part), loc="best", fontsize=6)
+    _square_errors(axes[2], table)
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, squares)
+
+
+def _methods(reference: pd.DataFrame) -> str:
+    words = reference["method"].str.replace(r"\s*\(.*\)", "", regex=True).unique()
+    return " / ".join(words)
+
+
+def _square_errors(axis: Axes, table: pd.DataFrame) -> None:
+    names = {"ising_square": "Ising", "heisenberg_square": "Heisenberg"}
+    part = _arms(table[table["kind"].isin(["grown", "untrained"])], *names)
+    part = part[part["relative_error"].notna()]
+    if empty(axis, part):
+        return
+    axis.set_yscale("log")
+    for index, (arm, label) in enumerate(names.items()):
+        for kind, marker in (("grown", "o"), ("untrained", "s")):
+            chosen = part[(part["arm"] == arm) & (part["kind"] == kind)]
+            if len(chosen):
+                points = over_seeds(chosen, "size", "relative_error", "relative_uncertainty")
+                colour = SEQUENCE[2 * index] if kind == "grown" else SEQUENCE[2 * index + 1]
+                marks(axis, points, colour, f"{label}, {kind}", marker)
+    axis.set(xlabel="L of L × L", ylabel="relative error of the energy")
+    axis.set_xticks(sorted(set(part["size"])))
+    axis.set_ylim(top=50.0 * axis.get_ylim()[1])
+    axis.margins(x=0.3)
+    legend(axis, any_shipped(part), loc="upper right", fontsize=6)
+
+
+def original_network(tables: Path, stem: Path) -> None:
+    """The original's networks, which learn the sign, beside ours at the same sizes."""
+    table = artifacts.read_table(tables / "energies.csv")
+    table = table[table["relative_error"].notna()]
+    fig, axes = plotting.figure(1, 2, height=2.8, sharey=True)
+    panels = (
+        ("Heisenberg chain, open", "paper_chain", "heisenberg", "sites N"),
+        ("Heisenberg square, open", "paper_square", "heisenberg_square", "L of L × L"),
+    )
+    for axis, (title, theirs, ours, label) in zip(axes, panels, strict=True):
+        part = _arms(table, theirs)
+        axis.set_title(title)
+        if empty(axis, part):
+            continue
+        axis.set_yscale("symlog", linthresh=1e-6, linscale=0.4)
+        plotting.reference_line(axis, y=0.0, label="exact")
+        beside = _arms(table, ours)
+        beside = beside[beside["size"].isin(part["size"])]
+        for chosen, colour, marker, word in (
+            (part[part["kind"] == "untrained"], ROLES["baseline"], "s", "original's, untrained"),
+            (part[part["kind"] == "grown"], SEQUENCE[1], "^", "original's network, learnt phase"),
+            (beside[beside["kind"] == "grown"], ROLES["learnt"], "o", "ours, Marshall's sign"),
+        ):
+            if len(chosen):
+                points = over_seeds(chosen, "size", "relative_error", "relative_uncertainty")
+                marks(axis, points, colour, word, marker)
+        axis.set_xticks(sorted(set(part["size"])))
+        axis.set_xlabel(label)
+        axis.set_ylim(-3e-7, 30.0)
+        axis.margins(x=0.3)
+        legend(axis, any_shipped(pd.concat([part, beside])), loc="upper left", fontsize=6)
+    axes[0].set_ylabel("relative error of the energy")
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, _arms(table, *(name for panel in panels for name in panel[1:3])))
+
+
+FIGURES: dict[str, Callable[[Path, Path], None]] = {
+    "energy_error": energy_error,
+    "bulk_energy": bulk_energy,
+    "training": training,
+    "two_dimensions": two_dimensions,
+    "original_network": original_network,
+}
