@@ -202,7 +202,9 @@ def energies(results: Results) -> Found:
 
 def _told(run: Run) -> tuple:
     reference = run.reference
-    told = (np.nan, np.nan, "none") if reference is None else tuple(reference)
+    told = (np.nan, np.nan, "none")
+    if reference is not None:
+        told = (reference.energy, reference.error, reference.method)
     cost = [float(run.arrays.get(name, np.nan)) for name in ("cost", "cost_total")]
     return *told, run.shipped, *cost
 
