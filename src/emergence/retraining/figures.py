@@ -51,7 +51,9 @@ def correlations(tables: Path, stem: Path) -> None:
             points = over_seeds(one, "distance", "value", "error")
             resolved = points[points["y"] > points["error"]]
             marks(axis, resolved, SEQUENCE[index], f"N = {size}")
-        axis.set(xlabel="distance r (sites)", ylabel="|⟨s_i s_i+r⟩| about the middle")
+        axis.set(
+            xlabel="distance r (sites)", ylabel=r"$|\langle s_i s_{i+r}\rangle|$ about the middle"
+        )
         legend(axis, any_shipped(part), loc="lower left")
     plotting.panel_letters(axes)
     plotting.save(fig, stem, table)
@@ -70,7 +72,7 @@ def forgetting(tables: Path, stem: Path) -> None:
     sizes = sorted(set(part["size"]))
     summed = [s for s in sizes if part[part["size"] == s]["exact"].notna().all()]
     small, large = (summed or sizes)[-1], sizes[-1]
-    _responses(axes[0], part[part["size"] == small], f"N = {small}, summed exactly")
+    _responses(axes[0], part[part["size"] == small], f"N = {small}")
     _responses(axes[1], part[part["size"] == large], f"N = {large}")
     one = part[part["size"] == large]
     for column, label, role in (
@@ -82,7 +84,8 @@ def forgetting(tables: Path, stem: Path) -> None:
     _correlation(axes[2], one)
     axes[2].set_title(f"N = {large}")
     axes[2].set(xscale="log", yscale="log", xlabel="distance d (sites)",
-                ylabel="‖∂ log-odds_i / ∂h_i−d‖")  # fmt: skip
+                ylabel=r"$\|\partial\,\mathrm{log\,odds}_i\,/\,\partial h_{i-d}\|$")  # fmt: skip
+    _room_below(axes[2])
     legend(axes[2], any_shipped(one), loc="lower left", fontsize=6)
     plotting.panel_letters(axes)
     plotting.save(fig, stem, table)
@@ -93,7 +96,7 @@ def _correlation(axis: Axes, one: pd.DataFrame) -> None:
     if len(exact):
         plotting.reference_line(
             axis, exact["distance"], exact["correlation"], linestyle="--",
-            label="exact correlation |⟨s_i s_i−d⟩|",
+            label=r"exact $|\langle s_i s_{i-d}\rangle|$",
         )  # fmt: skip
 
 
@@ -108,8 +111,15 @@ def _responses(axis: Axes, one: pd.DataFrame, title: str) -> None:
     points = over_seeds(one, "distance", "response_untrained")
     marks(axis, points[points["y"] > 1e-9], ROLES["control"], "untrained")
     axis.set_title(title)
-    axis.set(xlabel="distance d (sites)", ylabel="|Δp(s_i)| after a flip at i − d")
+    axis.set(xlabel="distance d (sites)", ylabel=r"$|\Delta p(s_i)|$ after a flip at $i-d$")
+    _room_below(axis)
     legend(axis, any_shipped(one), loc="lower left", fontsize=6)
+
+
+def _room_below(axis: Axes) -> None:
+    """For the legend: two fifths of a logarithmic axis."""
+    bottom, top = axis.get_ylim()
+    axis.set_ylim(bottom=bottom * (bottom / top) ** 0.67)
 
 
 def edge_profile(tables: Path, stem: Path) -> None:
