@@ -70,7 +70,8 @@ def test_a_network_has_the_entropy_of_its_own_enumerated_amplitudes(masked):
     model = build_model(name, "chain", 6, field=field)
     state = RecurrentState(Recurrent(GatedUnit(4), Moves(model), masked))
     start = state.initial_parameters(1, seed=3)
-    parameters = {name: tf.constant(4.0 * value) for name, value in start.items()}
+    scale = {"odds/weight": 100.0}  # the conditionals start close to one half
+    parameters = {name: tf.constant(scale.get(name, 4.0) * value) for name, value in start.items()}
     every = spins_of(patterns(6), 6).astype(np.float64)
     modulus = state.log_amplitude(parameters, tf.constant(every)[None])[0].numpy()[0]
     amplitudes = np.exp(modulus)
@@ -83,7 +84,7 @@ def test_a_network_has_the_entropy_of_its_own_enumerated_amplitudes(masked):
         lambda spins: state.log_amplitude(parameters, spins),
         every[drawn[0]], every[drawn[1]], np.array([3]), 6_000,
     )  # fmt: skip
-    assert exact > 0.05
+    assert exact > 0.03
     assert abs(found[0, 0] - exact) < 4.0 * error[0, 0]
 
 

@@ -21,7 +21,8 @@ import pandas as pd
 from emergence import artifacts
 from emergence.errors import ArtifactError, SettingsError
 from emergence.retraining import edges, exact, readings
-from emergence.retraining.models import Model, build_model
+from emergence.retraining.growth import model_of
+from emergence.retraining.models import Model
 from emergence.retraining.readings import measured
 from emergence.settings import GrowthArm, Settings
 from emergence.statistics import Measurement
@@ -78,11 +79,6 @@ class Run(NamedTuple):
         scale = abs(self.reference.energy)
         deviation = np.abs(self.arrays[f"{kind}energy"] - self.reference.energy) / scale
         return deviation, np.hypot(self.error_of(kind), self.reference.error) / scale
-
-
-def model_of(arm: GrowthArm, size: int) -> Model:
-    """The model that an arm of the settings is trained on at one size."""
-    return build_model(arm.model, arm.geometry, size, arm.boundary, field=arm.field, j2=arm.j2)
 
 
 @cache

@@ -147,10 +147,11 @@ def profiles(results: Results) -> Found:
     frames, sides = [], []
     for arm in results.chosen.chains:
         differences: dict[str, list[Estimate]] = {}
+        both = results.chosen.chains[arm].averaged
         runs = chains(results, arm)
         for run in runs:
             truth = exact_profile(run.model)
-            for state in ("averaged", "plain"):
+            for state in ("averaged", "plain") if both else ("plain",):
                 if state == "plain" and not run.has("plain_diagonal"):
                     continue
                 profile = shapes.bond_profile(run.model, *_terms(run, state == "plain"))
@@ -166,7 +167,7 @@ def profiles(results: Results) -> Found:
                     differences.setdefault(state, []).append(difference)
                     sides.append(_sides(run, difference).assign(state=state))
         yield from _edge_measurements(arm, runs)
-        if "plain" in differences:
+        if both and "plain" in differences:
             for state, found in differences.items():
                 yield from _asymmetry_measurements(arm, state, found)
     yield "profiles", gathered(frames, ["bond", "value", "error", "exact", "state"])
