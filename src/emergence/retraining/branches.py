@@ -21,7 +21,8 @@ import tensorflow as tf
 from emergence.retraining.recurrent import Recurrent
 from emergence.updates import Parameters
 
-SEGMENTS = 8
+SEGMENTS = 4
+"""More would save little work (a half at most) and cost as many compiled loops."""
 
 
 class Branched(NamedTuple):
@@ -109,7 +110,9 @@ class _Scan:
         def body(position: tf.Tensor, carried: _Carried, left: tf.TensorArray) -> Any:
             first = tf.math.floormod(position, self.window) * each
             if truncated:
-                left = left.write(position - begin, carried.change[:, :, first : first + each])
+                # tf.slice, not indices: the compiler needs to know the size.
+                leaving = tf.slice(carried.change, [0, 0, first, 0], [parts, seeds, each, batch])
+                left = left.write(position - begin, leaving)
             return position + 1, self._step(self._restarted(carried, first), position), left
 
         _, carried, left = tf.while_loop(

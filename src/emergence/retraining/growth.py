@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def grow(
         check_parameters(parameters_of(before), fresh, f"{name}, size {size}")
         found = evaluate(settings, name, size, parameters_of(before), "zero shot", arm.averaged)
         arrays |= {f"zero_shot_{key}": found[key] for key in ("energy", "error", "variance")}
-    found = evaluate(settings, name, size, fresh, "untrained", False)
+    found = evaluate(settings, name, size, fresh, "untrained", arm.averaged)
     arrays |= {f"untrained_{key}": found[key] for key in ("energy", "error", "variance")}
     stages = [
         stage.model_copy(update={"window": problem.hamiltonian.model.sites})
@@ -210,13 +211,7 @@ def energies(
     batch: int,
 ) -> Arrays:
     """Mean, error and variance of local energies and of the terms they are made of."""
-
-    @tf.function(jit_compile=True, autograph=False)
-    def some(parameters: dict[str, tf.Tensor], seed: tf.Tensor) -> Any:
-        spins = state.sample(parameters, seed, batch)
-        terms = hamiltonian.terms(spins, state.ratios(parameters, spins))
-        return terms.diagonal, terms.moving
-
+    some = _compiled_terms(state, hamiltonian, batch)
     totals, parts = [], {"diagonal": [], "moving": []}
     for index in range(samples // batch):
         found = some(parameters, tf.constant([seed, index]))
@@ -237,6 +232,19 @@ def energies(
         arrays[key] = mean
         arrays[f"{key}_error"] = np.sqrt(np.maximum(square - mean**2, 0.0) / samples)
     return arrays
+
+
+@cache
+def _compiled_terms(state: WaveFunction, hamiltonian: Hamiltonian, batch: int) -> Any:
+    """(parameters, seed) → what each term contributes to each local energy; compiled once."""
+
+    @tf.function(jit_compile=True, autograph=False)
+    def some(parameters: dict[str, tf.Tensor], seed: tf.Tensor) -> Any:
+        spins = state.sample(parameters, seed, batch)
+        terms = hamiltonian.terms(spins, state.ratios(parameters, spins))
+        return terms.diagonal, terms.moving
+
+    return some
 
 
 def configurations(
