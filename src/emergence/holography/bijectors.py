@@ -6,25 +6,21 @@ coordinates per site, h×w blocks. Samples come last, so that compiled loops run
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from emergence.errors import SettingsError
-from emergence.holography.single_site import SingleSiteLaw
+from emergence.holography.densities import RadialLaw
 from emergence.updates import Parameters
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))
 
-THIN = -12.0
-"""A ring so many standard deviations from zero is a Gaussian in |φ|² to double precision."""
-
 
 class Bijector(Protocol):
-    """A bijection of 2×2 blocks, the same at every block; identical at the start of a training."""
+    """A bijection of 2×2 blocks, the same at every block; the identity at the start of a training."""
 
     components: int
     """Coordinates per site."""
@@ -109,154 +105,6 @@ def from_blocks(blocks: tf.Tensor) -> tf.Tensor:
 def sum_sites(values: tf.Tensor) -> tf.Tensor:
     """``[seeds, batch, ...]`` → ``[seeds, batch]``."""
     return tf.reduce_sum(values, axis=list(range(2, len(values.shape))))
-
-
-class MonotoneTable:
-    """An increasing function as a cubic Hermite spline, with the derivative of that very spline.
-
-    Args:
-        function: (value, derivative) at the nodes, elementwise.
-        low, high: range of the nodes; beyond them the function goes on as a straight line.
-    """
-
-    def __init__(
-        self,
-        function: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
-        low: float,
-        high: float,
-        nodes: int = 4097,
-    ) -> None:
-        self.low, self.high, self.cells = low, high, nodes - 1
-        self.step = (high - low) / self.cells
-        abscissae = np.linspace(low, high, nodes)
-        self.values, derivative = function(abscissae)
-        self.slopes = derivative * self.step
-        # Starting points of the inverse: abscissae at equal steps of the value.
-        self.targets = np.linspace(self.values[0], self.values[-1], nodes)
-        self.guesses = np.interp(self.targets, self.values, abscissae)
-
-    def __call__(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """f(x) and ln f′(x)."""
-        inside = tf.clip_by_value(x, self.low, self.high)
-        position = (inside - self.low) / self.step
-        cell = tf.clip_by_value(tf.cast(position, tf.int32), 0, self.cells - 1)
-        u = position - tf.cast(cell, x.dtype)
-        left, right = (self._at(self.values, cell + i, x.dtype) for i in (0, 1))
-        first, last = (self._at(self.slopes, cell + i, x.dtype) for i in (0, 1))
-        rise = right - left
-        cubic = first + last - 2.0 * rise
-        square = 3.0 * rise - 2.0 * first - last
-        value = left + u * (first + u * (square + u * cubic))
-        slope = (first + u * (2.0 * square + 3.0 * u * cubic)) / self.step
-        return value + slope * (x - inside), tf.math.log(slope)
-
-    def inverse(self, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """x with f(x) = y, and ln f′(x); differentiable."""
-        target = tf.stop_gradient(y)
-        span = (self.targets[-1] - self.targets[0]) / self.cells
-        cell = tf.cast((target - self.targets[0]) / span, tf.int32)
-        x = self._at(self.guesses, tf.clip_by_value(cell, 0, self.cells), y.dtype)
-        for _ in range(8):
-            value, log_slope = self(x)
-            x = x - (value - target) * tf.exp(-log_slope)
-        x = tf.stop_gradient(x)
-        value, log_slope = self(x)
-        # One more Newton step carries the derivative 1/f′ of the inverse.
-        x = x + (y - tf.stop_gradient(value)) * tf.exp(-tf.stop_gradient(log_slope))
-        return x, self(x)[1]
-
-    @staticmethod
-    def _at(table: np.ndarray, index: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-        return tf.gather(tf.constant(table, dtype), index)
-
-
-def _log_density_of(law: SingleSiteLaw) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-    """s → ln |φ|² and its derivative."""
-
-    def function(normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        radius = law.radius(normal)
-        # r dr/ds = e^volume, so d ln r²/ds = 2 e^volume/r².
-        return 2.0 * np.log(radius), 2.0 * np.exp(law.log_volume(normal, radius)) / radius**2
-
-    return function
-
-
-REACH = 8.5
-"""Tables of the single-site law cover so many standard deviations of s."""
-
-
-@dataclass(frozen=True)
-class RadialLaw:
-    """The map s ~ N(0, 1) ↔ |φ| of the single-site law at hopping zero, elementwise.
-
-    For a thin ring |φ|² is Gaussian and the map is in closed form, for any μ of any sample. For
-    others it is a table, good to 1e-10, of one μ.
-
-    Raises:
-        SettingsError: if the law has no integral.
-    """
-
-    mu: float
-    """The μ of the table; for thin rings the largest that will be asked for."""
-    lam: float
-    table: MonotoneTable | None = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        law = SingleSiteLaw(self.mu, self.lam)
-        table = None if self.thin else MonotoneTable(_log_density_of(law), -REACH, REACH)
-        object.__setattr__(self, "table", table)
-
-    @property
-    def thin(self) -> bool:
-        """Whether the closed form holds."""
-        return self.lam > 0.0 and self.mu / np.sqrt(2.0 * self.lam) <= THIN
-
-    def check_range(self, low: float, high: float) -> None:
-        """Refuse couplings whose radial law the closed form does not cover.
-
-        Raises:
-            SettingsError: if μ varies and the ring is not thin throughout.
-        """
-        wide = SingleSiteLaw(high, self.lam) and high / np.sqrt(2.0 * self.lam) > THIN
-        if low != high and wide:
-            raise SettingsError(
-                f"A conditional flow up to mu = {high} meets rings that are not thin.",
-                f"Keep mu below {THIN * np.sqrt(2.0 * self.lam):.0f} at lambda = {self.lam}.",
-            )
-
-    def radius(self, normal: tf.Tensor, mu: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """|φ| and ln(r dr/ds), the latter of the map (s, θ) → (Re φ, Im φ)."""
-        if self.table is not None:
-            log_density, log_slope = self.table(normal)
-            return tf.exp(0.5 * log_density), log_density + log_slope - float(np.log(2.0))
-        width = float(np.sqrt(2.0 * self.lam))
-        distance, log_slope = _positive(normal - mu / width)
-        return tf.sqrt(distance / width), log_slope - float(np.log(2.0 * width))
-
-    def normal(self, radius: tf.Tensor, mu: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """s and ln(r dr/ds) at it: the inverse of :meth:`radius`."""
-        density = radius**2
-        if self.table is not None:
-            log_density = tf.math.log(density)
-            normal, log_slope = self.table.inverse(log_density)
-            return normal, log_density + log_slope - float(np.log(2.0))
-        width = float(np.sqrt(2.0 * self.lam))
-        distance, log_slope = _positive_inverse(width * density)
-        return distance + mu / width, log_slope - float(np.log(2.0 * width))
-
-
-_KNEE = 3.0
-
-
-def _positive(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """x, bent below 3 so that it stays positive, and the ln of its slope; no draw gets there."""
-    bent = tf.minimum(x / _KNEE - 1.0, 0.0)
-    return tf.where(x < _KNEE, _KNEE * tf.exp(bent), x), bent
-
-
-def _positive_inverse(y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    bent = tf.math.log(tf.minimum(y / _KNEE, 1.0))
-    return tf.where(y < _KNEE, _KNEE * (bent + 1.0), y), bent
 
 
 def _normal_prior(latents: tf.Tensor) -> tf.Tensor:
@@ -358,3 +206,75 @@ class PolarChart:
         normal, log_volume = self.law.normal(radius, mu[..., None, None])
         angle = tf.math.atan2(field[..., 1], field[..., 0])
         return tf.stack([normal, angle], axis=-1), -sum_sites(log_volume)
+
+
+def scan_couplings(
+    couple: Callable[..., tuple[tf.Tensor, tf.Tensor]],
+    order: Sequence[int],
+    lattice: tf.Tensor,
+    context: tf.Tensor,
+    stacked: list[tf.Tensor],
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Couplings one after the other in a loop that is compiled once.
+
+    Its derivative is a loop as well, which computes each coupling again from the lattice before it:
+    only those are kept.
+
+    Args:
+        couple: (index, lattice, context, its parameters) → lattice, ln |Jacobian| ``[seeds, batch]``.
+        order: indices of the couplings.
+        stacked: parameters, each ``[couplings, seeds, ...]``.
+    """
+    number = len(order)
+    indices = tf.constant(order, tf.int32)
+
+    @tf.custom_gradient
+    def run(lattice: tf.Tensor, context: tf.Tensor, *stacked: tf.Tensor):
+        def body(step, lattice, log_det, inputs):
+            index = indices[step]
+            inputs = inputs.write(step, lattice)
+            own = [tf.gather(value, index) for value in stacked]
+            lattice, change = couple(index, lattice, context, *own)
+            return step + 1, lattice, log_det + change, inputs
+
+        inputs = tf.TensorArray(lattice.dtype, number, element_shape=lattice.shape)
+        log_det = tf.zeros([lattice.shape[0], lattice.shape[-1]], lattice.dtype)
+        start = (tf.constant(0), lattice, log_det, inputs)
+        _, after, log_det, inputs = _loop(number, body, start)
+        inputs = inputs.stack()
+
+        def gradient(lattice_bar: tf.Tensor, log_det_bar: tf.Tensor):
+            def back(step, lattice_bar, context_bar, *bars):
+                place = number - 1 - step
+                index = indices[place]
+                given = [inputs[place], context, *(tf.gather(value, index) for value in stacked)]
+                with tf.GradientTape() as tape:
+                    tape.watch(given)
+                    result = couple(index, *given)
+                found = tape.gradient(
+                    result, given, [lattice_bar, log_det_bar], unconnected_gradients="zero"
+                )
+                bars = [bar.write(index, own) for bar, own in zip(bars, found[2:], strict=True)]
+                return step + 1, found[0], context_bar + found[1], *bars
+
+            bars = [
+                tf.TensorArray(value.dtype, number, element_shape=value.shape[1:])
+                for value in stacked
+            ]
+            start = (tf.constant(0), lattice_bar, tf.zeros_like(context), *bars)
+            _, lattice_bar, context_bar, *bars = _loop(number, back, start)
+            return lattice_bar, context_bar, *(bar.stack() for bar in bars)
+
+        return (after, log_det), gradient
+
+    return run(lattice, context, *stacked)
+
+
+def _loop(number: int, body: Callable[..., tuple], start: tuple) -> tuple:
+    return tf.while_loop(
+        lambda step, *_: step < number,
+        body,
+        start,
+        maximum_iterations=number,
+        parallel_iterations=1,
+    )

@@ -8,18 +8,15 @@ expectation exactly.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
 
 from emergence.errors import DivergenceError
-from emergence.holography.bijectors import Bijector, PlaneChart, PolarChart, RadialLaw, RingChart
-from emergence.holography.densities import IsingTheory, Phi4Theory, Theory
-from emergence.holography.hierarchy import Hierarchy
-from emergence.holography.real_nvp import RealNVP
-from emergence.holography.spline import PolarSpline
+from emergence.holography.densities import Theory
+from emergence.holography.hierarchy import Hierarchy, Ranges
 from emergence.randomness import derive_seed, generator
 from emergence.settings import Stage
 from emergence.updates import Parameters
@@ -32,86 +29,6 @@ ESTIMATORS = ("path", "reparameterised")
 
 class UnderpoweredWarning(UserWarning):
     """The effective sample size of importance weights is too small for any number."""
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """Couplings of a conditional flow, uniform in a rectangle; equal ends mark a fixed one."""
-
-    t: tuple[float, float]
-    mu: tuple[float, float]
-
-    @property
-    def centre(self) -> tuple[float, float]:
-        """Middle of the rectangle."""
-        return (0.5 * sum(self.t), 0.5 * sum(self.mu))
-
-    @property
-    def spread(self) -> tuple[float, float]:
-        """Half widths of the rectangle."""
-        return (0.5 * (self.t[1] - self.t[0]), 0.5 * (self.mu[1] - self.mu[0]))
-
-
-def spline_flow(
-    theory: Phi4Theory,
-    side: int,
-    *,
-    sweeps: int = 1,
-    width: int = 32,
-    depth: int = 2,
-    bins: int = 8,
-    surroundings: bool = True,
-    ranges: Ranges | None = None,
-) -> Hierarchy:
-    """The exactly U(1)-symmetric flow of a complex theory.
-
-    Raises:
-        SettingsError: if L is not a power of two, or a range of μ leaves the thin rings.
-    """
-    network = {"width": width, "depth": depth, "bins": bins, "surroundings": surroundings}
-    return Hierarchy(
-        side,
-        PolarChart(_law(theory, ranges)),
-        PolarSpline(order=(3, 1, 2), fresh=True, **network),
-        PolarSpline(order=(3, 0, 1, 2) * sweeps, **network),
-        *_told(ranges),
-    )
-
-
-def real_nvp_flow(
-    theory: Theory,
-    side: int,
-    *,
-    couplings: int = 8,
-    width: int = 32,
-    depth: int = 2,
-    radial: bool = True,
-    ranges: Ranges | None = None,
-) -> Hierarchy:
-    """The paper's flow; for complex φ⁴ with the same radial start as the spline flow.
-
-    Args:
-        radial: stretch the coordinates to the single-site law; ignored for a real theory.
-
-    Raises:
-        SettingsError: if L is not a power of two, or a range of μ leaves the thin rings.
-    """
-    chart = PlaneChart(theory.components)
-    if radial and isinstance(theory, Phi4Theory):
-        chart = RingChart(_law(theory, ranges))
-    bijectors = [RealNVP(theory.components, couplings, width, depth, seed) for seed in (0, 1)]
-    return Hierarchy(side, chart, *bijectors, *_told(ranges))
-
-
-def _law(theory: Phi4Theory, ranges: Ranges | None) -> RadialLaw:
-    low, high = ranges.mu if ranges else (theory.mu, theory.mu)
-    law = RadialLaw(high, theory.lam)
-    law.check_range(low, high)
-    return law
-
-
-def _told(ranges: Ranges | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return (ranges.centre, ranges.spread) if ranges else ((), ())
 
 
 @dataclass(frozen=True)
@@ -356,7 +273,9 @@ def evaluate(
     return found
 
 
-def compile_weigher(problem: FlowProblem, seeds: int, chunk: int):
+def compile_weigher(
+    problem: FlowProblem, seeds: int, chunk: int
+) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
     """A compiled call: (parameters, couplings, seed ``[2]``) → field and ln w of new samples."""
     side = problem.flow.side
 
@@ -374,18 +293,3 @@ def compile_weigher(problem: FlowProblem, seeds: int, chunk: int):
         return field, constant - problem.theory.action(field, couplings) - log_density
 
     return weigh
-
-
-__all__ = [
-    "Bijector",
-    "Evaluation",
-    "FlowProblem",
-    "IsingTheory",
-    "Ranges",
-    "UnderpoweredWarning",
-    "compile_weigher",
-    "evaluate",
-    "real_nvp_flow",
-    "spline_flow",
-    "symmetrised",
-]

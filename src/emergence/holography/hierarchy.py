@@ -19,7 +19,18 @@ import tensorflow as tf
 
 from emergence.errors import ArtifactError
 from emergence.holography.actions import check_side
-from emergence.holography.bijectors import Bijector, Chart, from_blocks, to_blocks
+from emergence.holography.bijectors import (
+    Bijector,
+    Chart,
+    PlaneChart,
+    PolarChart,
+    RingChart,
+    from_blocks,
+    to_blocks,
+)
+from emergence.holography.densities import Phi4Theory, RadialLaw, Theory
+from emergence.holography.real_nvp import RealNVP
+from emergence.holography.spline import PolarSpline
 from emergence.updates import Parameters
 
 
@@ -169,6 +180,86 @@ class Hierarchy:
             if width > 0.0
         ]
         return tf.stack(told, axis=1) if told else None
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Couplings of a conditional flow, uniform in a rectangle; equal ends mark a fixed one."""
+
+    t: tuple[float, float]
+    mu: tuple[float, float]
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Middle of the rectangle."""
+        return (0.5 * sum(self.t), 0.5 * sum(self.mu))
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """Half widths of the rectangle."""
+        return (0.5 * (self.t[1] - self.t[0]), 0.5 * (self.mu[1] - self.mu[0]))
+
+
+def spline_flow(
+    theory: Phi4Theory,
+    side: int,
+    *,
+    sweeps: int = 1,
+    width: int = 32,
+    depth: int = 2,
+    bins: int = 8,
+    surroundings: bool = True,
+    ranges: Ranges | None = None,
+) -> Hierarchy:
+    """The exactly U(1)-symmetric flow of a complex theory.
+
+    Raises:
+        SettingsError: if L is not a power of two, or a range of μ leaves the thin rings.
+    """
+    network = {"width": width, "depth": depth, "bins": bins, "surroundings": surroundings}
+    return Hierarchy(
+        side,
+        PolarChart(_law(theory, ranges)),
+        PolarSpline(order=(3, 1, 2), fresh=True, **network),
+        PolarSpline(order=(3, 0, 1, 2) * sweeps, **network),
+        *_told(ranges),
+    )
+
+
+def real_nvp_flow(
+    theory: Theory,
+    side: int,
+    *,
+    couplings: int = 8,
+    width: int = 32,
+    depth: int = 2,
+    radial: bool = True,
+    ranges: Ranges | None = None,
+) -> Hierarchy:
+    """The paper's flow; for complex φ⁴ with the same radial start as the spline flow.
+
+    Args:
+        radial: stretch the coordinates to the single-site law; ignored for a real theory.
+
+    Raises:
+        SettingsError: if L is not a power of two, or a range of μ leaves the thin rings.
+    """
+    chart = PlaneChart(theory.components)
+    if radial and isinstance(theory, Phi4Theory):
+        chart = RingChart(_law(theory, ranges))
+    bijectors = [RealNVP(theory.components, couplings, width, depth, seed) for seed in (0, 1)]
+    return Hierarchy(side, chart, *bijectors, *_told(ranges))
+
+
+def _law(theory: Phi4Theory, ranges: Ranges | None) -> RadialLaw:
+    low, high = ranges.mu if ranges else (theory.mu, theory.mu)
+    law = RadialLaw(high, theory.lam)
+    law.check_range(low, high)
+    return law
+
+
+def _told(ranges: Ranges | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return (ranges.centre, ranges.spread) if ranges else ((), ())
 
 
 def transfer(

@@ -1,0 +1,74 @@
+"""Charts: priors, radial maps in both directions, and their Jacobians."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from emergence.holography.bijectors import (
+    PlaneChart,
+    PolarChart,
+    RingChart,
+    from_blocks,
+    to_blocks,
+    wrap,
+)
+from emergence.holography.densities import RadialLaw
+from emergence.holography.single_site import SingleSiteLaw
+
+CHARTS = [
+    PlaneChart(2),
+    PlaneChart(1),
+    RingChart(RadialLaw(-199.44, 25.0)),
+    RingChart(RadialLaw(1.0, 1.0)),
+    PolarChart(RadialLaw(-199.44, 25.0)),
+    PolarChart(RadialLaw(1.0, 1.0)),
+]
+
+
+@pytest.mark.parametrize("chart", CHARTS)
+def test_charts_are_bijections_with_their_jacobian(chart) -> None:
+    mu = tf.fill([1, 3], tf.constant(getattr(getattr(chart, "law", None), "mu", 0.0), tf.float64))
+    latents = chart.sample(tf.constant([3, 4]), [1, 3, 2, 2], tf.float64)
+    field, log_det = chart.to_field(latents, mu)
+    back, log_det_back = chart.from_field(field, mu)
+    np.testing.assert_allclose(back, latents, atol=1e-8)
+    np.testing.assert_allclose(log_det_back, -log_det, atol=1e-7)
+    expected = [autodiff_log_det(chart, latents[:, i : i + 1], mu[:, :1]) for i in range(3)]
+    np.testing.assert_allclose(log_det[0], expected, atol=1e-7)
+
+
+def autodiff_log_det(chart, latents: tf.Tensor, mu: tf.Tensor) -> float:
+    flat = tf.reshape(latents, [-1])
+    with tf.GradientTape() as tape:
+        tape.watch(flat)
+        field = tf.reshape(chart.to_field(tf.reshape(flat, latents.shape), mu)[0], [-1])
+    return float(np.linalg.slogdet(tape.jacobian(field, flat))[1])
+
+
+@pytest.mark.parametrize("law", [RadialLaw(-199.44, 25.0), RadialLaw(1.0, 1.0)])
+@pytest.mark.parametrize("kind", [PolarChart, RingChart])
+def test_the_identity_flow_is_the_theory_at_hopping_zero(kind, law: RadialLaw) -> None:
+    chart, exact = kind(law), SingleSiteLaw(law.mu, law.lam)
+    mu = tf.fill([1, 64], tf.constant(law.mu, tf.float64))
+    latents = chart.sample(tf.constant([5, 6]), [1, 64, 2, 2], tf.float64)
+    field, log_det = chart.to_field(latents, mu)
+    log_density = chart.log_prior(latents) - log_det
+    radius = np.hypot(field[..., 0], field[..., 1])
+    expected = exact.log_density(radius).sum(axis=(2, 3))
+    np.testing.assert_allclose(log_density, expected, atol=1e-6)
+
+
+def test_blocks_hold_the_sites_of_the_lattice_and_go_back() -> None:
+    lattice = tf.reshape(tf.range(2 * 3 * 4 * 4 * 5), [2, 3, 4, 4, 5])
+    blocks = to_blocks(lattice)
+    assert blocks.shape == [2, 4, 3, 2, 2, 5]
+    np.testing.assert_array_equal(blocks[:, 1, :, 1, 0], lattice[:, :, 2, 1])
+    np.testing.assert_array_equal(blocks[:, 2, :, 0, 1], lattice[:, :, 1, 2])
+    np.testing.assert_array_equal(from_blocks(blocks), lattice)
+
+
+def test_wrapped_angles_are_the_same_angles() -> None:
+    angle = tf.constant(np.linspace(-20.0, 20.0, 999))
+    wrapped = wrap(angle)
+    assert np.abs(wrapped).max() <= np.pi + 1e-12
+    np.testing.assert_allclose(np.exp(1j * wrapped.numpy()), np.exp(1j * angle.numpy()), atol=1e-13)

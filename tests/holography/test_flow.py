@@ -1,0 +1,209 @@
+"""Variational training and exact evaluation: known partition functions, estimators, warnings."""
+
+import warnings
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from emergence.errors import ArtifactError, SettingsError
+from emergence.holography.actions import ComplexPhi4, FreeField
+from emergence.holography.densities import IsingTheory, Phi4Theory
+from emergence.holography.exact import free_log_partition, small_torus
+from emergence.holography.flow import (
+    Evaluation,
+    FlowProblem,
+    UnderpoweredWarning,
+    evaluate,
+    symmetrised,
+)
+from emergence.holography.hierarchy import Ranges, real_nvp_flow, spline_flow
+from emergence.holography.ising_exact import dual_log_partition
+from emergence.settings import Stage
+from emergence.training import train
+
+
+def problem_of(theory, side: int, **keywords) -> FlowProblem:
+    """A tiny flow: splines for complex φ⁴, else the plain network."""
+    if isinstance(theory, Phi4Theory) and theory.lam > 0.0:
+        flow = spline_flow(theory, side, width=8, bins=6, ranges=keywords.get("ranges"))
+    else:
+        flow = real_nvp_flow(theory, side, couplings=4, width=8)
+    return FlowProblem(flow, theory, seeds=1, seed=3, **keywords)
+
+
+def start_of(problem: FlowProblem, size: float = 0.0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    start = problem.initial_parameters()
+    return {k: v + size * rng.standard_normal(v.shape) for k, v in start.items()}
+
+
+@pytest.mark.parametrize("couplings", [(1.0, 1.0, 1.0), (0.28, -199.44, 25.0)])
+def test_an_untrained_flow_gives_the_exact_small_torus_by_its_weights(couplings) -> None:
+    action = ComplexPhi4(*couplings)
+    problem = problem_of(Phi4Theory.of(action), 2)
+    (found,) = evaluate(problem, start_of(problem), samples=65_536, chunk=8192, seed=1)
+    exact = small_torus(action).log_partition
+    assert not found.underpowered and 0.0 < found.error < 0.03
+    assert found.log_partition == pytest.approx(exact, abs=4.0 * found.error)
+    divergence, error = found.divergence(exact)
+    assert divergence > 10.0 * error > 0.0
+
+
+@pytest.mark.parametrize("kind", ["spline", "plain", "ising"])
+def test_a_disturbed_flow_still_gives_the_exact_partition_function(kind: str) -> None:
+    # Any error of the log-density would show as a wrong ln Z.
+    action = ComplexPhi4(0.5, 1.0, 1.0)
+    theory, exact = Phi4Theory.of(action), small_torus(action).log_partition
+    problem = problem_of(theory, 2)
+    if kind == "plain":
+        problem = FlowProblem(real_nvp_flow(theory, 2, couplings=4, width=8), theory, 1, 3)
+    if kind == "ising":
+        theory = IsingTheory(6.0)
+        exact = dual_log_partition_of(6.0, 2)
+        problem = problem_of(theory, 2, symmetrised=True)
+    parameters = start_of(problem, 0.03)
+    (found,) = evaluate(problem, parameters, samples=65_536, chunk=8192, seed=2)
+    assert found.effective_fraction > 0.03
+    assert found.log_partition == pytest.approx(exact, abs=5.0 * found.error)
+    assert found.error < 0.03
+
+
+def dual_log_partition_of(temperature: float, side: int) -> float:
+    from emergence.holography.actions import IsingDualField
+
+    return dual_log_partition(IsingDualField(temperature), side)
+
+
+def test_free_field_by_the_weights() -> None:
+    action = FreeField(1.0, 4.0)
+    problem = problem_of(Phi4Theory.of(action), 4)
+    (found,) = evaluate(problem, start_of(problem), samples=65_536, chunk=8192, seed=4)
+    exact = free_log_partition(action, 4)
+    assert found.log_partition == pytest.approx(exact, abs=4.0 * found.error)
+    assert found.error < 0.02
+
+
+def test_both_estimators_agree_on_the_gradient() -> None:
+    theory = Phi4Theory.of(ComplexPhi4(0.5, 1.0, 1.0))
+    problem = problem_of(theory, 2, dtype="float64", estimator="path")
+    plain = problem_of(theory, 2, dtype="float64", estimator="reparameterised")
+    parameters = {k: tf.constant(v) for k, v in start_of(problem, 0.05).items()}
+    name = "0/disentangler/out/bias"
+
+    @tf.function(autograph=False)
+    def slope(problem, seed):
+        batch = problem.draw(seed, 2048, 0)
+        with tf.GradientTape() as tape:
+            tape.watch(parameters)
+            loss, reported = problem.objective(parameters, batch)
+        return tape.gradient(loss, parameters)[name], reported
+
+    seeds = [tf.constant([5, i]) for i in range(8)]
+    slopes = {}
+    for kind in (problem, plain):
+        rows = [slope(kind, seed) for seed in seeds]
+        slopes[kind.estimator] = np.stack([row[0].numpy().ravel() for row in rows])
+    values = [slope(kind, seeds[0])[1].numpy() for kind in (problem, plain)]
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-9)
+    means = {kind: rows.mean(axis=0) for kind, rows in slopes.items()}
+    spread = np.sqrt(sum(rows.var(axis=0, ddof=1) / len(rows) for rows in slopes.values()))
+    assert np.all(np.abs(means["path"] - means["reparameterised"]) < 6.0 * spread + 1e-9)
+    assert np.abs(means["path"]).max() > 5.0 * spread.max()
+
+
+def test_path_gradient_has_no_noise_where_the_flow_is_exact() -> None:
+    # At hopping zero the identity is the theory.
+    theory = Phi4Theory(0.0, -199.44, 25.0)
+    noise = {}
+    for estimator in ("path", "reparameterised"):
+        problem = problem_of(theory, 2, dtype="float64", estimator=estimator)
+        parameters = {k: tf.constant(v) for k, v in start_of(problem).items()}
+        batch = problem.draw(tf.constant([1, 2]), 16, 0)
+        with tf.GradientTape() as tape:
+            tape.watch(parameters)
+            loss, _ = problem.objective(parameters, batch)
+        slopes = tape.gradient(loss, parameters, unconnected_gradients="zero")
+        noise[estimator] = max(np.abs(slope).max() for slope in slopes.values())
+    assert noise["path"] < 1e-7 < 1e-3 < noise["reparameterised"]
+
+
+def test_hopping_rises_over_the_ramp_and_stays() -> None:
+    theory = Phi4Theory.of(ComplexPhi4.recalled(0.28))
+    stage = Stage(update="adam", steps=100, batch=4, window=1)
+    problem = problem_of(theory, 2, ramp=0.5).for_stage(stage)
+    rising = [float(problem.draw(tf.constant([1, i]), 4, 0)[1][0, 0, 0]) for i in (0, 25, 50, 99)]
+    np.testing.assert_allclose(rising, [0.0, 0.14, 0.28, 0.28], atol=1e-6)
+    couplings = problem.without_ramp().draw(tf.constant([1, 0]), 4, 0)[1]
+    np.testing.assert_allclose(couplings[0, 0], [theory.t, theory.mu], rtol=1e-6)
+
+
+def test_conditional_couplings_are_drawn_in_groups_within_their_ranges() -> None:
+    theory = Phi4Theory.of(ComplexPhi4.recalled(0.28))
+    ranges = Ranges((0.1, 0.5), (-250.0, -150.0))
+    problem = problem_of(theory, 2, ranges=ranges, groups=4)
+    couplings = problem.draw(tf.constant([1, 2]), 32, 0)[1].numpy()[0]
+    assert len(np.unique(couplings[:, 0])) == 4
+    assert couplings[:, 0].min() >= 0.1 and couplings[:, 0].max() <= 0.5
+    assert couplings[:, 1].min() >= -250.0 and couplings[:, 1].max() <= -150.0
+    with pytest.raises(ValueError, match="groups"):
+        problem.draw(tf.constant([1, 2]), 30, 0)
+    with pytest.raises(SettingsError, match="not thin"):
+        problem_of(theory, 2, ranges=Ranges((0.1, 0.5), (-250.0, 10.0)))
+
+
+def test_training_brings_the_flow_closer(tmp_path) -> None:
+    action = ComplexPhi4(1.0, 1.0, 1.0)
+    theory = Phi4Theory.of(action)
+    flow = spline_flow(theory, 2, width=8, bins=4)
+    problem = FlowProblem(flow, theory, 1, 3, estimator="reparameterised")
+    stage = Stage(update="adam", steps=60, batch=64, window=1, rate=1e-2, clip_norm=5.0)
+    trained = train(problem, [stage], seed=1, title="test", checkpoint=tmp_path / "c")
+    assert {"log_weight_variance", "effective_fraction"} <= set(trained.history.columns)
+    exact = small_torus(action).log_partition
+    before, after = (
+        evaluate(problem, parameters, samples=2048, chunk=2048, seed=4)[0]
+        for parameters in (start_of(problem), trained.parameters)
+    )
+    assert after.divergence(exact)[0] < 0.5 * before.divergence(exact)[0]
+    assert after.effective_fraction > before.effective_fraction
+
+
+def test_too_few_effective_samples_are_never_silent() -> None:
+    theory = Phi4Theory.of(ComplexPhi4.recalled(0.4))
+    problem = problem_of(theory, 4)
+    with pytest.warns(UnderpoweredWarning, match="samples are effective"):
+        (found,) = evaluate(problem, start_of(problem), samples=512, seed=1)
+    assert found.underpowered
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not Evaluation(np.zeros(20)).underpowered
+
+
+def test_weights_with_nan_are_refused() -> None:
+    problem = problem_of(Phi4Theory.of(ComplexPhi4(1.0, 1.0, 1.0)), 2)
+    bad = {k: np.full_like(v, np.nan) for k, v in start_of(problem).items()}
+    with pytest.raises(ArtifactError, match="not finite"):
+        evaluate(problem, bad, samples=256, seed=1)
+
+
+def test_evaluation_of_known_weights() -> None:
+    rng = np.random.default_rng(0)
+    found = Evaluation(3.0 + 0.5 * rng.standard_normal(200_000))
+    # A Gaussian ln w of variance σ²: ln Z = mean + σ²/2, ESS = exp(−σ²).
+    assert found.log_partition == pytest.approx(3.125, abs=5e-3)
+    assert found.effective_fraction == pytest.approx(np.exp(-0.25), abs=0.01)
+    assert found.error == pytest.approx(np.sqrt(np.expm1(0.25) / 200_000), rel=0.05)
+    assert found.divergence(3.125)[0] == pytest.approx(0.125, abs=5e-3)
+    assert found.variance == pytest.approx(0.25, rel=0.02)
+
+
+def test_symmetrised_density_is_the_mean() -> None:
+    one, other = np.array([0.0, -300.0, 5.0]), np.array([-1.0, -700.0, 5.0])
+    expected = np.logaddexp(one, other) - np.log(2.0)
+    np.testing.assert_allclose(symmetrised(tf.constant(one), tf.constant(other)), expected)
+
+
+def test_estimators_have_names() -> None:
+    with pytest.raises(ValueError, match="estimator"):
+        problem_of(IsingTheory(2.3), 2, estimator="score")

@@ -1,0 +1,194 @@
+"""The hierarchical flow: bijection, density, equivariance, layout of the bulk, transfer."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from emergence.errors import ArtifactError, SettingsError
+from emergence.holography.actions import ComplexPhi4
+from emergence.holography.densities import IsingTheory, Phi4Theory
+from emergence.holography.hierarchy import (
+    Ranges,
+    bulk_positions,
+    real_nvp_flow,
+    source_level,
+    spline_flow,
+    transfer,
+)
+
+THEORY = Phi4Theory.of(ComplexPhi4.recalled(0.28))
+RANGES = Ranges((0.1, 0.5), (-250.0, -150.0))
+
+
+def build(kind: str, side: int):
+    if kind == "spline":
+        return spline_flow(THEORY, side, width=8, bins=4)
+    if kind == "conditional":
+        return spline_flow(THEORY, side, width=8, bins=4, ranges=RANGES)
+    if kind == "ising":
+        return real_nvp_flow(IsingTheory(2.3), side, couplings=4, width=6)
+    return real_nvp_flow(THEORY, side, couplings=4, width=6)
+
+
+def perturbed(flow, seeds: int = 1, dtype=tf.float64, size: float = 0.1) -> dict[str, tf.Tensor]:
+    rng = np.random.default_rng(0)
+    start = flow.initial_parameters(rng, seeds)
+    return {
+        k: tf.constant(v + size * rng.standard_normal(v.shape), dtype) for k, v in start.items()
+    }
+
+
+def draw(flow, seeds: int, batch: int, dtype=tf.float64) -> tuple[tf.Tensor, tf.Tensor]:
+    latents = flow.chart.sample(tf.constant([1, 2]), [seeds, batch, flow.side, flow.side], dtype)
+    return latents, THEORY.couplings(seeds, batch, dtype)
+
+
+def as_points(values: tf.Tensor, polar: bool) -> np.ndarray:
+    values = np.asarray(values, np.float64)
+    return np.stack([values[..., 0] + 0j, np.exp(1j * values[..., 1])], -1) if polar else values
+
+
+@pytest.mark.parametrize("kind", ["spline", "conditional", "real_nvp", "ising"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(tf.float64, 1e-10), (tf.float32, 1e-5)])
+def test_field_to_latents_and_back(kind: str, dtype, tolerance: float) -> None:
+    flow = build(kind, 4)
+    parameters = perturbed(flow, 2, dtype, 0.02)
+    latents, couplings = draw(flow, 2, 4, dtype)
+    field, log_density = flow.generate(parameters, latents, couplings)
+    found, log_density_found = flow.invert(parameters, field, couplings)
+    again, _ = flow.generate(parameters, found, couplings)
+    np.testing.assert_allclose(again, field, atol=2.0 * tolerance)
+    np.testing.assert_allclose(log_density_found, log_density, atol=300.0 * tolerance)
+    if dtype == tf.float64:
+        polar = kind in ("spline", "conditional")
+        np.testing.assert_allclose(
+            as_points(found, polar), as_points(latents, polar), atol=10.0 * tolerance
+        )
+
+
+@pytest.mark.parametrize("kind", ["spline", "real_nvp", "ising"])
+def test_density_is_that_of_the_autodiff_jacobian(kind: str) -> None:
+    flow = build(kind, 4 if kind == "ising" else 2)
+    parameters = perturbed(flow)
+    latents, couplings = draw(flow, 1, 1)
+    field, log_density = flow.generate(parameters, latents, couplings)
+    # Every sample of one batch has another latent moved.
+    step, size = 1e-6, latents.numpy().size
+    moves = step * np.eye(size).reshape(1, size, *latents.shape[2:])
+    many = tf.repeat(couplings, size, axis=1)
+    ahead, behind = (
+        flow.generate(parameters, latents + sign * moves, many)[0].numpy() for sign in (1.0, -1.0)
+    )
+    numeric = np.linalg.slogdet((ahead - behind).reshape(size, size) / (2.0 * step))[1]
+    expected = flow.chart.log_prior(latents).numpy()[0, 0] - numeric
+    assert log_density.numpy()[0, 0] == pytest.approx(expected, abs=1e-4)
+    assert field.shape == [1, 1, flow.side, flow.side, latents.shape[-1]]
+
+
+def test_turning_the_field_does_not_change_its_density() -> None:
+    flow = build("spline", 4)
+    parameters = perturbed(flow)
+    latents, couplings = draw(flow, 1, 3)
+    field, log_density = flow.generate(parameters, latents, couplings)
+    turn = tf.constant([[np.cos(2.0), np.sin(2.0)], [-np.sin(2.0), np.cos(2.0)]])
+    _, turned = flow.invert(parameters, field @ turn, couplings)
+    np.testing.assert_allclose(turned, log_density, atol=1e-8)
+    # Not so for the plain network: the symmetry is the spline's own.
+    plain = build("real_nvp", 4)
+    parameters = perturbed(plain)
+    latents, couplings = draw(plain, 1, 3)
+    field, log_density = plain.generate(parameters, latents, couplings)
+    _, turned = plain.invert(parameters, field @ turn, couplings)
+    assert np.abs(turned - log_density).max() > 1e-2
+
+
+@pytest.mark.parametrize("kind", ["spline", "real_nvp"])
+def test_moving_coarse_blocks_moves_the_field(kind: str) -> None:
+    # Only the coarsest level, the identity here, knows where the lattice begins.
+    flow = build(kind, 4)
+    still = flow.initial_parameters(np.random.default_rng(0), 1)
+    parameters = perturbed(flow)
+    parameters |= {k: tf.constant(v) for k, v in still.items() if k.startswith("1/")}
+    latents, couplings = draw(flow, 1, 2)
+    field, log_density = flow.generate(parameters, latents, couplings)
+    shifted, log_density_shifted = flow.generate(
+        parameters, tf.roll(latents, [2, 2], axis=[2, 3]), couplings
+    )
+    np.testing.assert_allclose(shifted, tf.roll(field, [2, 2], axis=[2, 3]), atol=1e-9)
+    np.testing.assert_allclose(log_density_shifted, log_density, atol=1e-9)
+
+
+def test_levels_reach_their_scale_only() -> None:
+    flow = build("real_nvp", 8)
+    parameters = perturbed(flow)
+    latents, couplings = draw(flow, 1, 1)
+    field, _ = flow.generate(parameters, latents, couplings)
+    positions = bulk_positions(8)
+    areas = []
+    for level in range(3):
+        place = tuple(np.argwhere(positions["level"] == level)[0])
+        moved = latents.numpy()
+        moved[(0, 0, *place)] += 0.5
+        changed, _ = flow.generate(parameters, tf.constant(moved), couplings)
+        areas.append(int(np.sum(np.abs(changed - field).max(axis=-1) > 1e-12)))
+    assert areas[0] <= 16 < areas[1] and areas[2] == 64
+
+
+def test_couplings_steer_a_conditional_flow_sample_by_sample() -> None:
+    flow = build("conditional", 4)
+    assert flow.contexts == 2
+    parameters = perturbed(flow)
+    latents, _ = draw(flow, 1, 1)
+    latents = tf.repeat(latents, 2, axis=1)
+    couplings = tf.constant([[[0.2, -200.0], [0.4, -200.0]]], tf.float64)
+    both, log_density = flow.generate(parameters, latents, couplings)
+    assert np.abs(both[0, 0] - both[0, 1]).max() > 1e-3
+    for index in range(2):
+        one, alone = flow.generate(parameters, latents[:, :1], couplings[:, index : index + 1])
+        np.testing.assert_allclose(one[0, 0], both[0, index], atol=1e-12)
+        assert float(alone[0, 0]) == pytest.approx(float(log_density[0, index]), abs=1e-9)
+
+
+def test_positions_in_the_bulk() -> None:
+    found = bulk_positions(8)
+    counts = np.bincount(found["level"].ravel())
+    np.testing.assert_array_equal(counts, [48, 12, 3, 1])
+    np.testing.assert_array_equal(found["z"], 2 ** found["level"])
+    # The three of a block share a place: the block's centre.
+    block = [(4, 6), (6, 4), (6, 6)]
+    assert {(found["x"][p], found["y"][p]) for p in block} == {(5.5, 5.5)}
+    assert [found["member"][p] for p in block] == [1, 2, 3]
+    assert (found["x"][0, 1], found["y"][0, 1], found["z"][0, 1]) == (0.5, 0.5, 1)
+    assert (found["x"][0, 0], found["level"][0, 0], found["member"][0, 0]) == (3.5, 3, 0)
+
+
+def test_transfer_keeps_the_ends_and_fills_the_middle() -> None:
+    assert [source_level(level, 2, 3) for level in range(3)] == [0, 1, 1]
+    assert [source_level(level, 3, 5) for level in range(5)] == [0, 1, 1, 1, 2]
+    assert [source_level(level, 1, 2) for level in range(2)] == [0, 0]
+    small, large = build("spline", 4), build("spline", 8)
+    start = {k: v.numpy() for k, v in perturbed(small).items()}
+    grown = large.transfer(start, 4)
+    large.check_parameters(grown)
+    np.testing.assert_array_equal(grown["2/decimator/field"], start["1/decimator/field"])
+    np.testing.assert_array_equal(grown["0/disentangler/field"], start["0/disentangler/field"])
+    with pytest.raises(ArtifactError, match="2 levels"):
+        transfer(start, 8, 16)
+
+
+def test_weights_that_do_not_fit_are_told_in_a_sentence() -> None:
+    flow = build("spline", 4)
+    good = flow.initial_parameters(np.random.default_rng(0), 1)
+    flow.check_parameters(good)
+    with pytest.raises(ArtifactError, match="another flow"):
+        build("real_nvp", 4).check_parameters(good)
+    with pytest.raises(ArtifactError, match="another flow"):
+        spline_flow(THEORY, 4, width=9, bins=4).check_parameters(good)
+    bad = good | {"0/decimator/in/bias": np.full_like(good["0/decimator/in/bias"], np.nan)}
+    with pytest.raises(ArtifactError, match="not finite"):
+        flow.check_parameters(bad)
+
+
+def test_a_side_that_blocks_cannot_halve_is_refused() -> None:
+    with pytest.raises(SettingsError, match="power of two"):
+        build("spline", 12)
