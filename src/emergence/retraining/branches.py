@@ -1,19 +1,19 @@
 """Branches: what a move of the Hamiltonian changes in the probability of a sample.
 
 A branch starts at the first site that its move flips, from the hidden state that the sample itself
-has there: everything before is shared, exactly. All branches of all samples advance together with
-the samples in one scan. Changes of log p are accumulated from the flip on, branch minus sample, as
-differencing two sums over all sites would lose digits in single precision.
-
-The exact sum follows every branch to the last site. It runs in segments, each with only the
-branches that have started by its end, which saves almost half of the work. The truncated sum
-follows a branch for ``window`` positions, in a ring of slots: the network has then forgotten the
-flip up to an error that :func:`emergence.retraining.local_energy.gate` measures.
+has there: everything before is shared, exactly. Branches that start within the same few positions
+form a block: copies of the sample at the block's first position, each with its own spins flipped,
+which advance together to the last site (the exact sum) or for ``window`` positions (the truncated
+sum: the network has then forgotten the flip up to an error that
+:func:`emergence.retraining.local_energy.gate` measures). A block is small enough for the processor's
+cache. Changes of log p are accumulated branch minus sample, as differencing two sums over all sites
+would lose digits in single precision.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -21,8 +21,8 @@ import tensorflow as tf
 from emergence.retraining.recurrent import Recurrent
 from emergence.updates import Parameters
 
-SEGMENTS = 4
-"""More would save little work (a half at most) and cost as many compiled loops."""
+BLOCK_ROWS = 1000
+"""Rows of a block, about: more leave the cache, fewer do not fill a matrix product."""
 
 
 class Branched(NamedTuple):
@@ -32,41 +32,31 @@ class Branched(NamedTuple):
     phase: tf.Tensor | None
 
 
-class _Carried(NamedTuple):
-    memory: tf.Tensor
-    ups: tf.Tensor
-    """``[seeds, 1 + slots, batch]``; slot 0 is the sample itself."""
-    change: tf.Tensor
-    """``[1 or 2 (log p, phase), seeds, slots, batch]``."""
-
-
 def branches(
     network: Recurrent, parameters: Parameters, spins: tf.Tensor, window: int | None = None
 ) -> Branched:
     """Change of log p and phase under every move, for samples ``[seeds, batch, sites]`` of ±1.
 
-    ``window`` positions of each branch are followed (at least as far as the move's second site)
-    and the rest is taken as unchanged; None for the exact sum.
+    At least ``window`` positions of each branch are followed (and at least as far as the move's
+    second site) and the rest is taken as unchanged; None for the exact sum.
     """
     moves, sites = network.moves, network.sites
     window = sites if window is None else min(max(window, moves.reach + 1), sites)
     path = tf.gather(tf.transpose(spins, [2, 0, 1]), moves.path.sites)
-    scan = _Scan(network, parameters, path, window)
-    carried = scan.start()
-    if window == sites:
-        ends = sorted({-(-sites * (k + 1) // SEGMENTS) for k in range(SEGMENTS)})
-        for begin, end in zip([0, *ends], ends, strict=False):
-            carried, _ = scan.run(scan.grown(carried, end), begin, end)
-        change = carried.change
-    else:
-        carried, left = scan.run(scan.grown(carried, window), 0, sites)
-        # left[t] belongs to the branches that started at t - window; the others are in the ring.
-        left = tf.transpose(left[window:], [1, 2, 0, 3, 4])
-        left = tf.reshape(left, [*left.shape[:2], -1, left.shape[4]])
-        ring = tf.roll(carried.change, -(sites % window) * moves.per_position, axis=2)
-        change = tf.concat([left, ring], axis=2)
+    change = _Scan(network, parameters, path, window).run()
     change = tf.gather(change, moves.slot, axis=2)
     return Branched(change[0], change[1] if network.cell.has_phase else None)
+
+
+class _Sample(NamedTuple):
+    """The samples themselves."""
+
+    memory: tf.Tensor
+    """At the first position of each block, ``[blocks, columns, seeds, batch, units]``."""
+    ups: tf.Tensor
+    """The same, ``[blocks, seeds, batch]``."""
+    each: tf.Tensor
+    """Log p (and phase) of each conditional, ``[positions, 1 or 2, seeds, batch]``."""
 
 
 @dataclass(frozen=True)
@@ -78,102 +68,138 @@ class _Scan:
     path: tf.Tensor
     window: int
 
-    def start(self) -> _Carried:
-        """The sample alone, before the first position."""
+    @cached_property
+    def length(self) -> int:
+        """Positions at which the branches of one block start."""
+        rows = self.path.shape[2] * self.network.moves.per_position
+        return max(1, min(BLOCK_ROWS // rows, self.network.sites))
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return -(-self.network.sites // self.length)
+
+    @property
+    def slots(self) -> int:
+        """Branches of one sample in a block."""
+        return self.length * self.network.moves.per_position
+
+    def run(self) -> tf.Tensor:
+        """Changes of all branches, ``[1 or 2, seeds, blocks · slots, batch]``."""
+        sample = self._sample()
+        parts, seeds, batch = sample.each.shape[1:]
+        shape = [parts, seeds, self.slots, batch]
+        done = tf.TensorArray(self.path.dtype, self.blocks, element_shape=shape)
+        _, done = tf.while_loop(
+            lambda block, _: block < self.blocks,
+            lambda block, done: (block + 1, done.write(block, self._block(sample, block))),
+            (tf.constant(0), done),
+            maximum_iterations=self.blocks,
+        )
+        change = tf.transpose(done.stack(), [1, 2, 0, 3, 4])
+        return tf.reshape(change, [parts, seeds, self.blocks * self.slots, batch])
+
+    def _sample(self) -> _Sample:
+        """One pass of the samples alone."""
+        network, sites = self.network, self.network.sites
         seeds, batch = self.path.shape[1:]
-        parts = 2 if self.network.cell.has_phase else 1
-        return _Carried(
-            self.network.empty_memory(self.parameters, batch),
-            tf.zeros([seeds, 1, batch], self.path.dtype),
-            tf.zeros([parts, seeds, 0, batch], self.path.dtype),
+        dtype, parts = self.path.dtype, 2 if network.cell.has_phase else 1
+        memory = network.empty_memory(self.parameters, batch)
+        arrays = tuple(
+            tf.TensorArray(dtype, size, element_shape=shape)
+            for size, shape in (
+                (self.blocks + 1, memory.shape),
+                (self.blocks + 1, [seeds, batch]),
+                (sites, [parts, seeds, batch]),
+            )
         )
 
-    def grown(self, carried: _Carried, positions: int) -> _Carried:
-        """With room for the branches that start at so many positions."""
-        more = positions * self.network.moves.per_position - carried.change.shape[2]
-        rows = more * self.path.shape[2]
-        return _Carried(
-            tf.pad(carried.memory, [[0, 0], [0, 0], [0, rows], [0, 0]]),
-            tf.pad(carried.ups, [[0, 0], [0, more], [0, 0]]),
-            tf.pad(carried.change, [[0, 0], [0, 0], [0, more], [0, 0]]),
-        )
+        def body(position: tf.Tensor, memory: tf.Tensor, ups: tf.Tensor, arrays: Any) -> Any:
+            # Written anew until the first position of the block, which stays.
+            block = (position + self.length - 1) // self.length
+            memories, counts, each = arrays
+            memories, counts = memories.write(block, memory), counts.write(block, ups)
+            left, above = network.neighbour_spins(self.path, position)
+            memory, odds, phases = network.advance(
+                self.parameters, memory, position, left, above, ups
+            )
+            spin = self.path[position]
+            each = each.write(position, _conditionals(spin, odds, phases))
+            return position + 1, memory, ups + tf.nn.relu(spin), (memories, counts, each)
 
-    def run(self, carried: _Carried, begin: int, end: int) -> tuple[_Carried, tf.Tensor | None]:
-        """Positions ``begin`` to ``end``; also the changes of branches as they leave the ring."""
-        truncated = self.window < self.network.sites
-        each = self.network.moves.per_position
-        parts, seeds, _, batch = carried.change.shape
-        left = tf.TensorArray(
-            self.path.dtype, end - begin, element_shape=[parts, seeds, each, batch]
-        )
-
-        def body(position: tf.Tensor, carried: _Carried, left: tf.TensorArray) -> Any:
-            first = tf.math.floormod(position, self.window) * each
-            if truncated:
-                # tf.slice, not indices: the compiler needs to know the size.
-                leaving = tf.slice(carried.change, [0, 0, first, 0], [parts, seeds, each, batch])
-                left = left.write(position - begin, leaving)
-            return position + 1, self._step(self._restarted(carried, first), position), left
-
-        _, carried, left = tf.while_loop(
-            lambda position, *_: position < end,
+        *_, arrays = tf.while_loop(
+            lambda position, *_: position < sites,
             body,
-            (tf.constant(begin), carried, left),
-            maximum_iterations=end - begin,
+            (tf.constant(0), memory, tf.zeros([seeds, batch], dtype), arrays),
+            maximum_iterations=sites,
         )
-        return carried, left.stack() if truncated else None
+        return _Sample(*(array.stack() for array in arrays))
 
-    def _restarted(self, carried: _Carried, first: tf.Tensor) -> _Carried:
-        """Slots ``first`` and following begin anew, as copies of the sample."""
-        each, slots = self.network.moves.per_position, carried.change.shape[2]
-        batch = self.path.shape[2]
-        number = tf.range(slots)
-        new = tf.logical_and(number >= first, number < first + each)
-        rows = tf.repeat(tf.concat([[False], new], axis=0), batch)
-        sample = tf.tile(carried.memory[:, :, :batch], [1, 1, 1 + slots, 1])
-        memory = tf.where(rows[:, None], sample, carried.memory)
-        ups = tf.where(tf.concat([[False], new], axis=0)[:, None], carried.ups[:, :1], carried.ups)
-        zero = tf.zeros([], carried.change.dtype)
-        return _Carried(memory, ups, tf.where(new[:, None], zero, carried.change))
+    def _block(self, sample: _Sample, block: tf.Tensor) -> tf.Tensor:
+        """Changes of the branches of one block, ``[1 or 2, seeds, slots, batch]``."""
+        begin = block * self.length
+        parts, seeds, batch = sample.each.shape[1:]
+        end = tf.minimum(begin + self.length - 1 + self.window, self.network.sites)
+        memory = tf.tile(sample.memory[block], [1, 1, self.slots, 1])
+        ups = tf.tile(sample.ups[block][:, None], [1, self.slots, 1])
+        change = tf.zeros([parts, seeds, self.slots, batch], self.path.dtype)
+        _, _, _, change = tf.while_loop(
+            lambda position, *_: position < end,
+            lambda position, *carried: (
+                position + 1,
+                *self._step(*carried, position, begin, sample.each[position]),
+            ),
+            (begin, memory, ups, change),
+            parallel_iterations=1,
+        )
+        return change
 
-    def _signs(self, position: tf.Tensor, slots: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """First and second position of the move in each slot, ``[slots]``."""
-        moves = self.network.moves
-        number = tf.range(slots)
-        turn, rank = number // moves.per_position, number % moves.per_position
-        first = position - tf.math.floormod(position - turn, self.window)
-        table = tf.reshape(tf.constant(moves.partner), [-1])
-        second = tf.gather(table, tf.maximum(first, 0) * moves.per_position + rank)
-        return first, second
-
-    def _step(self, carried: _Carried, position: tf.Tensor) -> _Carried:
+    def _step(
+        self,
+        memory: tf.Tensor,
+        ups: tf.Tensor,
+        change: tf.Tensor,
+        position: tf.Tensor,
+        begin: tf.Tensor,
+        each: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """One position for all branches of the block that starts at ``begin``."""
         network, moves = self.network, self.network.moves
-        _, seeds, slots, batch = carried.change.shape
-        first, second = self._signs(position, slots)
+        seeds, slots, batch = ups.shape
+        number = tf.range(slots)
+        first = begin + number // moves.per_position
+        table = tf.reshape(tf.constant(moves.partner), [-1])
+        slot = tf.minimum(begin * moves.per_position + number, table.shape[0] - 1)
+        second = tf.gather(table, slot)
         one = tf.ones([], self.path.dtype)
 
         def seen(spin: tf.Tensor, where: tf.Tensor) -> tf.Tensor:
-            """Spins of samples ``[seeds, batch]`` as the sample and each branch have them."""
+            """Spins of samples ``[seeds, batch]`` as each branch has them."""
             flipped = tf.logical_or(first == where, second == where)
-            sign = tf.concat([[one], tf.where(flipped, -one, one)], axis=0)
-            return spin[:, None] * sign[:, None]
+            return spin[:, None] * tf.where(flipped, -one, one)[:, None]
 
         def flat(values: tf.Tensor) -> tf.Tensor:
-            return tf.reshape(values, [seeds, (1 + slots) * batch])
+            return tf.reshape(values, [seeds, slots * batch])
 
         left, above = network.neighbour_spins(self.path, position)
         memory, odds, phases = network.advance(
             self.parameters,
-            carried.memory,
+            memory,
             position,
             flat(seen(left, position - 1)),
             flat(seen(above, tf.gather(tf.constant(moves.path.above), position))),
-            flat(carried.ups),
+            flat(ups),
         )
         spin = seen(tf.gather(self.path, position), position)
-        each = [-tf.nn.softplus(-spin * tf.reshape(odds, spin.shape))]
         if phases is not None:
             phases = tf.reshape(phases, [*spin.shape, 2])
-            each.append(tf.where(spin > 0, phases[..., 1], phases[..., 0]))
-        change = carried.change + tf.stack([part[:, 1:] - part[:, :1] for part in each])
-        return _Carried(memory, carried.ups + tf.nn.relu(spin), change)
+        after = _conditionals(spin, tf.reshape(odds, spin.shape), phases)
+        return memory, ups + tf.nn.relu(spin), change + (after - each[:, :, None])
+
+
+def _conditionals(spin: tf.Tensor, odds: tf.Tensor, phases: tf.Tensor | None) -> tf.Tensor:
+    """Log p (and phase) of spins ``[...]`` given their log-odds, ``[1 or 2, ...]``."""
+    parts = [-tf.nn.softplus(-spin * odds)]
+    if phases is not None:
+        parts.append(tf.where(spin > 0, phases[..., 1], phases[..., 0]))
+    return tf.stack(parts)

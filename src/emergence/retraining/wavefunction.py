@@ -7,7 +7,6 @@ arXiv:2003.06228: the average over reading directions).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
@@ -20,9 +19,6 @@ from emergence.retraining.branches import branches
 from emergence.retraining.models import Model
 from emergence.retraining.recurrent import Recurrent
 from emergence.updates import Parameters
-
-CHUNK_BYTES = 2**28
-"""Memory that the branches of one chunk of samples may take."""
 
 
 class Ratios(NamedTuple):
@@ -108,16 +104,6 @@ class RecurrentState:
 
     def ratios(self, parameters: Parameters, spins: tf.Tensor) -> Ratios:
         """ln ψ(s')/ψ(s) for every move; branches share the prefix with their sample."""
-        count = _chunks(spins.shape[1], self._branch_bytes(spins.shape[0], spins.dtype.size))
-        return in_chunks(lambda part: self._ratios(parameters, part), spins, count)
-
-    def _branch_bytes(self, seeds: int, size: int) -> int:
-        moves, network = self.network.moves, self.network
-        positions = min(self.window or network.sites, network.sites)
-        rows = seeds * len(self._images[0]) * (1 + positions * moves.per_position)
-        return rows * network.cell.units * size * (2 * moves.path.width + 10)
-
-    def _ratios(self, parameters: Parameters, spins: tf.Tensor) -> Ratios:
         images = self.all_images(spins)
         branched = branches(self.network, parameters, images, self.window)
         number, moved = len(self._images[0]), self._images[1]
@@ -153,28 +139,3 @@ def average(
     sine = tf.reduce_sum(share * tf.sin(phase), axis=axis)
     cosine = tf.reduce_sum(share * tf.cos(phase), axis=axis)
     return modulus, tf.atan2(sine, cosine)
-
-
-def _chunks(batch: int, bytes_each: int) -> int:
-    """Smallest number of equal chunks of a batch that fit into the memory budget."""
-    largest = max(1, CHUNK_BYTES // bytes_each)
-    return next(n for n in range(1, batch + 1) if batch % n == 0 and batch // n <= largest)
-
-
-def in_chunks(function: Callable[[tf.Tensor], Ratios], spins: tf.Tensor, count: int) -> Ratios:
-    """Apply ``function`` to ``count`` equal parts of the batch, one after the other."""
-    if count == 1:
-        return function(spins)
-    seeds, batch, sites = spins.shape
-    parts = tf.transpose(tf.reshape(spins, [seeds, count, batch // count, sites]), [1, 0, 2, 3])
-
-    def stacked(part: tf.Tensor) -> tf.Tensor:
-        # A map cannot carry the None of a positive wave function.
-        return tf.stack([values for values in function(part) if values is not None])
-
-    done = tf.map_fn(
-        stacked, parts, fn_output_signature=spins.dtype, parallel_iterations=1
-    )  # [chunks, modulus (and phase), seeds, moves, part of the batch]
-    done = tf.transpose(done, [1, 2, 3, 0, 4])
-    done = tf.reshape(done, [done.shape[0], seeds, -1, batch])
-    return Ratios(done[0], done[1] if done.shape[0] == 2 else None)
