@@ -21,8 +21,7 @@ import pandas as pd
 from emergence import artifacts
 from emergence.errors import ArtifactError, SettingsError
 from emergence.retraining import edges, exact, readings
-from emergence.retraining.growth import model_of
-from emergence.retraining.models import Model
+from emergence.retraining.models import Model, model_of
 from emergence.retraining.readings import measured
 from emergence.settings import GrowthArm, Settings
 from emergence.statistics import Measurement

@@ -20,6 +20,7 @@ import numpy as np
 
 from emergence.errors import SettingsError
 from emergence.retraining.lattice import Bonds, Lattice, check_choice, frozen
+from emergence.settings import GrowthArm
 
 MODELS = ("ising", "heisenberg", "j1j2")
 
@@ -193,6 +194,11 @@ def build_model(
     if name == "ising":
         return Ising(lattice, field)
     return Heisenberg(lattice, j2 or 0.0)
+
+
+def model_of(arm: GrowthArm, size: int) -> Model:
+    """The Hamiltonian of an arm of the settings at one size; raises SettingsError as above."""
+    return build_model(arm.model, arm.geometry, size, arm.boundary, field=arm.field, j2=arm.j2)
 
 
 def diagonal_energy(model: Model, spins: np.ndarray) -> np.ndarray:
