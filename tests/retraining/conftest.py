@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from emergence import artifacts, settings
-from emergence.retraining import analysis, entanglement, free_fermions, probes
+from emergence.retraining import free_fermions
 from emergence.retraining.ordering import Moves
 
 SEEDS, SAMPLES = 3, 256
@@ -75,6 +75,8 @@ def _energies(reference, before, rank, rng, scratch):
 
 
 def _probes(model, rng):
+    from emergence.retraining import entanglement, probes
+
     response = probes.exact_response(model) if model.sites <= 20 else None
     distances = np.arange(1, probes.longest_distance(model.sites) + 1)
     if response is None:
@@ -109,6 +111,8 @@ def _history(energy, scale):
 
 
 def _arrays(arm, model, size, before, rank, probed, rng):
+    from emergence.retraining import analysis
+
     reference = analysis.reference(model).energy
     arrays = _energies(reference, before, rank, rng, arm == "ising_scratch")
     terms = _terms(model, reference, rng, 0.0)
@@ -128,6 +132,9 @@ def _arrays(arm, model, size, before, rank, probed, rng):
 def finished_growth(build_settings, tmp_path_factory):
     """Makes (once for each set of arms) the settings and the folder of a finished run."""
     made = {}
+
+    # Imported here, because it loads TensorFlow, which most tests of this folder do without.
+    from emergence.retraining import analysis
 
     def make(*arms):
         arms = arms or tuple(ARMS)
@@ -163,6 +170,8 @@ def finished_growth(build_settings, tmp_path_factory):
 def analysed_growth(finished_growth):
     """Tables and measurements by name of such a run."""
     found = {}
+
+    from emergence.retraining import analysis
 
     def analysed(*arms):
         if arms not in found:

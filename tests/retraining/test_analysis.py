@@ -83,6 +83,15 @@ def test_bulk_estimates_tell_the_edges_from_the_bulk(analysed_growth):
     assert set(table["estimator"]) == {"raw", "central", "difference", "fit"}
 
 
+def test_an_arm_without_an_average_is_not_said_to_have_one(analysed_growth):
+    found = analysed_growth()
+    assert "ising.plain_asymmetry" in found.named
+    assert not [name for name in found.named if name.startswith("paper_chain.averaged_")]
+    states = found.tables["profiles"].groupby("arm")["state"].unique()
+    assert set(states["paper_chain"]) == {"plain"}
+    assert set(states["ising"]) == {"averaged", "plain"}
+
+
 def test_one_network_has_the_error_of_its_sampling_and_no_values_per_seed():
     one = analysis.measured("x", np.array([2.0]), np.array([0.5]), "here")
     assert (one.value, one.error, one.values) == (2.0, 0.5, None)
