@@ -13,3 +13,4 @@ def ledgers_folder(wildcards, input):
 
 
 SYSTEMS = ["introspection", "retraining"]
+SCALES = ["smoke", "laptop", "paper"]

@@ -5,6 +5,8 @@ rule verify:
     input:
         measurements=collect(f"{RESULTS}/{{system}}/measurements.json", system=SYSTEMS),
         ledgers=collect(HOUSE / "claims/{system}.yaml", system=SYSTEMS),
+        # Not read, but linked to.
+        figures=[rules.introspection_figures.input, rules.retraining_figures.input],
     output:
         json=f"{RESULTS}/verdict.json",
         table=f"{RESULTS}/verdict.md",
@@ -18,9 +20,10 @@ rule verify:
         runtime=5,
     params:
         scale=SCALE,
+        judged_as=SETTINGS.judged_as or (SCALE if SCALE in SCALES else "laptop"),
         ledgers=ledgers_folder,
     message:
         "Deciding the claims; read {output.table}."
     shell:
-        "emergence verify --scale {params.scale} --ledgers {params.ledgers} --report-only"
+        "emergence verify --scale {params.scale} --judged-as {params.judged_as} --ledgers {params.ledgers} --report-only"
         " > {log} 2>&1"

@@ -6,6 +6,8 @@ matrices enter only as what is compared with.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from emergence.introspection import invariants, law, polynomial, schrodinger
@@ -46,7 +48,11 @@ def read_wave_law(
         ``regression_ratio``, ``regression_r2``, ``regression_r2_other``, ``curvature``; and on the
         grid ``potential`` ``[grid]``, ``trace``, ``determinant``, ``normalised_trace``
         ``[seeds, grid]``, ``gauge`` ``[seeds, grid, 2, 2]``, ``wave`` ``[seeds, systems, sites, 2]``.
+        All of them NaN for a seed whose weights or latents are not finite.
     """
+    lost = ~(np.isfinite(weights).all(axis=(1, 2, 3)) & np.isfinite(latent).all(axis=(1, 2, 3)))
+    if lost.any():
+        return _without(lost, weights, latent, data, unit, spacing, solver)
     grid = potential_grid(data)
     update = polynomial.update_matrices(weights, grid, unit)
     exact = schrodinger.step_matrix(grid, spacing, solver)
@@ -76,6 +82,21 @@ def read_wave_law(
     return reading | _in_the_gauge_of_the_readout(
         weights, update, exact, latent, data, spacing, solver
     )
+
+
+def _without(lost: np.ndarray, weights: np.ndarray, latent: np.ndarray, *rest: Any) -> Arrays:
+    """The reading of the other seeds, with NaN in the rows of those that are lost."""
+    if lost.all():
+        # Nothing can be read; the shapes are those of any finite numbers.
+        rng = generator(0, "lost")
+        found = read_wave_law(rng.normal(size=weights.shape), rng.normal(size=latent.shape), *rest)
+        return {k: v if k == "potential" else np.full(v.shape, np.nan) for k, v in found.items()}
+    found = read_wave_law(weights[~lost], latent[~lost], *rest)
+    reading = {"potential": found.pop("potential")}
+    for name, values in found.items():
+        reading[name] = np.full((len(lost), *values.shape[1:]), np.nan)
+        reading[name][~lost] = values
+    return reading
 
 
 def _in_the_gauge_of_the_readout(

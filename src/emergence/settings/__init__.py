@@ -12,7 +12,6 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from emergence.errors import SettingsError
@@ -27,6 +26,7 @@ from emergence.settings.introspection import (
 )
 from emergence.settings.retraining import GrowthArm, GrowthStage, Retraining
 from emergence.settings.sections import Section, Stage
+from emergence.yaml_text import YamlFault, parse_yaml
 
 __all__ = [
     "DatasetSettings",
@@ -51,6 +51,9 @@ class Settings(Section):
     """A whole run."""
 
     scale: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="Names the results' folder.")
+    judged_as: Literal["smoke", "laptop", "paper"] | None = Field(
+        None, description="Scale whose claims are decided; that of the same name, or laptop."
+    )
     seed: int = Field(
         strict=True, ge=0, lt=2**31, description="Root of every random number of the run."
     )
@@ -84,11 +87,11 @@ def load(path: str | Path) -> Settings:
             "Choose a scale of config/ (smoke, laptop, paper) or give an existing file.",
         ) from None
     try:
-        content = yaml.safe_load(text)
-    # The other three: scalars and nesting that PyYAML itself fails on, such as 2001-13-45.
-    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
+        content = parse_yaml(text)
+    except YamlFault as error:
         raise SettingsError(
-            f"The settings file {path} is not valid YAML: {error}.", "Correct the line it names."
+            f"The settings file {path}{error.line} is not valid YAML ({error}).",
+            "Correct that line; nothing was run.",
         ) from None
     return parse(content, str(path))
 

@@ -40,6 +40,7 @@ def verify(
     figures_root: str | Path = "figures",
     report_only: bool = False,
     console: Console | None = None,
+    judged_as: str | None = None,
 ) -> list[Decision]:
     """Decide every claim of every ledger at one scale, write the verdicts and print their table.
 
@@ -48,36 +49,42 @@ def verify(
     whose figures are committed, under ``<figures_root>/<scale>/`` too.
 
     Args:
-        scale: "smoke", "laptop" or "paper".
+        scale: whose results; "smoke", "laptop", "paper", or the name of a reader's own settings.
         ledgers: the folder of ledgers, or one of them.
         results_root: the folder of all results.
         figures_root: the folder of all figures.
         report_only: whether an unexpected verdict and a green control are only reported.
         console: where the table is printed; the standard output by default.
+        judged_as: whose claims are decided, "smoke", "laptop" or "paper"; ``scale`` by default.
 
     Raises:
-        SettingsError: there is no such scale.
+        SettingsError: there are no claims of such a scale.
         LedgerError: a ledger is malformed, or a measurement is missing that decides a claim.
         ArtifactError: measurements are corrupt, or the verdicts cannot be written.
         VerdictMismatch: unless ``report_only``, once everything is written and printed.
     """
-    if scale not in SCALES:
-        raise SettingsError(f"'{scale}' is no scale.", f"Choose one of {', '.join(SCALES)}.")
+    judged_as = judged_as or scale
+    if judged_as not in SCALES:
+        choices = ", ".join(SCALES)
+        raise SettingsError(
+            f"'{judged_as}' is no scale.",
+            f"Choose one of {choices}; for results of your own settings, add --judged-as.",
+        )
     loaded = load_ledgers(ledgers)
     decisions: list[Decision] = []
     sources: dict[str, str] = {}
     for ledger in loaded:
         measurements = {}
-        if must_decide(ledger, scale):
+        if must_decide(ledger, judged_as):
             path = Path(results_root, scale, ledger.system, "measurements.json")
             if not path.is_file():
                 raise LedgerError(
-                    f"Claims of {ledger.system} must be decided at scale {scale}, but {path} is "
+                    f"Claims of {ledger.system} must be decided at scale {judged_as}, but {path} is "
                     "missing.",
                     "Run snakemake for that scale first.",
                 )
             measurements, sources[ledger.system] = read_measurements(path), sha256(path)
-        decisions += decide(ledger, measurements, scale)
+        decisions += decide(ledger, measurements, judged_as)
 
     contents = to_json(decisions, scale, {**code_in_use(), "measurements_sha256": sources})
     folders = [Path(results_root, scale)]
