@@ -1,0 +1,135 @@
+"""The bench runs through and its numbers mean what its tables say; no speed is asserted."""
+
+import dataclasses
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from rich.console import Console
+
+from emergence.errors import SettingsError
+from emergence.retraining import bench
+from emergence.retraining.bench import Growth, Sizes
+
+SMALL = Sizes(sites=12, units=4, samples=6)
+
+
+@pytest.fixture(scope="module")
+def parameters():
+    start = bench.problem(SMALL, SMALL.sites).initial_parameters(1)
+    return {name: tf.constant(value) for name, value in start.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_the_quick_run_times_every_way_and_prints_both_tables():
+    # A process of its own: TensorFlow's threads are fixed before its first operation.
+    code = (
+        "import dataclasses, json\n"
+        "from emergence.retraining import bench\n"
+        "rows, grown = bench.run(quick=True)\n"
+        "parts = [[dataclasses.asdict(row) for row in part] for part in (rows, grown)]\n"
+        "print('ROWS', json.dumps(parts))\n"
+    )
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    printed, found = done.stdout.split("ROWS", 1)
+    rows, grown = json.loads(found)
+    assert [row["what"].split(" branches")[0] for row in rows] == ["One step, exact"] * 2 + [
+        "One step, truncated"
+    ] * 2
+    for row in rows:
+        assert row["ours"] > 0.0
+        if row["other"] is None:
+            assert "NetKet" in row["what"] and "make peers" in row["note"]
+        else:
+            assert math.isfinite(row["other"]) and row["other"] > 0.0
+    assert {row["what"].split()[0] for row in grown} >= {"exact", "truncated", "every"}
+    for part in ("Seconds per step against N", "1 thread", "the ratios mean nothing"):
+        assert part in printed, part
+
+
+class TestGate:
+    def test_the_window_that_passes_is_the_smallest(self, parameters, monkeypatch):
+        window, deviation = bench.gate(SMALL, parameters)
+        assert window in bench.WINDOWS and deviation < bench.TOLERANCE
+        monkeypatch.setattr(bench, "TOLERANCE", deviation / 2.0)
+        larger, smaller_deviation = bench.gate(SMALL, parameters)
+        assert larger > window
+        assert smaller_deviation < deviation / 2.0
+
+    def test_following_to_the_end_always_passes(self, parameters, monkeypatch):
+        monkeypatch.setattr(bench, "WINDOWS", ())
+        assert bench.gate(SMALL, parameters)[0] == SMALL.sites
+
+    def test_a_tolerance_that_nothing_meets_is_told(self, parameters, monkeypatch):
+        monkeypatch.setattr(bench, "WINDOWS", ())
+        monkeypatch.setattr(bench, "TOLERANCE", 0.0)
+        with pytest.raises(SettingsError, match="No window"):
+            bench.gate(SMALL, parameters)
+
+
+class TestGrowth:
+    def test_the_exponent_is_that_of_a_power_law(self):
+        sites = (20, 40, 80)
+        value, error = Growth("a", sites, tuple(3e-4 * n**1.7 for n in sites)).exponent
+        assert value == pytest.approx(1.7)
+        assert error == pytest.approx(0.0, abs=1e-9)
+
+    def test_slope_and_its_error_agree_with_numpy(self):
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(2, 9))
+        found, covariance = np.polyfit(x, y, 1, cov=True)
+        assert bench.slope(x, y) == pytest.approx((found[0], covariance[0, 0] ** 0.5))
+
+    def test_two_sizes_have_no_error(self):
+        assert math.isnan(bench.slope(np.array([0.0, 1.0]), np.array([0.0, 2.0]))[1])
+
+    def test_table_shows_what_was_not_measured(self):
+        rows = [Growth("ours", (20, 40, 80), (0.1, 0.4, 1.6)), Growth("other", (20, 40), (1, 8))]
+        console = Console(width=140, record=True, file=io.StringIO())
+        console.print(bench.render_growth(rows))
+        lines = console.export_text().splitlines()
+        (ours,) = [line for line in lines if "ours" in line]
+        (other,) = [line for line in lines if "other" in line]
+        assert "400 ms" in ours and "N^(2.00 ± 0.00)" in ours
+        assert "–" in other and "N^(3.00" in other
+
+
+def test_sides_take_turns_and_the_median_counts():
+    order, slow = [], iter([9.0, 1.0, 2.0])
+
+    def first(steps):
+        order.append("first")
+        return next(slow)
+
+    def second(steps):
+        order.append("second")
+        return 5.0
+
+    assert bench.in_turns({"a": first, "b": second}, 3) == {"a": 2.0, "b": 5.0}
+    assert order == ["first", "second"] * 3
+
+
+def test_all_ways_begin_with_the_same_network_and_the_same_step():
+    sizes = dataclasses.replace(SMALL, sites=6)
+    courses = [
+        bench.training(sizes, 6),
+        bench.training(sizes, 6, window=6),
+        bench.training(sizes, 6, kind=bench.NaiveState),
+    ]
+    for course in courses:
+        course.advance(1)
+    expected, *others = [course.parameters for course in courses]
+    for other in others:
+        for name, value in expected.items():
+            np.testing.assert_allclose(other[name], value, rtol=1e-3, atol=1e-6)
