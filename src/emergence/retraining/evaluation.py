@@ -18,6 +18,9 @@ from emergence.settings import Settings
 
 Arrays = dict[str, np.ndarray]
 
+REFERENCE_SITES = 80
+"""Below, more samples are drawn, so that their number times the sites stays the same."""
+
 PROBE_SAMPLES = 256
 """Samples on which the memory of a network is measured."""
 
@@ -43,7 +46,9 @@ def evaluate(
         state = symmetrised(state)
     double = {key: tf.constant(value, tf.float64) for key, value in parameters.items()}
     seed = derive_seed(settings.seed, "retraining", name, size, purpose)
-    sums = energies(state, hamiltonian, double, seed, chosen.samples, chosen.batch)
+    # Energies of small systems fluctuate more, site by site, and cost less.
+    more = max(1, REFERENCE_SITES // state.model.sites)
+    sums = energies(state, hamiltonian, double, seed, more * chosen.samples, chosen.batch)
     if not all(np.isfinite(value).all() for value in sums.values()):
         raise DivergenceError(
             f"The local energies of {name} at size {size} are not finite ({purpose}).",

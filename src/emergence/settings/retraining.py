@@ -102,7 +102,10 @@ class Retraining(Section):
 
     precision: Literal["float32", "float64"] = Field("float32", description="Of the training.")
     samples: int = Field(
-        strict=True, ge=8, le=10_000_000, description="Samples of each final energy."
+        strict=True,
+        ge=8,
+        le=10_000_000,
+        description="Samples of each final energy, at 80 sites and more.",
     )
     batch: int = Field(
         strict=True, ge=4, le=65_536, description="Samples evaluated in one call; divides samples."
