@@ -269,7 +269,7 @@ class _Sampling:
         """``[seeds, batch, sites]``."""
         layers, size = range(self.network.layers), self.network.size
         empty = self._empty(size)
-        seeds = empty.shape[1]
+        nothing, seeds = [(empty, empty) for _ in layers], empty.shape[1]
         chance = tf.random.stateless_uniform(
             [size, size, seeds, self.batch], seed, dtype=empty.dtype
         )
@@ -286,12 +286,7 @@ class _Sampling:
         *_, spins = tf.while_loop(
             lambda row, *_: row < size,
             body,
-            (
-                tf.constant(0),
-                [(empty, empty) for _ in layers],
-                [empty for _ in layers],
-                tf.zeros_like(chance),
-            ),
+            (tf.constant(0), nothing, [empty for _ in layers], tf.zeros_like(chance)),
             maximum_iterations=size,
         )
         return tf.transpose(tf.reshape(spins, [size**2, seeds, self.batch]), [1, 2, 0])
@@ -321,12 +316,7 @@ class _Sampling:
         _, down, _, spins = tf.while_loop(
             lambda column, *_: column < size,
             body,
-            (
-                tf.constant(0),
-                down,
-                [(empty, empty) for _ in down],
-                tf.zeros_like(chance),
-            ),
+            (tf.constant(0), down, [(empty, empty) for _ in down], tf.zeros_like(chance)),
             maximum_iterations=size,
         )
         return down, spins
