@@ -221,10 +221,9 @@ def _of_arm(results: Results, arm: str) -> list[Measurement]:
         last = medians[-1][1]
         found.append(replace(medians[0][1], name=f"{label}_first"))
         found.append(replace(last, name=f"{label}_last"))
-        # The easiest case of what must fail, the hardest of what must hold.
-        choose, word = (min, "best") if kind == "untrained_" else (max, "worst")
-        chosen = choose(medians, key=lambda pair: pair[0])[1]
-        found.append(replace(chosen, name=f"{label}_{word}"))
+        for choose, word in ((min, "best"), (max, "worst")):
+            chosen = choose(medians, key=lambda pair: pair[0])[1]
+            found.append(replace(chosen, name=f"{label}_{word}"))
     return found
 
 

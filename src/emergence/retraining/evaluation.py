@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from emergence.errors import DivergenceError
 from emergence.randomness import derive_seed
-from emergence.retraining import entanglement, probes
+from emergence.retraining import entanglement, probes, profiles
 from emergence.retraining.arms import hamiltonian_of, state_of, symmetrised
 from emergence.retraining.local_energy import Hamiltonian
 from emergence.retraining.wavefunction import RecurrentState, WaveFunction
@@ -33,8 +33,9 @@ def evaluate(
     Returns:
         ``energy``, ``error`` (standard error of the mean), ``variance`` (of the local energy)
         ``[seeds]``; ``diagonal`` ``[seeds, bonds]`` and ``moving`` ``[seeds, moves]``, what each
-        term of the Hamiltonian contributes, with ``…_error``; ``samples`` int8
-        ``[seeds, configurations, sites]``.
+        term of the Hamiltonian contributes, with ``…_error``; on an open chain ``central``
+        ``[seeds]``, the energy per site of its middle half, with ``central_error``; ``samples``
+        int8 ``[seeds, configurations, sites]``.
 
     Raises:
         DivergenceError: a local energy is not finite.
@@ -71,21 +72,29 @@ def energies(
 ) -> Arrays:
     """Mean, error and variance of local energies and of the terms they are made of."""
     some = _compiled_terms(state, hamiltonian, batch)
-    totals, parts = [], {"diagonal": [], "moving": []}
+    model = hamiltonian.model
+    open_chain = model.lattice.geometry == "chain" and not model.lattice.periodic
+    weights = profiles.central_weights(model) if open_chain else None
+    totals, middles, parts = [], [], {"diagonal": [], "moving": []}
     for index in range(samples // batch):
         found = some(parameters, tf.constant([seed, index]))
-        total = 0.0
+        found = [values.numpy() for values in found]
         for key, values in zip(parts, found, strict=True):
-            values = values.numpy()
-            total = total + values.sum(axis=1)
             parts[key].append((values.sum(axis=2), (values**2).sum(axis=2)))
-        totals.append(total)
+        totals.append(sum(values.sum(axis=1) for values in found))
+        if weights is not None:
+            shares = zip(found, weights, strict=True)
+            middles.append(sum(np.einsum("stb,t->sb", *pair) for pair in shares))
     total = np.concatenate(totals, axis=1)
     arrays = {
         "energy": total.mean(axis=1),
         "error": total.std(axis=1) / np.sqrt(samples),
         "variance": total.var(axis=1),
     }
+    if middles:
+        middle = np.concatenate(middles, axis=1)
+        arrays["central"] = middle.mean(axis=1)
+        arrays["central_error"] = middle.std(axis=1) / np.sqrt(samples)
     for key, sums in parts.items():
         mean, square = (sum(s[i] for s in sums) / samples for i in (0, 1))
         arrays[key] = mean
