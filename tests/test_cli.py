@@ -96,7 +96,8 @@ class TestHelp:
 
     def test_the_systems_stages_are_there_in_the_order_of_the_house(self):
         assert [path[1] for path in STAGES] == [
-            *("data", "translator", "distiller", "spectral", "analysis", "figure")
+            *("data", "translator", "distiller", "spectral", "analysis", "figure"),
+            *("grow", "analysis", "figure"),
         ]
 
     def test_alone_shows_the_help(self):
@@ -210,11 +211,13 @@ class TestSettings:
         done = run("introspection", "spectral", "--settings", file, "--output", output)
         assert str(file) in refused(done, 2, output)
 
-    @pytest.mark.parametrize("stage", STAGES, ids=lambda path: path[1])
+    @pytest.mark.parametrize("stage", STAGES, ids=" ".join)
     def test_every_stage_reads_them_first(self, place, output, stage):
         """Before the inputs: all of these are missing."""
+        figure = {"introspection": "bottleneck", "retraining": "energy_error"}[stage[0]]
+        given = {"name": figure, "size": "4"}
         options = [
-            (option.opts[0], "bottleneck" if option.name == "name" else place / "none" / "missing")
+            (option.opts[0], given.get(option.name, place / "none" / "missing"))
             for option in COMMANDS[stage].params
             if option.required and option.name not in ("settings", "output")
         ]

@@ -19,7 +19,7 @@ SQUARE = {"geometry": "square", "network": "tensor"}
 ARMS = {
     "ising": (ISING, [10, 20, 40, 80, 160], [10, 80]),
     "ising_scratch": (ISING, [40, 80], []),
-    "heisenberg": (HEISENBERG, [10, 20, 40, 80], [10]),
+    "heisenberg": (HEISENBERG, [10, 20, 40, 80, 200], [10]),
     "heisenberg_200": (HEISENBERG | {"shipped": "heisenberg_200"}, [200], []),
     "j1j2": (J1J2 | {"j2": 0.2}, [8, 12], []),
     "majumdar_ghosh": (J1J2 | {"j2": 0.5}, [8, 32], []),
@@ -75,10 +75,10 @@ def _energies(reference, before, rank, rng, scratch):
 
 
 def _probes(model, rng):
-    from emergence.retraining import entanglement, probes
+    from emergence.retraining import entanglement, exact_memory
 
-    response = probes.exact_response(model) if model.sites <= 20 else None
-    distances = np.arange(1, probes.longest_distance(model.sites) + 1)
+    response = exact_memory.exact_response(model) if model.sites <= 20 else None
+    distances = np.arange(1, exact_memory.longest_distance(model.sites) + 1)
     if response is None:
         response = 0.5 * distances**-2.0
     lengths = entanglement.cut_lengths(model.sites)

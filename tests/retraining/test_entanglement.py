@@ -27,7 +27,7 @@ def table(model):
     turns[state.states] = np.pi * (state.amplitudes < 0.0)
 
     def log_amplitude(spins):
-        where = bits_of(spins.numpy().reshape(-1, model.sites)).reshape(spins.shape[:2])
+        where = bits_of(spins.reshape(-1, model.sites)).reshape(spins.shape[:2])
         return tf.constant(logs[where]), tf.constant(turns[where])
 
     def sample(pairs, seed):

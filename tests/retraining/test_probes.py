@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from emergence.errors import SettingsError
-from emergence.retraining import probes
+from emergence.retraining import exact_memory, probes
 from emergence.retraining.cells import GatedUnit
 from emergence.retraining.diagonalisation import patterns, spins_of
 from emergence.retraining.models import build_model
@@ -67,7 +67,7 @@ def one_seed(parameters, seed):
 
 def test_response_is_the_change_of_conditionals_recomputed_from_the_first_site(measured, spins):
     network, arrays = measured
-    flips = probes.flipped_sites(SITES)
+    flips = exact_memory.flipped_sites(SITES)
     seed = 1
     parameters = one_seed(strong(network), seed)
     for column, distance in enumerate(arrays["distances"]):
@@ -86,7 +86,7 @@ def test_response_is_the_change_of_conditionals_recomputed_from_the_first_site(m
 
 def test_gradient_is_that_of_finite_differences_of_the_hidden_state(measured, spins):
     network, arrays = measured
-    site = int(probes.flipped_sites(SITES)[0]) + probes.longest_distance(SITES)
+    site = int(exact_memory.flipped_sites(SITES)[0]) + exact_memory.longest_distance(SITES)
     parameters, step_size = one_seed(strong(network), 0), 1e-6
     for column, distance in enumerate(arrays["distances"]):
         norms = []
@@ -121,7 +121,7 @@ def test_a_masked_network_answers_with_the_conditionals_that_its_magnetisation_l
     zero = {name: 0.0 * value for name, value in strong(network).items()}
     spins = tf.constant([[[1.0, -1.0, -1.0, 1.0]]] * SEEDS, tf.float64)
     # Site 0 is flipped; uniform conditionals until two spins of a kind stand.
-    assert probes.flipped_sites(4).tolist() == [0]
+    assert exact_memory.flipped_sites(4).tolist() == [0]
     change = probes.response(network, zero, spins).numpy()[0, 0]
     # ↓: one half. ↑↓ and ↓↓ before site 2: one half against certainly up.
     np.testing.assert_allclose(change, [0.0, 0.5], atol=1e-12)
@@ -129,10 +129,10 @@ def test_a_masked_network_answers_with_the_conditionals_that_its_magnetisation_l
 
 @pytest.mark.parametrize("sites", [2, 3, 8, 20, 33, 80, 160])
 def test_flipped_sites_and_their_distances_lie_inside_and_centred(sites):
-    flips, longest = probes.flipped_sites(sites), probes.longest_distance(sites)
+    flips, longest = exact_memory.flipped_sites(sites), exact_memory.longest_distance(sites)
     before, after = flips[0], sites - 1 - flips[-1] - longest
     assert 0 <= before <= after <= before + 1
-    assert 1 <= len(flips) <= probes.MOST_FLIPS
+    assert 1 <= len(flips) <= exact_memory.MOST_FLIPS
 
 
 def test_the_exact_response_is_that_of_a_network_whose_distribution_is_enumerated():
@@ -144,14 +144,14 @@ def test_the_exact_response_is_that_of_a_network_whose_distribution_is_enumerate
     weights = np.exp(log_p.numpy()[0])
     assert weights.sum() == pytest.approx(1.0)
     each = probes.response(network, parameters, tf.constant(states)[None]).numpy()[0]
-    exact = probes.exact_response(network.moves.model, weights)
+    exact = exact_memory.exact_response(network.moves.model, weights)
     np.testing.assert_allclose(exact, weights @ each, rtol=1e-10)
 
 
 def test_the_ground_state_of_independent_spins_has_no_memory():
     model = build_model("ising", "chain", 6, field=1e6)
-    np.testing.assert_allclose(probes.exact_response(model), 0.0, atol=1e-5)
-    critical = probes.exact_response(build_model("ising", "chain", 6, field=1.0))
+    np.testing.assert_allclose(exact_memory.exact_response(model), 0.0, atol=1e-5)
+    critical = exact_memory.exact_response(build_model("ising", "chain", 6, field=1.0))
     assert np.all(np.diff(critical) < 0.0)
     assert critical[0] > 0.3
 
@@ -161,4 +161,4 @@ def test_squares_and_long_chains_are_refused(spins):
     with pytest.raises(SettingsError, match="memory of a network on the open square"):
         probes.memory(square, {}, {}, spins)
     with pytest.raises(SettingsError, match="cannot be summed exactly"):
-        probes.exact_response(build_model("ising", "chain", 21, field=1.0))
+        exact_memory.exact_response(build_model("ising", "chain", 21, field=1.0))

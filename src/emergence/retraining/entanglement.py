@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from emergence.errors import SettingsError
 from emergence.retraining import free_fermions
 from emergence.retraining.diagonalisation import ground_state
 from emergence.retraining.models import Ising, Model
 
-LogAmplitude = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor | None]]
+LogAmplitude = Callable[[np.ndarray], tuple[ArrayLike, ArrayLike | None]]
 """Spins ``[seeds, rows, sites]`` → ln |ψ| and the phase (or None), ``[seeds, rows]``."""
 
 MOST_DIAGONALISED = 2**15
@@ -76,9 +76,9 @@ def _swapped(
     """ln of the ratio of amplitudes, modulus and phase, float64 ``[seeds, lengths, pairs]``."""
 
     def asked(spins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        modulus, phase = log_amplitude(tf.constant(spins))
-        modulus = modulus.numpy().astype(np.float64)
-        return modulus, np.zeros_like(modulus) if phase is None else phase.numpy().astype(float)
+        modulus, phase = log_amplitude(spins)
+        modulus = np.asarray(modulus, np.float64)
+        return modulus, np.zeros_like(modulus) if phase is None else np.asarray(phase, np.float64)
 
     before = [asked(spins) for spins in (first, second)]
     modulus, phase = [], []
@@ -122,9 +122,9 @@ def independent_spins(samples: np.ndarray) -> LogAmplitude:
     """
     up = np.clip((1.0 + samples.astype(np.float64).mean(axis=1)) / 2.0, 1e-12, 1.0 - 1e-12)
 
-    def log_amplitude(spins: tf.Tensor) -> tuple[tf.Tensor, None]:
-        chosen = tf.where(spins > 0, np.log(up)[:, None], np.log1p(-up)[:, None])
-        return 0.5 * tf.reduce_sum(chosen, axis=2), None
+    def log_amplitude(spins: np.ndarray) -> tuple[np.ndarray, None]:
+        chosen = np.where(spins > 0, np.log(up)[:, None], np.log1p(-up)[:, None])
+        return 0.5 * chosen.sum(axis=2), None
 
     return log_amplitude
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from emergence.retraining import diagonalisation, entanglement, free_fermions, probes
+from emergence.retraining import diagonalisation, entanglement, exact_memory, free_fermions
 from emergence.retraining import profiles as shapes
 from emergence.retraining.models import Ising, Model
 from emergence.statistics import Measurement, median_error
@@ -159,8 +159,8 @@ def memory(results: Results) -> Found:
             continue
         distances = run.arrays["distances"]
         conditional = np.full(len(distances), np.nan)
-        if run.model.sites <= probes.MOST_EXACT_SITES:
-            conditional = probes.exact_response(run.model)[distances - 1]
+        if run.model.sites <= exact_memory.MOST_EXACT_SITES:
+            conditional = exact_memory.exact_response(run.model)[distances - 1]
         truth = exact_correlations(run.model, distances)
         correlation = np.full(len(distances), np.nan) if truth is None else np.abs(truth)
         columns = {"distance": distances, "exact": conditional, "correlation": correlation}
