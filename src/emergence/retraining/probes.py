@@ -7,7 +7,7 @@ Two measures of memory on a chain, both in its bulk, against the distance d = i 
 
 averaged over samples and over several sites. The response is the total variation between the two
 conditionals: it belongs to the wave function, whatever parametrises it, so that it has an exact
-counterpart (:func:`emergence.retraining.exact_memory.exact_response`). The gradient belongs to the network alone.
+counterpart (:mod:`emergence.retraining.exact_memory`). The gradient belongs to the network alone.
 """
 
 from __future__ import annotations
