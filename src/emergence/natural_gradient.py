@@ -73,7 +73,8 @@ def step(
     rate = stage.rate * (stage.final_rate + (1.0 - stage.final_rate) * cosine)
     rate = rate * tf.cast(rate_scale, flat.dtype)
     length = tf.norm(direction, axis=1, keepdims=True)
-    flat = flat - rate * tf.minimum(1.0, stage.clip_norm / (rate * length + 1e-30)) * direction
+    bound = tf.constant(stage.clip_norm, flat.dtype) / (rate * length + 1e-30)
+    flat = flat - rate * tf.minimum(tf.ones_like(bound), bound) * direction
     return unflatten(flat, shapes), {"direction": direction}, reported
 
 
