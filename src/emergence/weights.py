@@ -47,3 +47,18 @@ def read_weights(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             "Delete the folder and rerun snakemake, which makes it again.",
         ) from None
     return weights, numbers
+
+
+def check_weights(folder: Path) -> None:
+    """Compare a folder of weights with the hash that was recorded when it was written.
+
+    Raises:
+        ArtifactError: the weights, or the record beside them, are missing, corrupt or not the same.
+    """
+    record = artifacts.provenance_path(folder)
+    recorded = artifacts.read_numbers(record, required=["sha256"])["sha256"]
+    if not isinstance(recorded, dict) or artifacts.sha256(folder) != recorded.get(folder.name):
+        raise ArtifactError(
+            f"The weights in {folder} are not those that {record} was written for.",
+            "Take both from the same place again; git checkout restores what is shipped.",
+        )

@@ -45,7 +45,7 @@ class FlowProblem:
     seeds: int
     seed: int
     dtype: str = "float32"
-    estimator: str = "path"
+    estimator: str = "reparameterised"
     symmetrised: bool = False
     """Train ½(q(x) + q(−x)), for theories that are even."""
     ramp: float = 0.3

@@ -39,11 +39,13 @@ def retraining_grow(
         choose({str(s): None for s in sizes}, str(size), f"size of {arm}")
         from emergence.host import use_host
         from emergence.retraining import growth
-        from emergence.weights import read_weights, write_weights
+        from emergence.weights import check_weights, read_weights, write_weights
 
-        tensors, numbers = read_weights(before) if before else (None, {})
-        if tensors is not None:
-            tensors = {name: tensors[name] for name in numbers.get("order", sorted(tensors))}
+        tensors, numbers = None, {}
+        if before:
+            check_weights(before)
+            found, numbers = read_weights(before)
+            tensors = {name: found[name] for name in numbers.get("order", sorted(found))}
         run["device"] = use_host(chosen.threads)
         spent = float(numbers.get("cost_total", 0.0))
         arrays, history, tensors = growth.grow(
@@ -54,6 +56,22 @@ def retraining_grow(
         artifacts.write_table(history_file, history)
         artifacts.write_arrays(arrays_file, arrays)
     shutil.rmtree(output / "checkpoint", ignore_errors=True)
+
+
+@retraining.command("ship")
+def retraining_ship(
+    settings: SettingsFile,
+    weights: Annotated[Path, typer.Option(help="weights/ of a grown size.")],
+    output: Output,
+) -> None:
+    """Keep the parameters of grown weights, without moments, for others to go on from."""
+    from emergence.weights import check_weights, read_weights, write_weights
+
+    with stage("retraining ship", settings, [output]):
+        check_weights(weights)
+        tensors, numbers = read_weights(weights)
+        kept = {name: tensors[name] for name in numbers["order"] if name.startswith("p/")}
+        write_weights(output, kept, numbers | {"order": list(kept)})
 
 
 @retraining.command("analysis")
