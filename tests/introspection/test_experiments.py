@@ -104,7 +104,8 @@ def untrained(monkeypatch):
         asked.append(SimpleNamespace(problem=problem, stages=stages, **options))
         loss = np.zeros(problem.seeds)
         history = pd.DataFrame({"step": 0, "seed": range(problem.seeds), "loss": loss})
-        return training.Trained(problem.initial_parameters(), loss, history)
+        start = {f"p/{name}": value for name, value in problem.initial_parameters().items()}
+        return training.Trained(start, loss, history)
 
     monkeypatch.setattr(training, "train", train)
     return asked

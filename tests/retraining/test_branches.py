@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from emergence.retraining import branches as blocks
 from emergence.retraining.branches import branches
 from emergence.retraining.cells import GatedUnit, TensorUnit
 from emergence.retraining.lattice import Lattice
@@ -145,10 +146,12 @@ def test_a_window_of_all_sites_or_more_is_exact():
         ("Ising square, odd", 5),
     ],
 )
-def test_a_window_keeps_exactly_the_conditionals_within_it(name, window):
+def test_a_window_keeps_exactly_the_conditionals_within_it(name, window, monkeypatch):
     """Each branch's sum over positions, cut where its window ends, one call at a time."""
     net = network(MODELS[name])
     moves, parameters, spins = net.moves, weights(net), configurations(net)
+    # Blocks of one position: the branches of a longer one are followed further than asked.
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", 1)
     ours = found(net, parameters, spins, window).log_probability.numpy()
     reached = max(window, moves.reach + 1)
     terms = conditionals(net, parameters, spins.numpy())
@@ -183,7 +186,8 @@ def test_the_truncated_sum_of_phases_is_compiled_too():
     np.testing.assert_allclose(ours.phase, eager.phase, atol=1e-12)
 
 
-def test_the_truncated_sum_converges_to_the_exact_one():
+def test_the_truncated_sum_converges_to_the_exact_one(monkeypatch):
+    monkeypatch.setattr(blocks, "BLOCK_ROWS", 1)
     net = network(Ising(Lattice("chain", 20), 1.0))
     parameters, spins = weights(net, scale=0.2), configurations(net)
     exact = found(net, parameters, spins).log_probability.numpy()

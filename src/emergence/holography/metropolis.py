@@ -17,17 +17,15 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from emergence.errors import EmergenceError, SettingsError
+from emergence.errors import DivergenceError, SettingsError
 from emergence.statistics import Measurement
 
 LEAST_SAMPLES = 10.0
 """Effective samples below which a reweighted number says nothing."""
 
 
-class WeightsError(EmergenceError):
+class WeightsError(DivergenceError):
     """The importance weights are of no use at all: NaN, +∞ or all zero."""
-
-    exit_status = 4
 
 
 def check_log_weights(log_weights: np.ndarray) -> np.ndarray:
