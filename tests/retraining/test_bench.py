@@ -17,7 +17,8 @@ from emergence.errors import SettingsError
 from emergence.retraining import bench
 from emergence.retraining.bench import Growth, Sizes
 
-SMALL = Sizes(sites=12, units=4, samples=6)
+SMALL = Sizes(sites=24, units=4, samples=1000)
+"""So many samples that a block of branches starts at a single site."""
 
 
 @pytest.fixture(scope="module")
@@ -60,22 +61,26 @@ def test_the_quick_run_times_every_way_and_prints_both_tables():
 
 class TestGate:
     def test_the_window_that_passes_is_the_smallest(self, parameters, monkeypatch):
-        window, deviation = bench.gate(SMALL, parameters)
-        assert window in bench.WINDOWS and deviation < bench.TOLERANCE
-        monkeypatch.setattr(bench, "TOLERANCE", deviation / 2.0)
-        larger, smaller_deviation = bench.gate(SMALL, parameters)
-        assert larger > window
-        assert smaller_deviation < deviation / 2.0
+        first = bench.gate(SMALL, parameters)
+        assert first.window in bench.WINDOWS and 0.0 < first.deviation < bench.TOLERANCE
+        monkeypatch.setattr(bench, "TOLERANCE", first.deviation / 2.0)
+        second = bench.gate(SMALL, parameters)
+        assert second.window > first.window
+        assert second.deviation < first.deviation / 2.0
 
-    def test_following_to_the_end_always_passes(self, parameters, monkeypatch):
+    def test_following_to_the_end_changes_nothing(self, parameters, monkeypatch):
         monkeypatch.setattr(bench, "WINDOWS", ())
-        assert bench.gate(SMALL, parameters)[0] == SMALL.sites
+        assert bench.gate(SMALL, parameters) == bench.Gate(SMALL.sites, 0.0, 0.0)
 
     def test_a_tolerance_that_nothing_meets_is_told(self, parameters, monkeypatch):
         monkeypatch.setattr(bench, "WINDOWS", ())
         monkeypatch.setattr(bench, "TOLERANCE", 0.0)
         with pytest.raises(SettingsError, match="No window"):
             bench.gate(SMALL, parameters)
+
+    def test_it_is_told_in_a_sentence(self):
+        told = str(bench.Gate(12, 0.046, 7.5e-6))
+        assert "12 sites" in told and "0.046" in told and "8e-06" in told
 
 
 class TestGrowth:
@@ -121,7 +126,7 @@ def test_sides_take_turns_and_the_median_counts():
 
 
 def test_all_ways_begin_with_the_same_network_and_the_same_step():
-    sizes = dataclasses.replace(SMALL, sites=6)
+    sizes = dataclasses.replace(SMALL, sites=6, samples=8)
     courses = [
         bench.training(sizes, 6),
         bench.training(sizes, 6, window=6),
