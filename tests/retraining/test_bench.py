@@ -125,6 +125,7 @@ def test_sides_take_turns_and_the_median_counts():
     assert order == ["first", "second"] * 3
 
 
+@pytest.mark.slow
 def test_all_ways_begin_with_the_same_network_and_the_same_step():
     sizes = dataclasses.replace(SMALL, sites=6, samples=8)
     courses = [
