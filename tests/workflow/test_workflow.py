@@ -12,11 +12,13 @@ import yaml
 
 from emergence import cli
 from emergence.introspection.figures import FIGURES
+from emergence.retraining.figures import FIGURES as RETRAINING_FIGURES
 from emergence.settings import load
 from emergence.verification.claims import SCALES
 
 ROOT = Path(__file__).parents[2]
-CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
+# One more file tells how the shipped weights were trained; it is no scale.
+CONFIGS = sorted(path for path in (ROOT / "config").glob("*.yaml") if path.stem != "shipped")
 FILES = [ROOT / "Snakefile", *sorted((ROOT / "workflow").glob("*.smk"))]
 pytestmark = pytest.mark.workflow
 
@@ -30,7 +32,7 @@ def clean(tmp_path_factory, new_tree) -> Path:
 class TestPlan:
     @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
     def test_of_each_scale_has_every_arm_and_figure_once(self, clean, planned, config):
-        chosen = load(config).introspection
+        chosen, chains = load(config).introspection, load(config).retraining.chains
         assert planned(clean, scale=config.stem) == sorted(
             [
                 *(f"data {name}" for name in chosen.datasets),
@@ -38,6 +40,9 @@ class TestPlan:
                 *(f"distiller {name}" for name in chosen.distillers),
                 *(f"figure {name}" for name in FIGURES),
                 *("analysis", "spectral", "verify"),
+                *(f"retraining grow {name}" for name, arm in chains.items() for _ in arm.sizes),
+                *(f"retraining figure {name}" for name in RETRAINING_FIGURES),
+                "retraining analysis",
             ]
         )
 
