@@ -12,5 +12,13 @@ def ledgers_folder(wildcards, input):
     return HOUSE / "claims"
 
 
+def weights_before(folder, arm, size):
+    """What a size of a growing arm starts from: the size before, shipped weights, or nothing."""
+    before = arm.before(size)
+    if before is not None:
+        return [f"{folder}/{before}/weights"]
+    return [str(HOUSE / f"weights/retraining/{arm.shipped}")] if arm.shipped else []
+
+
 SYSTEMS = ["introspection", "retraining"]
 SCALES = ["smoke", "laptop", "paper"]

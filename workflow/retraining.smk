@@ -20,20 +20,11 @@ RETRAINING_FIGURES = [
 ]
 
 
-def weights_before(arm, size):
-    """What a size starts from: the size before, shipped weights, or nothing."""
-    before = arm["model"].before(size)
-    if before is not None:
-        return [f"{THERE}/chains/{arm['name']}/{before}/weights"]
-    shipped = arm["model"].shipped
-    return [str(HOUSE / f"weights/retraining/{shipped}")] if shipped else []
-
-
 # Of each size of each arm: what it starts from, and a fingerprint of all its numbers depend on.
 GROWN = {
     name: {
         str(size): {
-            "before": weights_before({"name": name, "model": arm}, size),
+            "before": weights_before(f"{THERE}/chains/{name}", arm, size),
             "settings": fingerprint(
                 arm.model_dump(mode="json", exclude={"sizes"})
                 | {
