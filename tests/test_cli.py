@@ -97,7 +97,7 @@ class TestHelp:
     def test_the_systems_stages_are_there_in_the_order_of_the_house(self):
         assert [path[1] for path in STAGES] == [
             *("data", "translator", "distiller", "spectral", "analysis", "figure"),
-            *("grow", "analysis", "figure"),
+            *("grow", "ship", "analysis", "figure"),
         ]
 
     def test_alone_shows_the_help(self):

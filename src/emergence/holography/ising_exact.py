@@ -64,7 +64,7 @@ def _kaufman(side: int, temperature: float) -> tuple[float, float]:
 
     Z = ½ (2 sinh 2K)^{N/2} [Π 2cosh(Lγ_odd/2) + Π 2sinh(Lγ_odd/2) + the same over even l]. A
     product changes at the rate Σ_l Lγ'_l/2 · (tanh or coth) times itself, but the factor
-    sinh(Lγ_0/2), which vanishes at T_c, is differentiated apart.
+    sinh(Lγ_0/2), which vanishes at T_c, is differentiated apart in its neighbourhood.
     """
     check_side(side)
     _check_temperature(temperature)
@@ -87,7 +87,13 @@ def _kaufman(side: int, temperature: float) -> tuple[float, float]:
         dx[even] @ np.tanh(x[even]),
         dx[rest] @ (1.0 / np.tanh(x[rest])),
     ]
-    from_zero_mode = dx[0] * np.exp(np.sum(log_sinh[rest]) + log_cosh[0] - scale)
+    from_zero_mode = 0.0
+    if magnitude[0] > 1.0:
+        # Far from T_c it goes with the others: apart, the logarithms, as large as N/T, would leave
+        # their rounding in a difference that vanishes.
+        rates[3] += dx[0] / np.tanh(x[0])
+    else:
+        from_zero_mode = dx[0] * np.exp(np.sum(log_sinh[rest]) + log_cosh[0] - scale)
     bracket = float(np.sum(terms))
     half_sites = 0.5 * side * side
     log_prefactor = 2.0 * coupling + np.log(-np.expm1(-4.0 * coupling))  # ln 2 sinh 2K

@@ -65,9 +65,9 @@ def retraining_ship(
     output: Output,
 ) -> None:
     """Keep the parameters of grown weights, without moments, for others to go on from."""
-    from emergence.weights import check_weights, read_weights, write_weights
-
     with stage("retraining ship", settings, [output]):
+        from emergence.weights import check_weights, read_weights, write_weights
+
         check_weights(weights)
         tensors, numbers = read_weights(weights)
         kept = {name: tensors[name] for name in numbers["order"] if name.startswith("p/")}
