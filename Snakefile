@@ -46,6 +46,7 @@ wildcard_constraints:
 
 include: "workflow/common.smk"
 include: "workflow/introspection.smk"
+include: "workflow/holography.smk"
 include: "workflow/retraining.smk"
 include: "workflow/verification.smk"
 
@@ -56,6 +57,7 @@ include: "workflow/verification.smk"
 localrules:
     all,
     introspection_figures,
+    holography_figures,
     retraining_figures,
 
 
@@ -66,6 +68,9 @@ rule all:
         rules.introspection_analysis.input,
         rules.introspection_analysis.output,
         rules.introspection_figures.input,
+        rules.holography_analysis.input,
+        rules.holography_analysis.output,
+        rules.holography_figures.input,
         rules.retraining_analysis.input,
         rules.retraining_analysis.output,
         rules.retraining_figures.input,

@@ -12,13 +12,17 @@ def ledgers_folder(wildcards, input):
     return HOUSE / "claims"
 
 
-def weights_before(folder, arm, size):
+def weights_before(system, folder, arm, size):
     """What a size of a growing arm starts from: the size before, shipped weights, or nothing."""
     before = arm.before(size)
     if before is not None:
         return [f"{folder}/{before}/weights"]
-    return [str(HOUSE / f"weights/retraining/{arm.shipped}")] if arm.shipped else []
+    return [str(HOUSE / f"weights/{system}/{arm.shipped}")] if arm.shipped else []
 
 
-SYSTEMS = ["introspection", "retraining"]
+def before_option(wildcards, input):
+    return f"--before {input.before[0]}" if input.before else ""
+
+
+SYSTEMS = ["introspection", "holography", "retraining"]
 SCALES = ["smoke", "laptop", "paper"]

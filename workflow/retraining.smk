@@ -24,7 +24,7 @@ RETRAINING_FIGURES = [
 GROWN = {
     name: {
         str(size): {
-            "before": weights_before(f"{THERE}/chains/{name}", arm, size),
+            "before": weights_before("retraining", f"{THERE}/chains/{name}", arm, size),
             "settings": fingerprint(
                 arm.model_dump(mode="json", exclude={"sizes"})
                 | {
@@ -60,7 +60,7 @@ rule retraining_grow:
         file=settings_file,
         settings=lookup("{arm}/{size}/settings", within=GROWN),
         folder=subpath(output.arrays, parent=True),
-        before=lambda wildcards, input: f"--before {input.before[0]}" if input.before else "",
+        before=before_option,
     message:
         "Growing the wave function {wildcards.arm} to size {wildcards.size} (progress in {log})."
     shell:

@@ -6,7 +6,11 @@ rule verify:
         measurements=collect(f"{RESULTS}/{{system}}/measurements.json", system=SYSTEMS),
         ledgers=collect(HOUSE / "claims/{system}.yaml", system=SYSTEMS),
         # Not read, but linked to.
-        figures=[rules.introspection_figures.input, rules.retraining_figures.input],
+        figures=[
+            rules.introspection_figures.input,
+            rules.holography_figures.input,
+            rules.retraining_figures.input,
+        ],
     output:
         json=f"{RESULTS}/verdict.json",
         table=f"{RESULTS}/verdict.md",

@@ -22,6 +22,7 @@ import typer
 
 from emergence import __version__
 from emergence.errors import EmergenceError, SettingsError
+from emergence.holography.commands import holography
 from emergence.introspection.commands import introspection
 from emergence.retraining.commands import retraining
 
@@ -33,6 +34,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(introspection, name="introspection")
+app.add_typer(holography, name="holography")
 app.add_typer(retraining, name="retraining")
 
 

@@ -47,6 +47,9 @@ class Position:
     recent: list[float] = field(default_factory=list)
     """Mean loss over the last chunk, one per row of the parameters."""
     history: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+    """Processor time of the steps that were timed: all but each stage's first, which compile."""
+    timed: int = 0
 
 
 @dataclass
@@ -57,6 +60,8 @@ class Trained:
     """Parameters and what the update rule remembers, for a training that goes on from here."""
     loss: np.ndarray
     history: pd.DataFrame
+    seconds_per_step: float
+    """Processor time; NaN for a training so short that all of it was compiling."""
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
@@ -117,7 +122,8 @@ def train(
     history = pd.DataFrame(position.history)
     last = history[history["step"] == history["step"].max()].sort_values("seed")
     loss = last["loss"].to_numpy()
-    return Trained(arrays, np.where(loss >= LOST, np.inf, loss), history)
+    pace = position.seconds / position.timed if position.timed else float("nan")
+    return Trained(arrays, np.where(loss >= LOST, np.inf, loss), history, pace)
 
 
 def _run_stage(
@@ -136,12 +142,18 @@ def _run_stage(
     before = sum(s.steps for s in stages[: position.stage])
     good, good_position = tensors, _copy(position)
     chunk = position.step // CHUNK_STEPS
+    compiled = False
     while position.step < stage.steps:
         count = min(CHUNK_STEPS, stage.steps - position.step)
+        started = time.process_time()
         tensors, losses = run_chunk(
             tensors, tf.constant(position.step), tf.constant(count), position.rate_scale
         )
         losses, metrics = _columns(problem, losses.numpy()[:count])
+        if compiled:
+            position.seconds += time.process_time() - started
+            position.timed += count
+        compiled = True
         # A seed that Levenberg-Marquardt finds lost stays where it is, and counts as very bad.
         told = np.where(np.isfinite(losses), losses, LOST)
         if not _healthy(stage, tensors, losses):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +64,13 @@ def check_weights(folder: Path) -> None:
             f"The weights in {folder} are not those that {record} was written for.",
             "Take both from the same place again; git checkout restores what is shipped.",
         )
+
+
+def digest(tensors: Mapping[str, np.ndarray] | None) -> str:
+    """Fingerprint of tensors: a checkpoint made from others is not continued."""
+    if tensors is None:
+        return "random"
+    content = hashlib.sha256()
+    for key, value in tensors.items():
+        content.update(key.encode() + str(value.dtype).encode() + np.asarray(value).tobytes())
+    return content.hexdigest()

@@ -14,21 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
-from emergence.errors import DivergenceError
 from emergence.holography.densities import Theory
 from emergence.holography.hierarchy import Hierarchy, Ranges
+from emergence.holography.weights import Evaluation, UnderpoweredWarning, check_finite
 from emergence.randomness import derive_seed, generator
-from emergence.settings import Stage
+from emergence.settings import FlowStage
 from emergence.updates import Parameters
 
-FEWEST = 10.0
-"""Effective samples below which a weighted mean is not a measurement."""
-
 ESTIMATORS = ("path", "reparameterised")
-
-
-class UnderpoweredWarning(UserWarning):
-    """The effective sample size of importance weights is too small for any number."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +41,7 @@ class FlowProblem:
     estimator: str = "reparameterised"
     symmetrised: bool = False
     """Train ½(q(x) + q(−x)), for theories that are even."""
-    ramp: float = 0.3
+    ramp: float = 0.0
     """Share of the stage in which t rises from 0; 0: none."""
     ranges: Ranges | None = None
     """Draw each group's couplings from here: a conditional flow."""
@@ -65,13 +58,10 @@ class FlowProblem:
         if self.estimator not in ESTIMATORS:
             raise ValueError(f"The estimator is one of {ESTIMATORS}, not '{self.estimator}'.")
 
-    def for_stage(self, stage: Stage) -> FlowProblem:
-        """The same problem, knowing the length of its ramp."""
-        return replace(self, steps=stage.steps)
-
-    def without_ramp(self) -> FlowProblem:
-        """For stages that go on from trained parameters."""
-        return replace(self, ramp=0.0)
+    def for_stage(self, stage: FlowStage) -> FlowProblem:
+        """The same problem with what the stage says of it."""
+        told = {name: getattr(stage, name) for name in ("steps", "estimator", "ramp", "groups")}
+        return replace(self, **told)
 
     def initial_parameters(self, candidates: int = 1) -> dict[str, np.ndarray]:
         """The identity with random hidden layers, ``[seeds · candidates, ...]``."""
@@ -169,57 +159,6 @@ def symmetrised(log_density: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
     return larger + tf.math.log1p(tf.exp(-gap)) - float(np.log(2.0))
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Importance weights of one trained flow, in double precision."""
-
-    log_weights: np.ndarray
-    """ln w = −S − ln q of every sample, ``[samples]``."""
-
-    @property
-    def samples(self) -> int:
-        """How many."""
-        return len(self.log_weights)
-
-    @property
-    def log_partition(self) -> float:
-        """ln of the mean weight: ln Z, up to a bias of error²/2."""
-        largest = self.log_weights.max()
-        return float(largest + np.log(np.mean(np.exp(self.log_weights - largest))))
-
-    @property
-    def error(self) -> float:
-        """Standard error of :attr:`log_partition`."""
-        weight = np.exp(self.log_weights - self.log_weights.max())
-        return float(np.std(weight, ddof=1) / np.mean(weight) / np.sqrt(self.samples))
-
-    @property
-    def effective_fraction(self) -> float:
-        """(Σw)²/(n Σw²)."""
-        weight = np.exp(self.log_weights - self.log_weights.max())
-        return float(np.mean(weight) ** 2 / np.mean(weight**2))
-
-    @property
-    def underpowered(self) -> bool:
-        """Whether fewer than ten samples are effective: then no weighted number means anything."""
-        return self.effective_fraction * self.samples < FEWEST
-
-    @property
-    def variance(self) -> float:
-        """Variance of ln w."""
-        return float(np.var(self.log_weights, ddof=1))
-
-    def divergence(self, log_partition: float | None = None) -> tuple[float, float]:
-        """KL(q‖p) = ln Z − ⟨ln w⟩ and its standard error.
-
-        Args:
-            log_partition: exact ln Z; the weights' own estimate where it is not known.
-        """
-        known = self.log_partition if log_partition is None else log_partition
-        error = np.sqrt(self.variance / self.samples + (log_partition is None) * self.error**2)
-        return float(known - self.log_weights.mean()), float(error)
-
-
 def evaluate(
     problem: FlowProblem,
     parameters: Mapping[str, np.ndarray],
@@ -257,11 +196,7 @@ def evaluate(
     ]
     found = [Evaluation(row) for row in np.concatenate(parts, axis=1)]
     for evaluation in found:
-        if not np.isfinite(evaluation.log_weights).all():
-            raise DivergenceError(
-                "An importance weight of the flow is not a finite number.",
-                "Train the flow again with a lower rate.",
-            )
+        check_finite(evaluation.log_weights)
         if evaluation.underpowered:
             effective = evaluation.effective_fraction * evaluation.samples
             warnings.warn(

@@ -9,7 +9,6 @@ The original's schedule of sizes is not recoverable; doubling is ours.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from emergence.retraining.evaluation import evaluate, probe
 from emergence.retraining.vmc import EnergyMinimisation
 from emergence.settings import GrowthStage, Settings, fingerprint
 from emergence.steps import parameters_of
+from emergence.weights import digest
 
 Arrays = dict[str, np.ndarray]
 
@@ -117,16 +117,6 @@ def check_parameters(found: Arrays, expected: Arrays, where: str) -> None:
                 f"The weights that {where} should start from hold numbers that are not finite.",
                 "Delete the results of that arm and rerun.",
             )
-
-
-def digest(tensors: Arrays | None) -> str:
-    """Fingerprint of tensors: a checkpoint made from others is not continued."""
-    if tensors is None:
-        return "random"
-    content = hashlib.sha256()
-    for key, value in tensors.items():
-        content.update(key.encode() + str(value.dtype).encode() + np.asarray(value).tobytes())
-    return content.hexdigest()
 
 
 def cost(problem: EnergyMinimisation, stage: GrowthStage) -> float:

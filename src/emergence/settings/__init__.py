@@ -15,6 +15,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from emergence.errors import SettingsError
+from emergence.settings.holography import (
+    BulkSettings,
+    ChainsSettings,
+    DiagramSettings,
+    FlowArm,
+    FlowStage,
+    Holography,
+    TheorySettings,
+)
 from emergence.settings.introspection import (
     DatasetSettings,
     DistillerSettings,
@@ -29,17 +38,24 @@ from emergence.settings.sections import Section, Stage
 from emergence.yaml_text import YamlFault, parse_yaml
 
 __all__ = [
+    "BulkSettings",
+    "ChainsSettings",
     "DatasetSettings",
+    "DiagramSettings",
     "DistillerSettings",
     "FamilyName",
+    "FlowArm",
+    "FlowStage",
     "GrowthArm",
     "GrowthStage",
+    "Holography",
     "Introspection",
     "Retraining",
     "Settings",
     "SpectralSettings",
     "Stage",
     "StartName",
+    "TheorySettings",
     "TranslatorSettings",
     "fingerprint",
     "load",
@@ -67,6 +83,7 @@ class Settings(Section):
     precision: Literal["float32", "float64"] = Field("float64", description="Of the training.")
     checkpoint_seconds: float = Field(20.0, ge=0, le=86_400, description="Between checkpoints.")
     introspection: Introspection
+    holography: Holography
     retraining: Retraining
 
 

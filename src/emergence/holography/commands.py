@@ -1,0 +1,138 @@
+"""The stages of holography on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emergence.stages import Arm, Output, SettingsFile, analyse_system, choose, draw_figure, stage
+
+holography = typer.Typer(
+    help="The renormalisation group inside a hierarchical flow (arXiv:1903.00804).",
+    no_args_is_help=True,
+)
+
+Size = Annotated[int, typer.Option(help="Side of the torus.")]
+Weights = Annotated[Path, typer.Option(help="weights/ of a trained flow.")]
+
+
+@holography.command("reference")
+def holography_reference(settings: SettingsFile, size: Size, output: Output) -> None:
+    """Measure the phase diagram of one torus by a cluster Monte Carlo, for comparison."""
+    with stage("holography reference", settings, [output]) as run:
+        diagram = run["settings"].holography.diagram
+        choose({str(side): None for side in diagram.sides}, str(size), "side of the diagram")
+        from emergence import artifacts
+        from emergence.holography import reference
+
+        artifacts.write_arrays(output, reference.measure(run["settings"], size))
+
+
+@holography.command("flow")
+def holography_flow(
+    settings: SettingsFile,
+    arm: Arm,
+    size: Size,
+    output: Output,
+    before: Annotated[
+        Path | None, typer.Option(help="Weights to start from: of the side before, or shipped.")
+    ] = None,
+) -> None:
+    """Train one side of a flow: weights/, arrays.npz, history.csv and timing.json."""
+    import shutil
+
+    from emergence import artifacts
+
+    files = {name: output / name for name in ("arrays.npz", "history.csv", "timing.json")}
+    with stage("holography flow", settings, [*files.values(), output / "weights"]) as run:
+        chosen = run["settings"]
+        choose(chosen.holography.flows, arm, "flow")
+        choose(
+            {str(s): None for s in chosen.holography.flows[arm].sizes}, str(size), f"side of {arm}"
+        )
+        from emergence.holography import growth
+        from emergence.host import use_host
+
+        start = growth.read_flow(before) if before else None
+        run["device"] = use_host(chosen.threads)
+        checkpoint = output / "checkpoint"
+        arrays, history, parameters, pace = growth.grow(chosen, arm, size, start, checkpoint)
+        growth.write_flow(output / "weights", parameters, size)
+        artifacts.write_table(files["history.csv"], history)
+        artifacts.write_numbers(
+            files["timing.json"], {"seconds_per_step": pace if pace == pace else None}
+        )
+        artifacts.write_arrays(files["arrays.npz"], arrays)
+    shutil.rmtree(output / "checkpoint", ignore_errors=True)
+
+
+@holography.command("chains")
+def holography_chains(
+    settings: SettingsFile,
+    name: Annotated[str, typer.Option(help="Entry of chains in the settings.")],
+    weights: Weights,
+    output: Output,
+) -> None:
+    """Run Hamiltonian Monte Carlo in the bulk of a flow or on its boundary: arrays.npz, timing.json."""
+    from emergence import artifacts
+
+    files = [output / "arrays.npz", output / "timing.json"]
+    with stage("holography chains", settings, files) as run:
+        chosen = run["settings"]
+        choose(chosen.holography.chains, name, "run of chains")
+        from emergence.holography import chains, growth
+        from emergence.host import use_host
+
+        parameters, _ = growth.read_flow(weights)
+        run["device"] = use_host(chosen.threads)
+        arrays, timing = chains.run(chosen, name, parameters)
+        artifacts.write_numbers(files[1], timing)
+        artifacts.write_arrays(files[0], arrays)
+
+
+@holography.command("bulk")
+def holography_bulk(
+    settings: SettingsFile,
+    name: Annotated[str, typer.Option(help="Entry of bulks in the settings.")],
+    weights: Weights,
+    output: Output,
+) -> None:
+    """Push true samples of the boundary into the bulk and measure what its parts share."""
+    from emergence import artifacts
+
+    with stage("holography bulk", settings, [output]) as run:
+        chosen = run["settings"]
+        choose(chosen.holography.bulks, name, "study of a bulk")
+        from emergence.holography import bulk_study, growth
+        from emergence.host import use_host
+
+        parameters, _ = growth.read_flow(weights)
+        run["device"] = use_host(chosen.threads)
+        artifacts.write_arrays(output, bulk_study.study(chosen, name, parameters))
+
+
+@holography.command("analysis")
+def holography_analysis(
+    settings: SettingsFile,
+    results: Annotated[Path, typer.Option(help="Folder with flows/, reference/, chains/, bulks/.")],
+    output: Output,
+) -> None:
+    """Compare the flows with exact and Monte Carlo values: measurements.json and tables."""
+    from emergence.holography import analysis
+
+    analyse_system("holography", analysis.analyse, settings, results, output)
+
+
+@holography.command("figure")
+def holography_figure(
+    settings: SettingsFile,
+    name: Annotated[str, typer.Option(help="Name of a figure of this system.")],
+    tables: Annotated[Path, typer.Option(help="Folder with the tables of the analysis.")],
+    output: Annotated[Path, typer.Option(help="Path of the figure without its suffix.")],
+) -> None:
+    """Draw one figure: .png, .svg and its source .csv."""
+    from emergence.holography import figures
+
+    draw_figure("holography", figures, settings, name, tables, output)

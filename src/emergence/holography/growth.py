@@ -1,0 +1,164 @@
+"""Training a flow size by size: the levels of one torus are the start on the next.
+
+Of each size: how far the transferred levels are from the theory before any step, the training, and
+importance weights and observables of final samples in double precision at every point that the flow
+is evaluated at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from emergence import artifacts, training
+from emergence.holography.arms import problem_of
+from emergence.holography.points import Point, points_of
+from emergence.holography.flow import FlowProblem, compile_weigher
+from emergence.holography.hierarchy import transfer
+from emergence.holography.observables import ising_primary, primary
+from emergence.holography.weights import check_finite
+from emergence.randomness import derive_seed
+from emergence.settings import FlowStage, Settings, fingerprint
+from emergence.weights import check_weights, digest, read_weights, write_weights
+
+Arrays = dict[str, np.ndarray]
+
+
+def grow(
+    settings: Settings,
+    name: str,
+    size: int,
+    before: tuple[Arrays, int] | None,
+    folder: Path,
+) -> tuple[Arrays, pd.DataFrame, Arrays, float]:
+    """Train one size of one arm and evaluate it.
+
+    Args:
+        before: parameters of the size before (or shipped ones), and their side; None to start from
+            the identity.
+        folder: where the checkpoint lives until the size is done.
+
+    Returns:
+        Arrays, the history table, the trained parameters, and the processor seconds of a step.
+        Arrays: as :func:`evaluate`;
+        ``zero_shot_log_weights`` of the transferred levels before the first step; ``parameters``,
+        their number per seed; ``steps`` and ``batch`` of the training, ``shipped``, whether it
+        began from weights that come with the project.
+
+    Raises:
+        ArtifactError: ``before`` is of another architecture, or not finite.
+        DivergenceError: the training diverged, or an importance weight is not finite.
+    """
+    chosen = settings.holography
+    arm = chosen.flows[name]
+    problem = problem_of(settings, name, size)
+    points = points_of(chosen, arm.theory)
+    arrays: Arrays = {}
+    start = None
+    if before is not None:
+        parameters, side = before
+        parameters = parameters if side == size else transfer(parameters, side, size)
+        problem.flow.check_parameters(parameters)
+        start = {name: value.astype(chosen.precision) for name, value in parameters.items()}
+        first = evaluate(settings, problem, start, points[:1], name, "zero shot")
+        arrays["zero_shot_log_weights"] = first["log_weights"][0]
+    stages = stages_of(settings, name, size)
+    trained = training.train(
+        problem,
+        stages,
+        seed=derive_seed(problem.seed, "samples"),
+        title=f"{name}, side {size}",
+        checkpoint=folder,
+        checkpoint_seconds=settings.checkpoint_seconds,
+        identity=fingerprint({"arm": arm.model_dump(), "size": size, "start": digest(start)}),
+        start=None if start is None else {f"p/{key}": value for key, value in start.items()},
+    )
+    arrays |= evaluate(settings, problem, trained.parameters, points, name, "final")
+    arrays["parameters"] = np.array(sum(v[0].size for v in trained.parameters.values()))
+    arrays["steps"] = np.array(sum(stage.steps for stage in stages))
+    arrays["batch"] = np.array(stages[-1].batch)
+    arrays["shipped"] = np.array(float(arm.shipped is not None and size == min(arm.sizes)))
+    return arrays, trained.history, trained.parameters, trained.seconds_per_step
+
+
+def stages_of(settings: Settings, name: str, size: int) -> list[FlowStage]:
+    """The stages of one size, told how many sites it has."""
+    chosen = settings.holography
+    stages = chosen.stages[chosen.flows[name].sizes[size]]
+    return [stage.model_copy(update={"window": size * size}) for stage in stages]
+
+
+def evaluate(
+    settings: Settings,
+    problem: FlowProblem,
+    parameters: Mapping[str, np.ndarray],
+    points: list[Point],
+    *names: str,
+) -> Arrays:
+    """Draw samples of a flow in double precision, weigh and measure them.
+
+    Returns:
+        ``t`` and ``mu`` ``[points]``; ``log_weights`` ``[points, seeds, samples]``, ln w = −S − ln q;
+        each primary quantity of :mod:`.observables` under its name, of the same shape.
+
+    Raises:
+        DivergenceError: a weight is not finite.
+    """
+    chosen = settings.holography
+    weights = {name: tf.constant(value, tf.float64) for name, value in parameters.items()}
+    seeds = next(iter(weights.values())).shape[0]
+    weigh = compile_weigher(problem, seeds, chosen.chunk)
+    root = derive_seed(settings.seed, "holography", "evaluate", problem.flow.side, *names)
+    found: list[Arrays] = []
+    for index, point in enumerate(points):
+        at = tf.broadcast_to(tf.constant(point, tf.float64), [seeds, chosen.chunk, 2])
+        parts = []
+        for part in range(chosen.samples // chosen.chunk):
+            seed = tf.constant([root, index * chosen.samples + part], tf.int32)
+            field, log_weights = (value.numpy() for value in weigh(weights, at, seed))
+            measured = measure(field, point[0]) | {"log_weights": log_weights}
+            parts.append(measured)
+        found.append({key: np.concatenate([p[key] for p in parts], axis=1) for key in parts[0]})
+    arrays = {key: np.stack([each[key] for each in found]) for key in found[0]}
+    check_finite(arrays["log_weights"])
+    return arrays | {
+        "t": np.array([point[0] for point in points]),
+        "mu": np.array([point[1] for point in points]),
+    }
+
+
+def measure(field: np.ndarray, t: float) -> Arrays:
+    """Primary quantities of fields ``[seeds, batch, L, L, components]``, ``[seeds, batch]`` each."""
+    seeds, batch, side = field.shape[:3]
+    flat = field.reshape(-1, side, side, field.shape[-1])
+    found = (
+        ising_primary(flat[..., 0])
+        if field.shape[-1] == 1
+        else primary(flat[..., 0] + 1j * flat[..., 1], t)
+    )
+    return {name: values.reshape(seeds, batch) for name, values in found.items()}
+
+
+def write_flow(folder: Path, parameters: Arrays, side: int) -> None:
+    """Write a flow's parameters with the side that they were trained at.
+
+    Raises:
+        ArtifactError: the folder cannot be written.
+    """
+    write_weights(folder, parameters, {"side": side, "order": list(parameters)})
+
+
+def read_flow(folder: Path) -> tuple[Arrays, int]:
+    """Parameters in the order they were written in, and their side.
+
+    Raises:
+        ArtifactError: the weights are missing, corrupt, or not those that their record names.
+    """
+    check_weights(folder)
+    artifacts.read_numbers(folder / "numbers.json", required=["side", "order"])
+    found, numbers = read_weights(folder)
+    return {name: found[name] for name in numbers["order"]}, int(numbers["side"])

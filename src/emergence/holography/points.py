@@ -1,0 +1,44 @@
+"""Couplings of the settings: the action of an entry, and where its flows are evaluated."""
+
+from __future__ import annotations
+
+from emergence.holography.actions import ComplexPhi4, FreeField, IsingDualField
+from emergence.settings import DiagramSettings, Holography, TheorySettings
+
+Point = tuple[float, float]
+"""(t, μ)."""
+
+
+def centre_of(chosen: TheorySettings) -> Point:
+    """The couplings of a complex theory, in the middle of their ranges."""
+    return tuple(0.5 * sum(chosen.range_of(key)) for key in ("t", "mu"))
+
+
+def action_of(
+    chosen: TheorySettings, point: Point | None = None
+) -> ComplexPhi4 | FreeField | IsingDualField:
+    """The NumPy action of an entry, at a point of its range."""
+    if chosen.model == "ising":
+        return IsingDualField(chosen.temperature)
+    t, mu = point or centre_of(chosen)
+    return ComplexPhi4(t, mu, chosen.lam) if chosen.lam else FreeField(t, mu)
+
+
+def points_of(chosen: Holography, theory: str) -> list[Point]:
+    """Where flows of a theory are evaluated: its own couplings, or the diagram's within its range."""
+    told = chosen.theories[theory]
+    if told.model == "ising":
+        return [(0.0, 0.0)]
+    if not told.conditional:
+        return [centre_of(told)]
+    (t_low, t_high), (mu_low, mu_high) = told.range_of("t"), told.range_of("mu")
+    return [
+        point
+        for point in line_of(chosen.diagram)
+        if t_low <= point[0] <= t_high and mu_low <= point[1] <= mu_high
+    ]
+
+
+def line_of(diagram: DiagramSettings) -> list[Point]:
+    """The points of the phase diagram."""
+    return [(t, diagram.mu_at(t)) for t in diagram.t]

@@ -1,0 +1,218 @@
+"""Settings of the holography system."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from emergence.settings.sections import ArmName, Section, Stage, require
+
+
+def _power_of_two(side: int) -> int:
+    if side & (side - 1):
+        raise ValueError("it must be a power of two, so that 2×2 blocks can halve it to 1")
+    return side
+
+
+Side = Annotated[int, Field(ge=2, le=256), AfterValidator(_power_of_two)]
+Coupling = Annotated[float, Field(ge=-1e4, le=1e4)]
+Range = tuple[Coupling, Coupling]
+Count = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
+
+
+class FlowStage(Stage):
+    """One stage of training a flow by reverse KL; ``window`` is the number of sites."""
+
+    window: int = Field(0, strict=True, ge=0, description="Set to the number of sites by the run.")
+    estimator: Literal["path", "reparameterised"] = Field(
+        "reparameterised", description="Gradient along the samples alone, or the whole one."
+    )
+    ramp: float = Field(
+        0.0, ge=0, le=1, description="Share of the stage in which the hopping t rises from 0."
+    )
+    groups: int = Field(
+        1, strict=True, ge=1, le=4096, description="Parts of a batch with couplings of their own."
+    )
+
+
+class TheorySettings(Section):
+    """A field theory on the torus: complex φ⁴ (free at λ = 0), or the Ising dual field."""
+
+    model: Literal["phi4", "ising"] = Field(description="Which action.")
+    t: Coupling | Range | None = Field(None, description="Hopping, or the range of a flow told it.")
+    mu: Coupling | Range | None = Field(None, description="Chemical potential μ, or its range.")
+    lam: float | None = Field(None, ge=0, le=1e4, description="Quartic coupling λ.")
+    temperature: float | None = Field(None, gt=0, le=1e4, description="Ising: T in units of J.")
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> TheorySettings:
+        wanted = {"phi4": ("t", "mu", "lam"), "ising": ("temperature",)}[self.model]
+        for key in ("t", "mu", "lam", "temperature"):
+            if (getattr(self, key) is not None) != (key in wanted):
+                raise ValueError(
+                    f"the model {self.model} {'needs' if key in wanted else 'takes no'} {key}"
+                )
+        if self.model == "phi4":
+            for key in ("t", "mu"):
+                low, high = self.range_of(key)
+                if low > high:
+                    raise ValueError(f"the range of {key} runs from {low} down to {high}")
+            reach = 2.0 * max(abs(end) for end in self.range_of("t"))
+            if self.lam == 0.0 and self.range_of("mu")[0] <= reach:
+                raise ValueError(
+                    "the action has no lowest value, so exp(-S) has no integral: it must have "
+                    "lam > 0, or lam = 0 with mu > 2|t|"
+                )
+        return self
+
+    def range_of(self, key: Literal["t", "mu"]) -> Range:
+        """Lowest and highest value of a coupling; equal where it is fixed."""
+        value = getattr(self, key)
+        return value if isinstance(value, tuple) else (value, value)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether a flow of this theory is told its couplings."""
+        return self.model == "phi4" and any(
+            low < high for low, high in (self.range_of("t"), self.range_of("mu"))
+        )
+
+
+class FlowArm(Section):
+    """One hierarchical flow, grown from size to size: each starts from the levels of the one before."""
+
+    theory: ArmName = Field(description="Entry of theories.")
+    network: Literal["spline", "real_nvp"] = Field(
+        description="U(1)-symmetric polar splines, or the paper's affine couplings."
+    )
+    sweeps: int = Field(1, strict=True, ge=1, le=16, description="Spline: rounds over a block.")
+    bins: int = Field(8, strict=True, ge=2, le=128, description="Spline: bins of the circle.")
+    surroundings: bool = Field(True, description="Spline: read the eight sites around.")
+    couplings: int = Field(8, strict=True, ge=2, le=64, description="Real NVP: couplings.")
+    radial: bool = Field(True, description="Real NVP: start from the single-site radius.")
+    width: int = Field(32, strict=True, ge=1, le=4096, description="Units of a hidden layer.")
+    depth: int = Field(2, strict=True, ge=1, le=16, description="Hidden layers.")
+    symmetrised: bool = Field(False, description="Average the density over a change of sign.")
+    seeds: int = Field(1, strict=True, ge=1, le=64, description="Flows trained side by side.")
+    sizes: dict[Side, ArmName] = Field(
+        min_length=1, description="Side → its stages; in the order of growth."
+    )
+    shipped: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="Weights of weights/holography/ that the first size goes on from.",
+    )
+
+    @model_validator(mode="after")
+    def _sizes_grow(self) -> FlowArm:
+        for before, after in pairwise(self.sizes):
+            if after <= before:
+                raise ValueError(
+                    f"the side {after} follows {before}, but a side must exceed its predecessor"
+                )
+        return self
+
+    def before(self, size: int) -> int | None:
+        """The side whose weights ``size`` starts from; None for the first."""
+        sizes = list(self.sizes)
+        index = sizes.index(size)
+        return sizes[index - 1] if index else None
+
+
+class DiagramSettings(Section):
+    """The phase diagram: where it is measured, and by how long a cluster Monte Carlo."""
+
+    lam: float = Field(25.0, gt=0, le=1e4, description="λ of the paper, recalled.")
+    mu: Coupling = Field(-200.0, description="μ at t = 0, recalled.")
+    mu_slope: Coupling = Field(2.0, description="dμ/dt, recalled; 2 keeps |φ|² the same.")
+    t: list[Coupling] = Field(min_length=1, description="Hoppings.")
+    sides: list[Side] = Field(min_length=1, description="Sides of the lattice.")
+    chains: Count = Field(4, description="Cluster chains at each t and side.")
+    sweeps: Count = Field(description="Measured sweeps of each chain.")
+    thermalisation: Count = Field(200, description="Sweeps before the first measured one.")
+
+    def mu_at(self, t: float) -> float:
+        """μ on the line of the diagram."""
+        return self.mu + self.mu_slope * t
+
+
+class ChainsSettings(Section):
+    """One run of Hamiltonian Monte Carlo, in the bulk of a flow or on its boundary."""
+
+    flow: ArmName = Field(description="Entry of flows.")
+    size: Side = Field(description="Which of its sizes.")
+    space: Literal["bulk", "boundary"] = Field(description="Where the chains move.")
+    t: list[Coupling] | Literal["diagram"] | None = Field(
+        None, description="Hoppings along the line of the diagram; none: the flow's own theory."
+    )
+    chains: Count = Field(description="Side by side, at each t.")
+    tuning: Count = Field(description="Trajectories that tune the step.")
+    trajectories: Count = Field(description="Measured trajectories.")
+    leapfrogs: int = Field(strict=True, ge=1, le=1000, description="Steps of each trajectory.")
+    step: float | None = Field(None, gt=0, le=10, description="Fixed step size, untuned.")
+    target: float = Field(0.8, gt=0, lt=1, description="Acceptance that the step is tuned to.")
+    cold: int = Field(
+        0, strict=True, ge=0, le=1_000_000, description="Trajectories recorded from a cold start."
+    )
+
+
+class BulkSettings(Section):
+    """True samples of the boundary pushed into the bulk of a flow, beside maps known exactly."""
+
+    flow: ArmName = Field(description="Entry of flows.")
+    size: Side = Field(description="Which of its sizes.")
+    t: Coupling | None = Field(
+        None, description="On the line of the diagram; none: the flow's own."
+    )
+    chains: Count = Field(8, description="Cluster chains.")
+    samples: Count = Field(description="Fields of each chain.")
+    thinning: Count = Field(4, description="Sweeps between two of them.")
+    footprints: Count = Field(64, description="Latents moved at each level.")
+
+
+class Holography(Section):
+    """arXiv:1903.00804: the theories, the flows and what is measured of them."""
+
+    precision: Literal["float32", "float64"] = Field("float32", description="Of the training.")
+    samples: Count = Field(description="Samples of each final evaluation.")
+    chunk: Count = Field(128, description="Samples of one compiled call; divides samples.")
+    theories: dict[ArmName, TheorySettings]
+    stages: dict[ArmName, Annotated[list[FlowStage], Field(min_length=1)]]
+    flows: dict[ArmName, FlowArm]
+    diagram: DiagramSettings
+    chains: dict[ArmName, ChainsSettings] = Field({}, description="Hamiltonian Monte Carlo runs.")
+    bulks: dict[ArmName, BulkSettings] = Field({}, description="Studies of the bulk.")
+
+    @model_validator(mode="after")
+    def _flows_fit(self) -> Holography:
+        if self.samples % self.chunk:
+            raise ValueError(
+                f"the samples {self.samples} are no multiple of the chunk {self.chunk}"
+            )
+        for name, arm in self.flows.items():
+            require(f"flows.{name}.theory", arm.theory, self.theories)
+            model = self.theories[arm.theory].model
+            if arm.network == "spline" and model != "phi4":
+                raise ValueError(f"flows.{name}: polar splines are for complex fields")
+            for size, stages in arm.sizes.items():
+                require(f"flows.{name}.sizes.{size}", stages, self.stages)
+        for name, stages in self.stages.items():
+            if any(stage.update != "adam" or stage.candidates > 1 for stage in stages):
+                raise ValueError(f"stages.{name} must use adam, with one candidate")
+            if any(stage.batch % stage.groups for stage in stages):
+                raise ValueError(f"stages.{name}: a batch must be a multiple of its groups")
+        return self
+
+    @model_validator(mode="after")
+    def _studies_fit(self) -> Holography:
+        for kind in ("chains", "bulks"):
+            for name, study in getattr(self, kind).items():
+                require(f"{kind}.{name}.flow", study.flow, self.flows)
+                arm = self.flows[study.flow]
+                if study.size not in arm.sizes:
+                    raise ValueError(f"{kind}.{name}: {study.flow} has no size {study.size}")
+                if study.t is not None and not self.theories[arm.theory].conditional:
+                    raise ValueError(f"{kind}.{name}: {study.flow} is not told t")
+        return self
