@@ -165,7 +165,11 @@ rule holography_bulk:
 rule holography_analysis:
     input:
         collect(f"{BULK}/reference/{{size}}.npz", size=HOLOGRAPHY.diagram.sides),
-        collect(f"{BULK}/chains/{{arm}}/{{file}}", arm=HOLOGRAPHY.chains, file=["arrays.npz", "timing.json"]),
+        collect(
+            f"{BULK}/chains/{{arm}}/{{file}}",
+            arm=HOLOGRAPHY.chains,
+            file=["arrays.npz", "timing.json"],
+        ),
         collect(f"{BULK}/bulks/{{arm}}.npz", arm=HOLOGRAPHY.bulks),
         [
             f"{BULK}/flows/{name}/{size}/{file}"

@@ -8,6 +8,7 @@ from emergence.holography.hierarchy import Hierarchy, Ranges, real_nvp_flow, spl
 from emergence.randomness import derive_seed
 from emergence.settings import Holography, Settings, TheorySettings
 
+
 def theory_of(chosen: TheorySettings) -> Theory:
     """The theory of an entry; where couplings have a range, in the middle of it."""
     if chosen.model == "ising":

@@ -16,10 +16,10 @@ import tensorflow as tf
 
 from emergence import artifacts, training
 from emergence.holography.arms import problem_of
-from emergence.holography.points import Point, points_of
 from emergence.holography.flow import FlowProblem, compile_weigher
 from emergence.holography.hierarchy import transfer
 from emergence.holography.observables import ising_primary, primary
+from emergence.holography.points import Point, points_of
 from emergence.holography.weights import check_finite
 from emergence.randomness import derive_seed
 from emergence.settings import FlowStage, Settings, fingerprint

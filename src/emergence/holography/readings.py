@@ -14,8 +14,8 @@ import pandas as pd
 
 from emergence.holography import exact, ising_exact
 from emergence.holography.actions import ComplexPhi4, FreeField, IsingDualField
-from emergence.holography.points import action_of
 from emergence.holography.metropolis import expected_acceptance
+from emergence.holography.points import action_of
 from emergence.holography.weights import Evaluation
 from emergence.statistics import Measurement, median_error
 

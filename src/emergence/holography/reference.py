@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from emergence.holography.actions import ComplexPhi4
-from emergence.holography.points import line_of
 from emergence.holography.autocorrelation import estimate_all
 from emergence.holography.cluster import run_phi4
 from emergence.holography.observables import formulas
+from emergence.holography.points import line_of
 from emergence.progress import Progress
 from emergence.randomness import derive_seed
 from emergence.settings import Settings
