@@ -56,7 +56,7 @@ def grow(
     chosen = settings.holography
     arm = chosen.flows[name]
     problem = problem_of(settings, name, size)
-    points = points_of(chosen, arm.theory)
+    points = points_of(chosen, name)
     arrays: Arrays = {}
     start = None
     if before is not None:
@@ -64,7 +64,7 @@ def grow(
         parameters = parameters if side == size else transfer(parameters, side, size)
         problem.flow.check_parameters(parameters)
         start = {name: value.astype(chosen.precision) for name, value in parameters.items()}
-        first = evaluate(settings, problem, start, points[:1], name, "zero shot")
+        first = evaluate(settings, problem, start, points[:1], chosen.samples, name, "zero shot")
         arrays["zero_shot_log_weights"] = first["log_weights"][0]
     stages = stages_of(settings, name, size)
     trained = training.train(
@@ -77,7 +77,8 @@ def grow(
         identity=fingerprint({"arm": arm.model_dump(), "size": size, "start": digest(start)}),
         start=None if start is None else {f"p/{key}": value for key, value in start.items()},
     )
-    arrays |= evaluate(settings, problem, trained.parameters, points, name, "final")
+    samples = arm.samples or chosen.samples
+    arrays |= evaluate(settings, problem, trained.parameters, points, samples, name, "final")
     arrays["parameters"] = np.array(sum(v[0].size for v in trained.parameters.values()))
     arrays["steps"] = np.array(sum(stage.steps for stage in stages))
     arrays["batch"] = np.array(stages[-1].batch)
@@ -97,6 +98,7 @@ def evaluate(
     problem: FlowProblem,
     parameters: Mapping[str, np.ndarray],
     points: list[Point],
+    samples: int,
     *names: str,
 ) -> Arrays:
     """Draw samples of a flow in double precision, weigh and measure them.
@@ -117,8 +119,8 @@ def evaluate(
     for index, point in enumerate(points):
         at = tf.broadcast_to(tf.constant(point, tf.float64), [seeds, chosen.chunk, 2])
         parts = []
-        for part in range(chosen.samples // chosen.chunk):
-            seed = tf.constant([root, index * chosen.samples + part], tf.int32)
+        for part in range(samples // chosen.chunk):
+            seed = tf.constant([root, index * samples + part], tf.int32)
             field, log_weights = (value.numpy() for value in weigh(weights, at, seed))
             measured = measure(field, point[0]) | {"log_weights": log_weights}
             parts.append(measured)
