@@ -82,7 +82,7 @@ def grow(
         identity=fingerprint({"arm": arm.model_dump(), "size": size, "start": digest(start)}),
         start=None if start is None else {f"p/{key}": value for key, value in start.items()},
     )
-    final = Draws(settings, problem, weigh, points, arm.samples or chosen.samples)
+    final = Draws(settings, problem, weigh, points, arm.samples or chosen.samples, arm.observed)
     arrays |= evaluate(final, trained.parameters, name, "final")
     arrays["parameters"] = np.array(sum(v[0].size for v in trained.parameters.values()))
     arrays["steps"] = np.array(sum(stage.steps for stage in stages))
@@ -106,6 +106,7 @@ class Draws(NamedTuple):
     weigh: Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
     points: list[Point]
     samples: int
+    observed: bool = False
 
 
 def evaluate(draws: Draws, parameters: Mapping[str, np.ndarray], *names: str) -> Arrays:
@@ -116,8 +117,8 @@ def evaluate(draws: Draws, parameters: Mapping[str, np.ndarray], *names: str) ->
 
     Returns:
         ``t`` and ``mu`` ``[points]``; ``log_weights`` ``[points, seeds, samples]``, ln w = −S − ln q,
-        and ``log_density``, ln q; each primary quantity of :mod:`.observables` under its name, of
-        the same shape.
+        and ``log_density``, ln q; if observed, each primary quantity of :mod:`.observables` under
+        its name, of the same shape.
 
     Raises:
         DivergenceError: a weight is not finite.
@@ -134,7 +135,7 @@ def evaluate(draws: Draws, parameters: Mapping[str, np.ndarray], *names: str) ->
             seed = tf.constant([root, index * draws.samples + part], tf.int32)
             drawn = (value.numpy() for value in draws.weigh(weights, at, seed))
             field, log_weights, log_density = drawn
-            measured = measure(field, point[0])
+            measured = measure(field, point[0]) if draws.observed else {}
             parts.append(measured | {"log_weights": log_weights, "log_density": log_density})
         found.append({key: np.concatenate([p[key] for p in parts], axis=1) for key in parts[0]})
     arrays = {key: np.stack([each[key] for each in found]) for key in found[0]}

@@ -97,6 +97,9 @@ class FlowArm(Section):
     symmetrised: bool = Field(False, description="Average the density over a change of sign.")
     seeds: int = Field(1, strict=True, ge=1, le=64, description="Flows trained side by side.")
     samples: Count | None = Field(None, description="Of the final evaluation; the system's own.")
+    observed: bool = Field(
+        True, description="Keep the observables of the samples beside their weights."
+    )
     sizes: dict[Side, ArmName] = Field(
         min_length=1, description="Side → its stages; in the order of growth."
     )
