@@ -23,6 +23,21 @@ MINIMAL_SETTINGS: dict[str, Any] = {
         },
         "spectral": {"noise": [0.0]},
     },
+    "holography": {
+        "samples": 16,
+        "chunk": 8,
+        "theories": {
+            "disc": {"model": "phi4", "t": 1.0, "mu": 1.0, "lam": 1.0},
+            "line": {"model": "phi4", "t": [0.1, 0.5], "mu": [-199.8, -199.0], "lam": 25.0},
+            "ising": {"model": "ising", "temperature": 2.3},
+        },
+        "stages": {"brief": [{"update": "adam", "steps": 3, "batch": 8}]},
+        "flows": {
+            "disc": {"theory": "disc", "network": "spline", "width": 4, "sizes": {2: "brief"}},
+            "line": {"theory": "line", "network": "spline", "width": 4, "sizes": {2: "brief"}},
+        },
+        "diagram": {"t": [0.2, 0.4], "sides": [4], "chains": 2, "sweeps": 20},
+    },
     "retraining": {
         "samples": 16,
         "batch": 8,

@@ -97,6 +97,7 @@ class TestHelp:
     def test_the_systems_stages_are_there_in_the_order_of_the_house(self):
         assert [path[1] for path in STAGES] == [
             *("data", "translator", "distiller", "spectral", "analysis", "figure"),
+            *("reference", "plane", "flow", "ship", "chains", "bulk", "analysis", "figure"),
             *("grow", "ship", "analysis", "figure"),
         ]
 
@@ -214,7 +215,11 @@ class TestSettings:
     @pytest.mark.parametrize("stage", STAGES, ids=" ".join)
     def test_every_stage_reads_them_first(self, place, output, stage):
         """Before the inputs: all of these are missing."""
-        figure = {"introspection": "bottleneck", "retraining": "energy_error"}[stage[0]]
+        figure = {
+            "introspection": "bottleneck",
+            "holography": "likelihood",
+            "retraining": "energy_error",
+        }[stage[0]]
         given = {"name": figure, "size": "4"}
         options = [
             (option.opts[0], given.get(option.name, place / "none" / "missing"))

@@ -153,6 +153,15 @@ def reference_line(
         raise ValueError("A reference line needs x, y or both.")
 
 
+def empty(axis: Axes, table: pd.DataFrame) -> bool:
+    """Whether there is nothing to draw; the panel then says so."""
+    if len(table):
+        return False
+    axis.text(0.5, 0.5, "not run at this scale", transform=axis.transAxes, ha="center")
+    axis.set(xticks=[], yticks=[])
+    return True
+
+
 def seed_cloud(
     axis: Axes,
     frame: pd.DataFrame,

@@ -11,7 +11,8 @@ import typer
 import yaml
 
 from emergence import cli
-from emergence.introspection.figures import FIGURES
+from emergence.holography.figures import FIGURES as HOLOGRAPHY_FIGURES
+from emergence.introspection.figures import FIGURES as INTROSPECTION_FIGURES
 from emergence.retraining.figures import FIGURES as RETRAINING_FIGURES
 from emergence.settings import load
 from emergence.verification.claims import SCALES
@@ -20,6 +21,11 @@ ROOT = Path(__file__).parents[2]
 # One more file tells how the shipped weights were trained; it is no scale.
 CONFIGS = sorted(path for path in (ROOT / "config").glob("*.yaml") if path.stem != "shipped")
 FILES = [ROOT / "Snakefile", *sorted((ROOT / "workflow").glob("*.smk"))]
+FIGURES = {
+    "introspection": INTROSPECTION_FIGURES,
+    "holography": HOLOGRAPHY_FIGURES,
+    "retraining": RETRAINING_FIGURES,
+}
 pytestmark = pytest.mark.workflow
 
 
@@ -32,16 +38,30 @@ def clean(tmp_path_factory, new_tree) -> Path:
 class TestPlan:
     @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
     def test_of_each_scale_has_every_arm_and_figure_once(self, clean, planned, config):
-        chosen, chains = load(config).introspection, load(config).retraining.chains
+        settings = load(config)
+        chosen, flows, chains = (
+            settings.introspection, settings.holography, settings.retraining.chains
+        )  # fmt: skip
         assert planned(clean, scale=config.stem) == sorted(
             [
                 *(f"data {name}" for name in chosen.datasets),
                 *(f"translator {name}" for name in chosen.translators),
                 *(f"distiller {name}" for name in chosen.distillers),
-                *(f"figure {name}" for name in FIGURES),
+                *(f"figure {name}" for name in FIGURES["introspection"]),
                 *("analysis", "spectral", "verify"),
+                *("holography reference" for _ in flows.diagram.sides),
+                *(["holography plane"] if flows.plane else []),
+                *(
+                    f"holography flow {name}"
+                    for name, arm in flows.flows.items()
+                    for _ in arm.sizes
+                ),
+                *(f"holography chains {name}" for name in flows.chains),
+                *(f"holography bulk {name}" for name in flows.bulks),
+                *(f"holography figure {name}" for name in FIGURES["holography"]),
+                "holography analysis",
                 *(f"retraining grow {name}" for name, arm in chains.items() for _ in arm.sizes),
-                *(f"retraining figure {name}" for name in RETRAINING_FIGURES),
+                *(f"retraining figure {name}" for name in FIGURES["retraining"]),
                 "retraining analysis",
             ]
         )
@@ -115,10 +135,10 @@ class TestAgreement:
     COMMANDS = typer.main.get_command(cli.app).commands
 
     def test_rules_that_run_something_are_the_stages_of_the_command_line(self):
-        systems = ("introspection", "retraining")
-        stages = {f"{s}_{name}" for s in systems for name in self.COMMANDS[s].commands}
-        stages -= {"retraining_ship"}  # typed by hand, when weights are to be shipped
-        targets = {"all", "introspection_figures", "retraining_figures"}
+        stages = {f"{s}_{name}" for s in FIGURES for name in self.COMMANDS[s].commands}
+        # Typed by hand, when weights are to be shipped.
+        stages -= {"holography_ship", "retraining_ship"}
+        targets = {"all", *(f"{system}_figures" for system in FIGURES)}
         assert set(self.RULES) - targets == stages | {"verify"}
 
     def test_each_calls_the_stage_it_is_named_after_with_options_that_exist(self):
@@ -138,10 +158,11 @@ class TestAgreement:
             required = {param.opts[0] for param in command.params if param.required}
             assert required <= used, name
 
-    def test_figures_are_those_that_can_be_drawn(self):
+    @pytest.mark.parametrize("system", FIGURES)
+    def test_figures_are_those_that_can_be_drawn(self, system):
         """Read, not run: the list is a literal."""
-        literal = re.search(r"(?s)INTROSPECTION_FIGURES = \[(.*?)\]", self.TEXT).group(1)
-        assert sorted(re.findall(r'"(\w+)"', literal)) == sorted(FIGURES)
+        literal = re.search(rf"(?s){system.upper()}_FIGURES = \[(.*?)\]", self.TEXT).group(1)
+        assert sorted(re.findall(r'"(\w+)"', literal)) == sorted(FIGURES[system])
 
     def test_every_rule_that_runs_something_says_where_it_logs_and_what_it_takes(self):
         bodies = re.split(r"(?m)^rule (\w+):", self.TEXT)[1:]
@@ -151,11 +172,12 @@ class TestAgreement:
                     assert f"    {word}" in body, f"{name} lacks {word}"
                 assert "{log}" in body.partition("shell:")[2], name
 
-    def test_figures_of_the_ledger_exist(self):
-        ledger = yaml.safe_load((ROOT / "claims/introspection.yaml").read_text())
+    @pytest.mark.parametrize("system", FIGURES)
+    def test_figures_of_the_ledger_exist(self, system):
+        ledger = yaml.safe_load((ROOT / f"claims/{system}.yaml").read_text())
         named = {claim["figure"] for claim in ledger["claims"] if claim.get("figure")}
         assert named
-        assert named <= {f"introspection/{name}" for name in FIGURES}
+        assert named <= {f"{system}/{name}" for name in FIGURES[system]}
 
 
 class TestStyle:

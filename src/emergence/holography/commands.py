@@ -81,6 +81,15 @@ def holography_flow(
     shutil.rmtree(output / "checkpoint", ignore_errors=True)
 
 
+@holography.command("ship")
+def holography_ship(settings: SettingsFile, weights: Weights, output: Output) -> None:
+    """Keep the parameters of a trained flow for others to go on from."""
+    with stage("holography ship", settings, [output]):
+        from emergence.holography import growth
+
+        growth.write_flow(output, *growth.read_flow(weights))
+
+
 @holography.command("chains")
 def holography_chains(
     settings: SettingsFile,

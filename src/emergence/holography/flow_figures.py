@@ -63,24 +63,12 @@ def symmetry(tables: Path, stem: Path) -> None:
     """KL against processor time along both trainings, and what is left at each side."""
     flows = artifacts.read_table(tables / "flows.csv")
     flows = flows[flows["arm"].isin(NETWORKS)]
+    curves = artifacts.read_table(tables / "symmetry.csv")
     fig, axes = plotting.figure(1, 3, height=2.6)
-    curves = pd.DataFrame()
-    if (tables / "symmetry.csv").exists():
-        curves = artifacts.read_table(tables / "symmetry.csv")
-        for (arm, size), part in curves.groupby(["arm", "size"]):
-            label, role = NETWORKS[arm]
-            first = size == curves["size"].min()
-            axes[0].plot(
-                part["seconds"], part["divergence"].clip(lower=1e-2), color=ROLES[role],
-                linewidth=0.8, label=label if first else None,
-            )  # fmt: skip
-        axes[0].set(yscale="log", xlabel="processor time of all steps (s)", ylabel="KL(q‖p) (nats)")
-        for size, part in curves[curves["arm"] == "critical"].groupby("size"):
-            axes[0].annotate(
-                f"L = {size}", (part["seconds"].min(), part["divergence"].max()), fontsize=6,
-                xytext=(1, 2), textcoords="offset points",
-            )  # fmt: skip
-        axes[0].legend()
+    if all([plotting.empty(axis, curves) for axis in axes]):
+        plotting.save(fig, stem, curves)
+        return
+    _along_time(axes[0], curves)
     for axis, column, label in (
         (axes[1], "divergence", "KL(q‖p) (nats)"),
         (axes[2], "effective_fraction", "effective share of the samples"),
@@ -98,12 +86,33 @@ def symmetry(tables: Path, stem: Path) -> None:
     plotting.save(fig, stem, {"training": curves, "flows": flows})
 
 
+def _along_time(axis: Axes, curves: pd.DataFrame) -> None:
+    """KL of each checkpoint; a side starts where the one before it ended."""
+    smallest = curves["size"].min()
+    for (arm, size), part in curves.groupby(["arm", "size"]):
+        label, role = NETWORKS[arm]
+        axis.plot(
+            part["seconds"], part["divergence"].clip(lower=1e-2), color=ROLES[role],
+            linewidth=0.8, label=label if size == smallest else None,
+        )  # fmt: skip
+    for size, part in curves[curves["arm"] == "critical"].groupby("size"):
+        axis.annotate(
+            f"L = {size}", (part["seconds"].min(), part["divergence"].max()), fontsize=6,
+            xytext=(1, 2), textcoords="offset points",
+        )  # fmt: skip
+    axis.set(yscale="log", xlabel="processor time of all steps (s)", ylabel="KL(q‖p) (nats)")
+    axis.legend()
+
+
 def ising_benchmark(tables: Path, stem: Path) -> None:
     """KL to the exact free energy of the Ising field at T_c against L, beside the authors'."""
     flows = artifacts.read_table(tables / "flows.csv")
     flows = flows[flows["arm"].str.startswith("ising")]
     others = artifacts.read_table(tables / "published_ising.csv")
     fig, axis = plotting.figure(width="single", height=2.6)
+    if plotting.empty(axis, flows):
+        plotting.save(fig, stem, others)
+        return
     for shipped, part in flows.groupby("shipped"):
         axis.errorbar(
             part["size"], part["divergence"], yerr=part["divergence_error"], color=ROLES["learnt"],
@@ -124,6 +133,11 @@ def plane(tables: Path, stem: Path) -> None:
     """⟨|φ̄|⟩ over t and μ by the flow and by the cluster Monte Carlo, and their difference in errors."""
     table = artifacts.read_table(tables / "plane.csv")
     part = table[table["observable"] == "order"].copy()
+    if part.empty:
+        fig, axis = plotting.figure(width="single")
+        plotting.empty(axis, part)
+        plotting.save(fig, stem, table)
+        return
     part["flow"] = part["reweighted"].fillna(part["raw"])
     error = np.hypot(part["reweighted_error"].fillna(part["raw_error"]), part["reference_error"])
     part["pull"] = (part["flow"] - part["reference"]) / error

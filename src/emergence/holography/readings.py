@@ -143,11 +143,10 @@ class _Reader:
 def symmetry(results: Results) -> Found:
     """U(1) splines against real NVP: KL along both trainings, at the time each has taken."""
     best, other = PAIR
-    if not (results.has(best) and results.has(other)):
-        return
-    sizes = results.chosen.flows[best].sizes
+    columns = ["arm", "size", "seed", "step", "seconds", "divergence", "effective_fraction"]
+    sizes = results.chosen.flows[best].sizes if results.has(best) else {}
     shared = [size for size in sizes if results.has(other, size)]
-    rows, spent = [], dict.fromkeys(PAIR, 0.0)
+    rows, spent = [pd.DataFrame(columns=columns)], dict.fromkeys(PAIR, 0.0)
     for size in shared:
         base = _subtracted(results, size)
         for arm in PAIR:
@@ -155,17 +154,14 @@ def symmetry(results: Results) -> Found:
             history = results.history(flow)
             seconds = spent[arm] + flow.seconds_per_step * history["step"]
             divergence = history["loss"] + base
-            rows.append(
-                history.assign(arm=arm, size=size, seconds=seconds, divergence=divergence)[
-                    ["arm", "size", "seed", "step", "seconds", "divergence", "effective_fraction"]
-                ]
-            )
+            part = history.assign(arm=arm, size=size, seconds=seconds, divergence=divergence)
+            rows.append(part[columns])
             spent[arm] += flow.seconds_per_step * int(flow.arrays["steps"])
         ratio = spent[other] / spent[best]
         name = f"symmetry.time_ratio_{size}"
         note = "processor time of all steps up to this side, real NVP over splines"
         yield name, Measurement(name, ratio, None, source=f"flows/{other}/{size}", note=note)
-    yield "symmetry", pd.concat(rows, ignore_index=True)
+    yield "symmetry", pd.concat(rows[1:] or rows, ignore_index=True)
 
 
 def _subtracted(results: Results, size: int) -> float:
@@ -178,8 +174,7 @@ def _subtracted(results: Results, size: int) -> float:
 
 def ising(results: Results) -> Found:
     """The authors' Ising flows, for comparison."""
-    if results.has("ising") or results.has("ising_16"):
-        yield "published_ising", published.ISING
+    yield "published_ising", published.ISING
 
 
 PLANE = ("order", "susceptibility", "binder")
@@ -190,6 +185,7 @@ def plane(results: Results) -> Found:
     """The map of t and μ: raw and reweighted flow beside the cluster Monte Carlo, point by point."""
     reference = results.plane()
     if reference is None:
+        yield "plane", pd.DataFrame(columns=["t", "mu", "observable"])
         return
     chosen = results.chosen.plane
     flow = results.flow(chosen.flow, chosen.side)
