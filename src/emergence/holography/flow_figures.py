@@ -65,7 +65,7 @@ def symmetry(tables: Path, stem: Path) -> None:
     flows = flows[flows["arm"].isin(NETWORKS)]
     curves = artifacts.read_table(tables / "symmetry.csv")
     fig, axes = plotting.figure(1, 3, height=2.6)
-    if all([plotting.empty(axis, curves) for axis in axes]):
+    if sum(plotting.empty(axis, curves) for axis in axes):
         plotting.save(fig, stem, curves)
         return
     _along_time(axes[0], curves)

@@ -1,0 +1,132 @@
+"""One side of a flow grown from another: what it writes, what it continues from, what it refuses."""
+
+import numpy as np
+import pytest
+
+from emergence.errors import ArtifactError, DivergenceError
+from emergence.holography import growth
+from emergence.holography.actions import ComplexPhi4
+from emergence.holography.arms import problem_of
+from emergence.holography.exact import small_torus
+from emergence.holography.flow import compile_weigher
+from emergence.holography.observables import PRIMARY
+from emergence.holography.weights import Evaluation
+from emergence.settings import parse
+
+
+@pytest.fixture(scope="module")
+def settings(build_settings):
+    content = build_settings()
+    flows = content["holography"]["flows"]
+    flows["disc"] |= {
+        "depth": 1,
+        "bins": 4,
+        "samples": 4096,
+        "observed": False,
+        "sizes": {2: "brief", 4: "brief"},
+    }
+    flows["line"] |= {"depth": 1, "bins": 4}
+    content["holography"]["chunk"] = 16
+    return parse(content, "settings of a test")
+
+
+@pytest.fixture(scope="module")
+def grown(settings, tmp_path_factory):
+    """Sides 2 and 4 of the same flow."""
+    folder = tmp_path_factory.mktemp("grown")
+    first = growth.grow(settings, "disc", 2, None, folder / "2")
+    return first, growth.grow(settings, "disc", 4, (first[2], 2), folder / "4")
+
+
+def test_samples_carry_the_exact_partition_function(grown):
+    found = Evaluation(grown[0][0]["log_weights"][0, 0])
+    exact = small_torus(ComplexPhi4(1.0, 1.0, 1.0)).log_partition
+    assert found.samples == 4096
+    assert found.log_partition == pytest.approx(exact, abs=5.0 * found.error)
+    assert found.error < 0.05
+
+
+def test_weights_and_densities_are_of_the_same_samples(grown):
+    """−S = ln w + ln q: its mean is finite, and mixing up the samples spreads the weights."""
+    arrays = grown[0][0]
+    weights, density = (arrays[name][0, 0] for name in ("log_weights", "log_density"))
+    mixed = weights + density - np.roll(density, 1)
+    assert np.var(mixed) > 4.0 * np.var(weights)
+
+
+def test_what_is_not_observed_is_not_kept(grown):
+    assert not set(PRIMARY) & grown[0][0].keys()
+
+
+def test_a_conditional_flow_is_measured_at_every_point_of_the_line(settings, tmp_path):
+    arrays, _, _, _ = growth.grow(settings, "line", 2, None, tmp_path / "c")
+    np.testing.assert_allclose(arrays["t"], [0.2, 0.4])
+    np.testing.assert_allclose(arrays["mu"], [-199.6, -199.2])
+    for name in (*PRIMARY, "log_weights"):
+        assert arrays[name].shape == (2, 1, 16)
+        assert np.isfinite(arrays[name]).all()
+
+
+def test_the_second_side_starts_from_the_levels_of_the_first(grown):
+    first, second = grown
+    assert "zero_shot_log_weights" not in first[0]
+    assert np.isfinite(second[0]["zero_shot_log_weights"]).all()
+    assert {name.split("/")[0] for name in second[2]} == {"0", "1"}
+    assert second[0]["parameters"] == 2 * first[0]["parameters"]
+    assert list(second[1]["window"].unique()) == [16]
+
+
+def test_an_interrupted_training_ends_with_the_same_numbers(settings, grown, tmp_path, monkeypatch):
+    evaluate = growth.evaluate
+
+    def killed(draws, parameters, *names):
+        if "final" in names:
+            raise KeyboardInterrupt
+        return evaluate(draws, parameters, *names)
+
+    monkeypatch.setattr(growth, "evaluate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        growth.grow(settings, "disc", 2, None, tmp_path / "c")
+    monkeypatch.setattr(growth, "evaluate", evaluate)
+    again = growth.grow(settings, "disc", 2, None, tmp_path / "c")
+    for name, value in grown[0][0].items():
+        np.testing.assert_array_equal(again[0][name], value, err_msg=name)
+
+
+def test_weights_come_back_with_their_side(grown, tmp_path):
+    from emergence import artifacts
+
+    growth.write_flow(tmp_path / "weights", grown[0][2], 2)
+    with pytest.raises(ArtifactError):
+        growth.read_flow(tmp_path / "weights")
+    artifacts.record_provenance(
+        [tmp_path / "weights"], stage="test", settings={}, seed=0, started=0.0, device="CPU"
+    )
+    parameters, side = growth.read_flow(tmp_path / "weights")
+    assert side == 2
+    assert list(parameters) == list(grown[0][2])
+    for name, value in grown[0][2].items():
+        np.testing.assert_array_equal(parameters[name], value)
+
+
+@pytest.mark.parametrize("fault", ["other network", "not finite", "other side"])
+def test_what_cannot_be_continued_is_refused(settings, grown, tmp_path, fault):
+    parameters, side = dict(grown[0][2]), 2
+    name = next(iter(parameters))
+    if fault == "other network":
+        parameters[name] = parameters[name][..., :1]
+    elif fault == "not finite":
+        parameters[name] = np.full_like(parameters[name], np.nan)
+    else:
+        side = 4
+    with pytest.raises(ArtifactError, match=r"weights|Weights"):
+        growth.grow(settings, "disc", 4, (parameters, side), tmp_path / "c")
+
+
+def test_a_weight_that_is_no_number_ends_the_evaluation(settings, grown):
+    problem = problem_of(settings, "disc", 2)
+    weigh = compile_weigher(problem, 1, 16)
+    draws = growth.Draws(settings, problem, weigh, [(1.0, 1.0)], 16)
+    bad = {name: np.full_like(value, np.nan) for name, value in grown[0][2].items()}
+    with pytest.raises(DivergenceError, match="not a finite number"):
+        growth.evaluate(draws, bad, "bad")

@@ -1,0 +1,82 @@
+"""Readings of flows against synthetic weights whose every answer is known."""
+
+import numpy as np
+import pytest
+
+from emergence import artifacts
+from emergence.holography.actions import ComplexPhi4
+from emergence.holography.analysis import Results, analyse
+from emergence.holography.exact import small_torus
+from emergence.holography.readings import exact_log_partition, flows
+from emergence.settings import parse
+from emergence.statistics import Measurement
+
+SPREAD = 0.1
+EXACT = small_torus(ComplexPhi4(1.0, 1.0, 1.0)).log_partition
+
+
+@pytest.fixture
+def results(build_settings, tmp_path) -> Results:
+    """A flow whose ln w is Gaussian about ln Z, and whose densities vary."""
+    content = build_settings()
+    del content["holography"]["flows"]["line"]
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "flows" / "disc" / "2"
+    noise = SPREAD * rng.standard_normal((1, 1, 20_000))
+    artifacts.write_arrays(
+        folder / "arrays.npz",
+        {
+            "t": np.array([1.0]), "mu": np.array([1.0]),
+            "log_weights": EXACT - 0.5 * SPREAD**2 + noise,
+            "log_density": rng.standard_normal((1, 1, 20_000)),
+            "untrained_log_weights": np.full((1, 16), EXACT - 3.0),
+            "parameters": np.array(7), "steps": np.array(100), "batch": np.array(8),
+            "shipped": np.array(0.0),
+        },
+    )  # fmt: skip
+    artifacts.write_numbers(folder / "timing.json", {"seconds_per_step": 0.25})
+    return Results(parse(content, "settings of a test"), tmp_path)
+
+
+def test_every_number_is_that_of_the_weights(results):
+    found = dict(flows(results))
+    row = found["flows"].iloc[0]
+    assert row["divergence"] == pytest.approx(0.5 * SPREAD**2, abs=4 * SPREAD / 141)
+    assert row["effective_fraction"] == pytest.approx(np.exp(-(SPREAD**2)), abs=2e-3)
+    assert row["untrained_divergence"] == pytest.approx(3.0)
+    assert row["seconds"] == 25.0
+    deviation = found["disc.ln_z_deviation_2"]
+    assert isinstance(deviation, Measurement)
+    assert deviation.value < 4.0 * deviation.error
+    assert deviation.error == pytest.approx(SPREAD / np.sqrt(20_000), rel=0.05)
+
+
+def test_mixed_up_densities_miss_the_partition_function(results):
+    """ln⟨e^(x − y)⟩ of two independent normal numbers is one."""
+    found = dict(flows(results))
+    assert found["disc.shuffled_ln_z_deviation_2"].value == pytest.approx(1.0, abs=0.15)
+
+
+def test_only_some_theories_are_known(results):
+    chosen = results.chosen
+    assert exact_log_partition(ComplexPhi4(1.0, 1.0, 1.0), 4) is None
+    assert chosen.theories["disc"].lam == 1.0
+
+
+def test_what_a_scale_leaves_out_gives_empty_tables(results):
+    tables = dict(_tables(results))
+    assert tables["symmetry"].empty
+    assert tables["plane"].empty
+
+
+def _tables(results):
+    from emergence.holography import readings
+
+    for part in (readings.symmetry, readings.plane):
+        yield from part(results)
+
+
+def test_a_missing_flow_is_named(results):
+    (results.folder / "flows" / "disc" / "2" / "arrays.npz").unlink()
+    with pytest.raises(artifacts.ArtifactError, match=r"arrays\.npz is missing"):
+        analyse(results.settings, results.folder)
