@@ -22,7 +22,8 @@ def measure(settings: Settings, side: int) -> dict[str, np.ndarray]:
 
     Returns:
         ``t``, ``mu`` ``[points]``; of each formula ``<name>``, ``<name>_error``, ``<name>_tau`` (in
-        sweeps), ``<name>_agreement`` (p-value of the scatter of the chains) ``[points]``;
+        sweeps), ``<name>_tau_error``, ``<name>_agreement`` (p-value of the scatter of the chains)
+        ``[points]``;
         ``correlation`` ``[points, blocks, L/2 + 1]``, the mean of each block of sweeps, along an
         axis.
     """
@@ -46,6 +47,7 @@ def measure(settings: Settings, side: int) -> dict[str, np.ndarray]:
                 columns.setdefault(name, []).append(found.value)
                 columns.setdefault(f"{name}_error", []).append(found.error)
                 columns.setdefault(f"{name}_tau", []).append(found.tau)
+                columns.setdefault(f"{name}_tau_error", []).append(found.tau_error)
                 columns.setdefault(f"{name}_agreement", []).append(found.agreement)
             correlations.append(blocks_of(run.correlation))
             progress.advance(index + 1, f"t = {t:g}")
