@@ -146,7 +146,9 @@ class Batch:
             observe = bulk_observables(self._generate, observables)
             self._context += (self.parameters,)
         jitter = JITTER if entry.step is None else 0.0
-        self._sampler = HamiltonianSampler(density, observe, entry.leapfrogs, jitter)
+        # A flow takes minutes to compile, and would be compiled once for each loop.
+        fused = entry.space == "boundary"
+        self._sampler = HamiltonianSampler(density, observe, entry.leapfrogs, jitter, fused=fused)
         self._times: list[float] = []
 
     @property

@@ -136,11 +136,10 @@ class Blocks:
 def correlations(results: Results) -> Found:
     """At the largest side with chains, both phases: correlation functions, fits, their difference."""
     side = largest(results)
-    if side is None:
-        return
-    chains, _ = results.chains(f"line_{side}")
-    sources = {"reference": results.reference(side), "corrected": chains}
-    rows, fits = [], []
+    rows, fits, sources = [], [], {}
+    if side is not None:
+        chains, _ = results.chains(f"line_{side}")
+        sources = {"reference": results.reference(side), "corrected": chains}
     for phase, t in PHASES.items():
         for source, arrays in sources.items():
             index = _index(arrays, t)
@@ -155,9 +154,10 @@ def correlations(results: Results) -> Found:
             rows.append(pd.DataFrame(frame).assign(phase=phase, source=source, t=t, size=side))
             where = f"{'reference' if source == 'reference' else 'chains/line_'}{side}"
             yield from _measurements(blocks, phase, source, t, results, where)
-    if rows:
-        yield "correlations", pd.concat(rows, ignore_index=True)
-        yield "correlation_fits", pd.DataFrame(fits)
+    columns = ["phase", "source", "t", "size", "r", "value", "error", *LAWS]
+    yield "correlations", pd.concat(rows) if rows else pd.DataFrame(columns=columns)
+    columns = ["phase", "source", "law", "parameter", "error", "amplitude", "chi_square", "freedom"]
+    yield "correlation_fits", pd.DataFrame(fits, columns=columns)
 
 
 def largest(results: Results) -> int | None:

@@ -60,10 +60,14 @@ def diagram(results: Results) -> Found:
         own = pulls_of(table).assign(size=side)
         pulls.append(own)
         yield from _measurements(table, own, side, f"chains/line_{side}")
-    if not tables:
-        return
-    yield "diagram", pd.concat(tables, ignore_index=True)
-    yield "pulls", pd.concat(pulls, ignore_index=True)
+    columns = ["kind", "t", "observable", "value", "error", "tau", "size", "shipped"]
+    yield "diagram", _gathered(tables, columns)
+    yield "pulls", _gathered(pulls, ["observable", "t", "corrected", "raw", "neighbour", "size"])
+
+
+def _gathered(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """All rows, or an empty table with the columns that its figure expects."""
+    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
 
 
 def _rows(kind: str, t: float, values: dict[str, tuple[float, float, float]]) -> list[dict]:
@@ -170,7 +174,9 @@ def _measurements(table: pd.DataFrame, pulls: pd.DataFrame, side: int, source: s
 
 
 def _exact(name: str, value: float, source: str) -> Found:
-    yield name, Measurement(name, value, 0.0, source=source)
+    """A measurement without an error; none where there was nothing to measure."""
+    if np.isfinite(value):
+        yield name, Measurement(name, value, 0.0, source=source)
 
 
 PARTS = (diagram,)

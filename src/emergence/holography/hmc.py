@@ -82,19 +82,29 @@ def leapfrog(
 class HamiltonianSampler:
     """Trajectories of one density, compiled when first called.
 
+    A cheap density is best compiled together with the loops around it. One that takes long to
+    compile, such as a flow's, is compiled once by itself and called from loops that are not.
+
     Args:
         log_density: ln π of a batch of chains.
         observe: what to record after each trajectory.
         leapfrogs: steps per trajectory.
         jitter: each trajectory's ε is multiplied by a uniform factor in 1 ± jitter (the same for all
             chains): without it, trajectories of a whole period of a mode leave that mode in place.
+        fused: whether the loops are compiled with the density in them.
 
     Raises:
         SettingsError: there are no leapfrog steps, or the jitter is not in [0, 1).
     """
 
     def __init__(
-        self, log_density: Density, observe: Observe, leapfrogs: int, jitter: float = 0.0
+        self,
+        log_density: Density,
+        observe: Observe,
+        leapfrogs: int,
+        jitter: float = 0.0,
+        *,
+        fused: bool = True,
     ) -> None:
         if leapfrogs < 1 or not 0.0 <= jitter < 1.0:
             raise SettingsError(
@@ -102,16 +112,12 @@ class HamiltonianSampler:
                 " has no trajectories.",
                 "Choose at least 1 step and a jitter in [0, 1).",
             )
-        self._log_density, self._observe = log_density, observe
-        self._leapfrogs, self._jitter = leapfrogs, jitter
-        # Apart from the loops, whose compilation would otherwise hold the density twice.
-        self._evaluate = tf.function(
-            lambda state, context: self._value_and_gradient(context)(state),
-            jit_compile=True,
-            autograph=False,
-        )
-        self._tune = tf.function(self._tuning, jit_compile=True, autograph=False)
-        self._run = tf.function(self._measured, jit_compile=True, autograph=False)
+        self._log_density, self._leapfrogs, self._jitter = log_density, leapfrogs, jitter
+        compiled = {"jit_compile": True, "autograph": False}
+        self._evaluate = tf.function(self._value_and_gradient, **compiled)
+        self._observe = tf.function(observe, **compiled)
+        self._tune = tf.function(self._tuning, jit_compile=fused, autograph=False)
+        self._run = tf.function(self._measured, jit_compile=fused, autograph=False)
 
     def tune(
         self,
@@ -186,19 +192,16 @@ class HamiltonianSampler:
         )
 
     def _first(self, start: tf.Tensor, context: tuple[Any, ...]) -> tuple[tf.Tensor, tf.Tensor]:
-        value, gradient = self._evaluate(start, context)
+        value, gradient = self._evaluate(start, *context)
         if not _all_finite(value, gradient).numpy():
             raise _lost()
         return value, gradient
 
-    def _value_and_gradient(self, context: tuple[Any, ...]) -> Callable[[tf.Tensor], Any]:
-        def evaluate(state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            with tf.GradientTape() as tape:
-                tape.watch(state)
-                value = self._log_density(state, *context)
-            return value, tape.gradient(value, state)
-
-        return evaluate
+    def _value_and_gradient(self, state: tf.Tensor, *context: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(state)
+            value = self._log_density(state, *context)
+        return value, tape.gradient(value, state)
 
     def _trajectory(
         self,
@@ -222,7 +225,12 @@ class HamiltonianSampler:
         each = tf.repeat(step * (1.0 + self._jitter * factor), chains // step.shape[0])
         step = tf.reshape(each, [chains] + [1] * (len(state.shape) - 1))
         new, new_momentum, new_value, new_gradient = leapfrog(
-            self._value_and_gradient(context), state, momentum, gradient, step, self._leapfrogs
+            lambda place: self._evaluate(place, *context),
+            state,
+            momentum,
+            gradient,
+            step,
+            self._leapfrogs,
         )
         # The difference of squares is small: summed term by term it keeps its digits.
         kinetic = 0.5 * _sum((new_momentum - momentum) * (new_momentum + momentum))
