@@ -65,12 +65,16 @@ def plain(side: int, length: float) -> np.ndarray:
     return (near + far) / (1.0 + np.exp(-2.0 * half / length))
 
 
-LAWS: dict[str, tuple[Callable[[int, float], np.ndarray], tuple[float, float]]] = {
-    "algebraic": (algebraic, (1e-3, 20.0)),
-    "exponential": (exponential, (0.1, 1e3)),
-    "plain": (plain, (0.1, 1e3)),
+LAWS: dict[str, Callable[[int, float], np.ndarray]] = {
+    "algebraic": algebraic,
+    "exponential": exponential,
+    "plain": plain,
 }
-"""Law and the range of its parameter, η or ξ, searched on a logarithmic scale."""
+
+EXPONENTS = (1e-3, 20.0)
+SHORTEST = 0.1
+"""Searched η, and the shortest ξ in lattice units. The longest ξ is half of the side: with any longer
+one G_m is a constant plus G₀, the first two terms of a power law, and no torus tells them apart."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,8 @@ class Blocks:
 
     def fit(self, law: str, value: np.ndarray | None = None) -> LawFit:
         """Least squares with the covariance of the blocks; the amplitude is solved for exactly."""
-        shape, (low, high) = LAWS[law]
+        shape = LAWS[law]
+        low, high = EXPONENTS if law == "algebraic" else (SHORTEST, 0.5 * self.side)
         data = self._whiten @ (self.value if value is None else value)[self.chosen]
 
         def solved(logarithm: float) -> tuple[float, float]:
@@ -147,7 +152,7 @@ def correlations(results: Results) -> Found:
                 continue
             blocks = Blocks(arrays["correlation"][index])
             frame = {"r": np.arange(side // 2 + 1), "value": blocks.value, "error": blocks.error}
-            for law, (shape, _) in LAWS.items():
+            for law, shape in LAWS.items():
                 found = blocks.fit(law)
                 fits.append(_fit_row(blocks, law, found) | {"phase": phase, "source": source})
                 frame[law] = found.amplitude * shape(side, found.parameter)

@@ -67,7 +67,9 @@ def diagram(results: Results) -> Found:
 
 def _gathered(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     """All rows, or an empty table with the columns that its figure expects."""
-    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    return (
+        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    )
 
 
 def _rows(kind: str, t: float, values: dict[str, tuple[float, float, float]]) -> list[dict]:

@@ -82,9 +82,7 @@ def _observable(axis: Axes, part: pd.DataFrame, shipped: bool) -> None:
                 linestyle="none", markersize=2.5, elinewidth=0.8, label=label,
                 markerfacecolor="white" if shipped else colour, markeredgewidth=0.7,
             )  # fmt: skip
-    plotting.reference_line(
-        axis, x=KT_POINT, color=ROLES["baseline"], linestyle=":", linewidth=0.8
-    )
+    plotting.reference_line(axis, x=KT_POINT, color=ROLES["baseline"], linestyle=":", linewidth=0.8)
 
 
 def _legend(axis: Axes, shipped: bool, **options: object) -> None:

@@ -244,7 +244,9 @@ def _ordered(results: Results, flow: str, arrays: Arrays) -> float:
 
 def _named(pair: str, name: str, value: float, error: float | None) -> tuple[str, Measurement]:
     name = f"sampling.{pair}.{name}"
-    return name, Measurement(name, value, error, source=f"chains/{pair}_bulk, chains/{pair}_boundary")
+    return name, Measurement(
+        name, value, error, source=f"chains/{pair}_bulk, chains/{pair}_boundary"
+    )
 
 
 PARTS = (sampling,)
