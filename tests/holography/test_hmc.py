@@ -180,7 +180,9 @@ def test_groups_of_chains_have_steps_of_their_own(fused: bool) -> None:
     state, steps = sampler.tune(start, trajectories=200, seed=1, groups=2, context=(width,))
     assert steps[1] / steps[0] == pytest.approx(30.0, rel=0.2)
     run = sampler.run(state, step=steps, trajectories=600, seed=2, context=(width,))
-    np.testing.assert_allclose(run.accepted.reshape(2, -1).mean(axis=1), 0.8, atol=0.12)
+    acceptance = run.accepted.reshape(2, -1).mean(axis=1)
+    assert 0.7 < acceptance.min() and acceptance.max() < 0.95
+    assert np.ptp(acceptance) < 0.05
     for part in np.split(run.series["square"], 2):
         result = estimate_mean(part)
         assert result.value == pytest.approx(1.0, abs=4.0 * result.error)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,6 +78,14 @@ SHORTEST = 0.1
 one G_m is a constant plus G₀, the first two terms of a power law, and no torus tells them apart."""
 
 
+@lru_cache
+def _grid(law: str, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of the parameter, and the law at each, ``[places, L/2 + 1]``."""
+    low, high = EXPONENTS if law == "algebraic" else (SHORTEST, 0.5 * side)
+    places = np.linspace(np.log(low), np.log(high), 60)
+    return places, np.stack([LAWS[law](side, float(np.exp(place))) for place in places])
+
+
 @dataclass(frozen=True)
 class LawFit:
     """One law fitted to one correlation function."""
@@ -110,23 +119,23 @@ class Blocks:
 
     def fit(self, law: str, value: np.ndarray | None = None) -> LawFit:
         """Least squares with the covariance of the blocks; the amplitude is solved for exactly."""
-        shape = LAWS[law]
-        low, high = EXPONENTS if law == "algebraic" else (SHORTEST, 0.5 * self.side)
         data = self._whiten @ (self.value if value is None else value)[self.chosen]
 
-        def solved(logarithm: float) -> tuple[float, float]:
-            model = self._whiten @ shape(self.side, float(np.exp(logarithm)))[self.chosen]
+        def solved(shape: np.ndarray) -> tuple[float, float]:
+            model = self._whiten @ shape[self.chosen]
             amplitude = float(model @ data / (model @ model))
             return float(np.sum((data - amplitude * model) ** 2)), amplitude
 
-        grid = np.linspace(np.log(low), np.log(high), 60)
-        best = int(np.argmin([solved(place)[0] for place in grid]))
-        bounds = (grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
+        def at(logarithm: float) -> tuple[float, float]:
+            return solved(LAWS[law](self.side, float(np.exp(logarithm))))
+
+        places, shapes = _grid(law, self.side)
+        best = int(np.argmin([solved(shape)[0] for shape in shapes]))
+        bounds = (places[max(best - 1, 0)], places[min(best + 1, len(places) - 1)])
         found = minimize_scalar(
-            lambda place: solved(place)[0], bounds=bounds, method="bounded",
-            options={"xatol": 1e-10},
-        )  # fmt: skip
-        chi_square, amplitude = solved(found.x)
+            lambda place: at(place)[0], bounds=bounds, method="bounded", options={"xatol": 1e-8}
+        )
+        chi_square, amplitude = at(found.x)
         return LawFit(chi_square, amplitude, float(np.exp(found.x)))
 
     def jackknife(self, function: Callable[[np.ndarray], float]) -> tuple[float, float]:
