@@ -1,6 +1,8 @@
 # Holography (arXiv:1903.00804): reference, flows grown from side to side -> chains and bulks in them
 # -> analysis -> figures.
 
+from emergence.holography.points import points_of
+
 HOLOGRAPHY = SETTINGS.holography
 BULK = f"{RESULTS}/holography"
 HOLOGRAPHY_COMMON = fingerprint({"seed": SETTINGS.seed, "threads": SETTINGS.threads})
@@ -20,7 +22,7 @@ def flow_fingerprint(name, size):
             "chunk": HOLOGRAPHY.chunk,
             "theory": theory.model_dump(mode="json"),
             "stages": [stage.model_dump(mode="json") for stage in stages],
-            "points": HOLOGRAPHY.diagram.t if theory.conditional else [],
+            "points": points_of(HOLOGRAPHY, name),
             "common": HOLOGRAPHY_COMMON,
         }
     )
@@ -78,6 +80,31 @@ rule holography_reference:
     shell:
         "emergence holography reference --settings {params.file:q} --size {wildcards.size}"
         " --output {output} > {log} 2>&1"
+
+
+rule holography_plane:
+    output:
+        f"{BULK}/reference/plane.npz",
+    log:
+        f"{BULK}/logs/reference/plane.log",
+    benchmark:
+        f"{BULK}/benchmarks/reference/plane.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        file=settings_file,
+        settings=fingerprint(
+            {
+                "plane": HOLOGRAPHY.plane.model_dump(mode="json") if HOLOGRAPHY.plane else None,
+                "common": HOLOGRAPHY_COMMON,
+            }
+        ),
+    message:
+        "Measuring the map of t and μ by a cluster Monte Carlo."
+    shell:
+        "emergence holography plane --settings {params.file:q} --output {output} > {log} 2>&1"
 
 
 rule holography_flow:
@@ -165,6 +192,7 @@ rule holography_bulk:
 rule holography_analysis:
     input:
         collect(f"{BULK}/reference/{{size}}.npz", size=HOLOGRAPHY.diagram.sides),
+        [f"{BULK}/reference/plane.npz"] if HOLOGRAPHY.plane else [],
         collect(
             f"{BULK}/chains/{{arm}}/{{file}}",
             arm=HOLOGRAPHY.chains,

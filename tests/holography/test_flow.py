@@ -10,16 +10,11 @@ from emergence.errors import ArtifactError, SettingsError
 from emergence.holography.actions import ComplexPhi4, FreeField, IsingDualField
 from emergence.holography.densities import IsingTheory, Phi4Theory
 from emergence.holography.exact import free_log_partition, small_torus
-from emergence.holography.flow import (
-    Evaluation,
-    FlowProblem,
-    UnderpoweredWarning,
-    evaluate,
-    symmetrised,
-)
+from emergence.holography.flow import FlowProblem, evaluate, symmetrised
 from emergence.holography.hierarchy import Ranges, real_nvp_flow, spline_flow
 from emergence.holography.ising_exact import dual_log_partition
-from emergence.settings import Stage
+from emergence.holography.weights import Evaluation, UnderpoweredWarning
+from emergence.settings import FlowStage
 from emergence.training import train
 
 
@@ -125,11 +120,11 @@ def test_path_gradient_has_no_noise_where_the_flow_is_exact() -> None:
 
 def test_hopping_rises_over_the_ramp_and_stays() -> None:
     theory = Phi4Theory.of(ComplexPhi4.recalled(0.28))
-    stage = Stage(update="adam", steps=100, batch=4, window=1)
-    problem = problem_of(theory, 2, ramp=0.5).for_stage(stage)
+    stage = FlowStage(update="adam", steps=100, batch=4, ramp=0.5)
+    problem = problem_of(theory, 2).for_stage(stage)
     rising = [float(problem.draw(tf.constant([1, i]), 4, 0)[1][0, 0, 0]) for i in (0, 25, 50, 99)]
     np.testing.assert_allclose(rising, [0.0, 0.14, 0.28, 0.28], atol=1e-6)
-    couplings = problem.without_ramp().draw(tf.constant([1, 0]), 4, 0)[1]
+    couplings = problem_of(theory, 2).draw(tf.constant([1, 0]), 4, 0)[1]
     np.testing.assert_allclose(couplings[0, 0], [theory.t, theory.mu], rtol=1e-6)
 
 
@@ -152,7 +147,7 @@ def test_training_brings_the_flow_closer(tmp_path) -> None:
     theory = Phi4Theory.of(action)
     flow = spline_flow(theory, 2, width=8, bins=4)
     problem = FlowProblem(flow, theory, 1, 3, estimator="reparameterised")
-    stage = Stage(update="adam", steps=60, batch=64, window=1, rate=1e-2, clip_norm=5.0)
+    stage = FlowStage(update="adam", steps=60, batch=64, rate=1e-2, clip_norm=5.0)
     trained = train(problem, [stage], seed=1, title="test", checkpoint=tmp_path / "c")
     assert {"log_weight_variance", "effective_fraction"} <= set(trained.history.columns)
     exact = small_torus(action).log_partition

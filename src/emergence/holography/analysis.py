@@ -87,6 +87,12 @@ class Results:
         """The cluster Monte Carlo of one torus, see :func:`.reference.measure`."""
         return self._arrays(self.folder / "reference" / f"{size}.npz")
 
+    def plane(self) -> Arrays | None:
+        """The same of the map of t and μ; None where this scale has none."""
+        if self.chosen.plane is None:
+            return None
+        return self._arrays(self.folder / "reference" / "plane.npz")
+
     def chains(self, name: str) -> tuple[Arrays, dict[str, float]] | None:
         """A run of Hamiltonian Monte Carlo and its timing; None where this scale has none."""
         if name not in self.chosen.chains:

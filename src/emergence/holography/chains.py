@@ -25,7 +25,7 @@ from emergence.holography.arms import problem_of
 from emergence.holography.cluster import run_ising, run_phi4
 from emergence.holography.flow import FlowProblem, compile_weigher, symmetrised
 from emergence.holography.hmc import HamiltonianSampler, HmcRun
-from emergence.holography.points import Point, action_of, centre_of, points_of
+from emergence.holography.points import Point, action_of, centre_of, line_within
 from emergence.holography.reference import blocks_of
 from emergence.holography.targets import (
     axis_correlations,
@@ -100,10 +100,9 @@ def run(settings: Settings, name: str, parameters: Arrays) -> tuple[Arrays, dict
 
 def points_for(chosen: Holography, entry: ChainsSettings) -> list[Point]:
     """The couplings of an entry; (0, 0) for the Ising field, which has none."""
-    theory = chosen.flows[entry.flow].theory
-    told = chosen.theories[theory]
+    told = chosen.theories[chosen.flows[entry.flow].theory]
     if entry.t == "diagram":
-        return points_of(chosen, theory)
+        return line_within(chosen.diagram, told)
     if entry.t is not None:
         return [(t, chosen.diagram.mu_at(t)) for t in entry.t]
     return [(0.0, 0.0)] if told.model == "ising" else [centre_of(told)]

@@ -27,7 +27,20 @@ def holography_reference(settings: SettingsFile, size: Size, output: Output) -> 
         from emergence import artifacts
         from emergence.holography import reference
 
-        artifacts.write_arrays(output, reference.measure(run["settings"], size))
+        artifacts.write_arrays(output, reference.line(run["settings"], size))
+
+
+@holography.command("plane")
+def holography_plane(settings: SettingsFile, output: Output) -> None:
+    """Measure the map of order against t and μ by the cluster Monte Carlo."""
+    with stage("holography plane", settings, [output]) as run:
+        from emergence import artifacts
+        from emergence.errors import SettingsError
+        from emergence.holography import reference
+
+        if run["settings"].holography.plane is None:
+            raise SettingsError("These settings have no map of the plane.", "Add the key plane.")
+        artifacts.write_arrays(output, reference.plane(run["settings"]))
 
 
 @holography.command("flow")

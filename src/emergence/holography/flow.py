@@ -210,14 +210,14 @@ def evaluate(
 
 def compile_weigher(
     problem: FlowProblem, seeds: int, chunk: int
-) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-    """A compiled call: (parameters, couplings, seed ``[2]``) → field and ln w of new samples."""
+) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    """A compiled call: (parameters, couplings, seed ``[2]``) → field, ln w and ln q of new samples."""
     side = problem.flow.side
 
     @tf.function(jit_compile=True, autograph=False)
     def weigh(
         parameters: Parameters, couplings: tf.Tensor, seed: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         shape = [seeds, chunk, side, side]
         latents = problem.flow.chart.sample(seed, shape, couplings.dtype)
         field, log_density = problem.flow.generate(parameters, latents, couplings)
@@ -225,6 +225,7 @@ def compile_weigher(
             mirrored = problem.flow.invert(parameters, -field, couplings)[1]
             log_density = symmetrised(log_density, mirrored)
         constant = problem.theory.constant(couplings, side)
-        return field, constant - problem.theory.action(field, couplings) - log_density
+        log_weights = constant - problem.theory.action(field, couplings) - log_density
+        return field, log_weights, log_density
 
     return weigh

@@ -1,32 +1,175 @@
-"""Figures of the flows themselves: exact likelihood, networks compared, the Ising benchmark."""
+"""Figures of the flows themselves: exact likelihood, networks compared, the Ising field, the map.
+
+Hollow marks, named in the legend, are flows that were trained beforehand at a larger cost and
+shipped with the project.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
 from emergence import artifacts, plotting
-from emergence.plotting import ROLES
+from emergence.plotting import ROLES, SEQUENCE
+
+THEORIES = {
+    "disc": "φ⁴, disc",
+    "hat": "φ⁴, hat",
+    "ring": "φ⁴, thin ring",
+    "free": "free field",
+    "ising": "Ising",
+    "ising_16": "Ising",
+}
 
 
 def likelihood(tables: Path, stem: Path) -> None:
     """ln Z by importance weights minus its exact value, for every theory that has one."""
     table = artifacts.read_table(tables / "flows.csv")
-    part = table[table["exact"].notna()]
-    fig, axis = plotting.figure(width="single")
-    axis.errorbar(
-        [f"{row.arm}\n{row.size} × {row.size}" for row in part.itertuples()],
-        part["log_partition"] - part["exact"],
-        yerr=part["log_partition_error"],
-        color=ROLES["learnt"],
-        linestyle="none",
-        marker="o",
-        label="importance weights",
-    )
-    plotting.reference_line(axis, y=0.0, label="exact")
-    axis.set(ylabel="ln Z − exact")
+    part = table[table["exact"].notna()].reset_index(drop=True)
+    names = [f"{THEORIES.get(r.arm, r.arm)}, {r.size} × {r.size}" for r in part.itertuples()]
+    fig, (left, right) = plotting.figure(1, 2, height=0.9 + 0.27 * max(len(part), 4), sharey=True)
+    place = np.arange(len(part))
+    off = part["log_partition"] - part["exact"]
+    plotting.reference_line(left, x=0.0, label="exact")
+    left.errorbar(
+        off, place, xerr=part["log_partition_error"], color=ROLES["learnt"], linestyle="none",
+        marker="o", label="importance weights",
+    )  # fmt: skip
+    left.set(xlabel=r"$\ln Z - \ln Z_{\rm exact}$ (nats)", yticks=place, yticklabels=names)
+    left.invert_yaxis()
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
+    right.set_xscale("log")
+    for column, role, marker, label in (
+        ("shuffled_deviation", "control", "s", "densities of other samples"),
+        ("deviation", "learnt", "o", "importance weights"),
+    ):
+        value = {"deviation": off, "shuffled_deviation": part["shuffled"] - part["exact"]}[column]
+        right.plot(value.abs(), place, marker, color=ROLES[role], label=label)
+    plotting.reference_line(right, x=1e-3, linestyle=":", label="bound of the claim")
+    right.set(xlabel=r"$|\ln Z - \ln Z_{\rm exact}|$ (nats)")
+    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
+    plotting.panel_letters([left, right])
+    plotting.save(fig, stem, part)
+
+
+NETWORKS = {"critical": ("U(1) splines", "learnt"), "real_nvp": ("real NVP", "baseline")}
+
+
+def symmetry(tables: Path, stem: Path) -> None:
+    """KL against processor time along both trainings, and what is left at each side."""
+    flows = artifacts.read_table(tables / "flows.csv")
+    flows = flows[flows["arm"].isin(NETWORKS)]
+    fig, axes = plotting.figure(1, 3, height=2.6)
+    curves = pd.DataFrame()
+    if (tables / "symmetry.csv").exists():
+        curves = artifacts.read_table(tables / "symmetry.csv")
+        for (arm, size), part in curves.groupby(["arm", "size"]):
+            label, role = NETWORKS[arm]
+            first = size == curves["size"].min()
+            axes[0].plot(
+                part["seconds"], part["divergence"].clip(lower=1e-2), color=ROLES[role],
+                linewidth=0.8, label=label if first else None,
+            )  # fmt: skip
+        axes[0].set(yscale="log", xlabel="processor time of all steps (s)", ylabel="KL(q‖p) (nats)")
+        for size, part in curves[curves["arm"] == "critical"].groupby("size"):
+            axes[0].annotate(
+                f"L = {size}", (part["seconds"].min(), part["divergence"].max()), fontsize=6,
+                xytext=(1, 2), textcoords="offset points",
+            )  # fmt: skip
+        axes[0].legend()
+    for axis, column, label in (
+        (axes[1], "divergence", "KL(q‖p) (nats)"),
+        (axes[2], "effective_fraction", "effective share of the samples"),
+    ):
+        for arm, (name, role) in NETWORKS.items():
+            part = flows[flows["arm"] == arm].groupby("size").median(numeric_only=True)
+            error = part["divergence_error"] if column == "divergence" else None
+            axis.errorbar(
+                part.index, part[column], yerr=error, color=ROLES[role], marker="o", label=name
+            )
+        _sides(axis, sorted(set(flows["size"])))
+        axis.set(yscale="log", ylabel=label)
+    axes[2].legend()
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, {"training": curves, "flows": flows})
+
+
+def ising_benchmark(tables: Path, stem: Path) -> None:
+    """KL to the exact free energy of the Ising field at T_c against L, beside the authors'."""
+    flows = artifacts.read_table(tables / "flows.csv")
+    flows = flows[flows["arm"].str.startswith("ising")]
+    others = artifacts.read_table(tables / "published_ising.csv")
+    fig, axis = plotting.figure(width="single", height=2.6)
+    for shipped, part in flows.groupby("shipped"):
+        axis.errorbar(
+            part["size"], part["divergence"], yerr=part["divergence_error"], color=ROLES["learnt"],
+            linestyle="none", marker="o", markerfacecolor="white" if shipped else ROLES["learnt"],
+            label="ours, shipped weights" if shipped else "ours",
+        )  # fmt: skip
+    for index, (who, part) in enumerate(others.groupby("who", sort=False)):
+        axis.plot(
+            part["size"], part["divergence"], "s^"[index], color=SEQUENCE[1 + index], label=who
+        )
+    _sides(axis, sorted({*flows["size"], *others["size"]}))
+    axis.set(yscale="log", ylabel="KL(q‖p) (nats)")
     axis.legend()
+    plotting.save(fig, stem, {"ours": flows, "published": others})
+
+
+def plane(tables: Path, stem: Path) -> None:
+    """⟨|φ̄|⟩ over t and μ by the flow and by the cluster Monte Carlo, and their difference in errors."""
+    table = artifacts.read_table(tables / "plane.csv")
+    part = table[table["observable"] == "order"].copy()
+    part["flow"] = part["reweighted"].fillna(part["raw"])
+    error = np.hypot(part["reweighted_error"].fillna(part["raw_error"]), part["reference_error"])
+    part["pull"] = (part["flow"] - part["reference"]) / error
+    fig, axes = plotting.figure(1, 3, height=2.6, sharey=True)
+    top = max(part["flow"].max(), part["reference"].max())
+    panels = (
+        ("flow", "flow, reweighted", 0.0, top, plotting.ORDERED, r"$\langle|\bar\varphi|\rangle$"),
+        ("reference", "cluster Monte Carlo", 0.0, top, plotting.ORDERED, r"$\langle|\bar\varphi|\rangle$"),
+        ("pull", "difference", -4.0, 4.0, "PuOr", "combined errors"),
+    )  # fmt: skip
+    for axis, (column, title, low, high, colours, label) in zip(axes, panels, strict=True):
+        grid = part.pivot(index="mu", columns="t", values=column)
+        mesh = axis.pcolormesh(
+            grid.columns, grid.index, grid.to_numpy(), vmin=low, vmax=high, cmap=colours,
+            shading="nearest", rasterized=True,
+        )  # fmt: skip
+        fig.colorbar(mesh, ax=axis, label=label)
+        _transition(axis, grid)
+        axis.set(title=title, xlabel="hopping t")
+    raw = part[part["reweighted"].isna()]
+    if len(raw):
+        axes[0].plot(raw["t"], raw["mu"], "x", color="white", markersize=3, label="raw flow")
+        axes[0].legend(loc="upper right", labelcolor="white")
+    axes[0].set_ylabel("chemical potential μ")
+    plotting.panel_letters(axes)
     plotting.save(fig, stem, table)
 
 
-FIGURES: dict[str, Callable[[Path, Path], None]] = {"likelihood": likelihood}
+def _transition(axis: Axes, grid: pd.DataFrame) -> None:
+    """Where mean field puts the Kosterlitz–Thouless point: tρ = 1.12 with ρ = −μ/2λ at λ = 25."""
+    mu = np.linspace(grid.index.min(), grid.index.max(), 50)
+    t = 1.12 / (-mu / 50.0)
+    inside = t <= grid.columns.max()
+    axis.plot(t[inside], mu[inside], color="white", linestyle="--", linewidth=0.8)
+
+
+def _sides(axis: Axes, sides: list[int]) -> None:
+    axis.set_xscale("log")
+    axis.set_xticks(sides, [f"{side}" for side in sides])
+    axis.set_xticks([], minor=True)
+    axis.set_xlabel("side L")
+
+
+FIGURES: dict[str, Callable[[Path, Path], None]] = {
+    "likelihood": likelihood,
+    "symmetry": symmetry,
+    "ising_benchmark": ising_benchmark,
+    "plane": plane,
+}

@@ -7,8 +7,9 @@ is evaluated at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -44,10 +45,10 @@ def grow(
 
     Returns:
         Arrays, the history table, the trained parameters, and the processor seconds of a step.
-        Arrays: as :func:`evaluate`;
-        ``zero_shot_log_weights`` of the transferred levels before the first step; ``parameters``,
-        their number per seed; ``steps`` and ``batch`` of the training, ``shipped``, whether it
-        began from weights that come with the project.
+        Arrays: as :func:`evaluate`; ``zero_shot_log_weights`` of the transferred levels before the
+        first step and ``untrained_log_weights`` of the identity, at the first point;
+        ``parameters``, their number per seed; ``steps`` and ``batch`` of the training; ``shipped``,
+        whether it began from weights that come with the project.
 
     Raises:
         ArtifactError: ``before`` is of another architecture, or not finite.
@@ -56,16 +57,20 @@ def grow(
     chosen = settings.holography
     arm = chosen.flows[name]
     problem = problem_of(settings, name, size)
-    points = points_of(chosen, arm.theory)
-    arrays: Arrays = {}
+    points = points_of(chosen, name)
+    weigh = compile_weigher(problem, arm.seeds, chosen.chunk)
+    first = Draws(settings, problem, weigh, points[:1], chosen.samples)
+    fresh = evaluate(first, problem.initial_parameters(), name, "untrained")
+    arrays: Arrays = {"untrained_log_weights": fresh["log_weights"][0]}
     start = None
     if before is not None:
         parameters, side = before
         parameters = parameters if side == size else transfer(parameters, side, size)
         problem.flow.check_parameters(parameters)
         start = {name: value.astype(chosen.precision) for name, value in parameters.items()}
-        first = evaluate(settings, problem, start, points[:1], name, "zero shot")
-        arrays["zero_shot_log_weights"] = first["log_weights"][0]
+        arrays["zero_shot_log_weights"] = evaluate(first, start, name, "zero shot")["log_weights"][
+            0
+        ]
     stages = stages_of(settings, name, size)
     trained = training.train(
         problem,
@@ -77,7 +82,8 @@ def grow(
         identity=fingerprint({"arm": arm.model_dump(), "size": size, "start": digest(start)}),
         start=None if start is None else {f"p/{key}": value for key, value in start.items()},
     )
-    arrays |= evaluate(settings, problem, trained.parameters, points, name, "final")
+    final = Draws(settings, problem, weigh, points, arm.samples or chosen.samples)
+    arrays |= evaluate(final, trained.parameters, name, "final")
     arrays["parameters"] = np.array(sum(v[0].size for v in trained.parameters.values()))
     arrays["steps"] = np.array(sum(stage.steps for stage in stages))
     arrays["batch"] = np.array(stages[-1].batch)
@@ -92,42 +98,50 @@ def stages_of(settings: Settings, name: str, size: int) -> list[FlowStage]:
     return [stage.model_copy(update={"window": size * size}) for stage in stages]
 
 
-def evaluate(
-    settings: Settings,
-    problem: FlowProblem,
-    parameters: Mapping[str, np.ndarray],
-    points: list[Point],
-    *names: str,
-) -> Arrays:
+class Draws(NamedTuple):
+    """Which samples of a flow are drawn, and with what compiled function."""
+
+    settings: Settings
+    problem: FlowProblem
+    weigh: Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
+    points: list[Point]
+    samples: int
+
+
+def evaluate(draws: Draws, parameters: Mapping[str, np.ndarray], *names: str) -> Arrays:
     """Draw samples of a flow in double precision, weigh and measure them.
 
+    Args:
+        names: of what the random numbers are for.
+
     Returns:
-        ``t`` and ``mu`` ``[points]``; ``log_weights`` ``[points, seeds, samples]``, ln w = −S − ln q;
-        each primary quantity of :mod:`.observables` under its name, of the same shape.
+        ``t`` and ``mu`` ``[points]``; ``log_weights`` ``[points, seeds, samples]``, ln w = −S − ln q,
+        and ``log_density``, ln q; each primary quantity of :mod:`.observables` under its name, of
+        the same shape.
 
     Raises:
         DivergenceError: a weight is not finite.
     """
-    chosen = settings.holography
     weights = {name: tf.constant(value, tf.float64) for name, value in parameters.items()}
-    seeds = next(iter(weights.values())).shape[0]
-    weigh = compile_weigher(problem, seeds, chosen.chunk)
-    root = derive_seed(settings.seed, "holography", "evaluate", problem.flow.side, *names)
+    seeds, chunk = draws.problem.seeds, draws.settings.holography.chunk
+    side = draws.problem.flow.side
+    root = derive_seed(draws.settings.seed, "holography", "evaluate", side, *names)
     found: list[Arrays] = []
-    for index, point in enumerate(points):
-        at = tf.broadcast_to(tf.constant(point, tf.float64), [seeds, chosen.chunk, 2])
+    for index, point in enumerate(draws.points):
+        at = tf.broadcast_to(tf.constant(point, tf.float64), [seeds, chunk, 2])
         parts = []
-        for part in range(chosen.samples // chosen.chunk):
-            seed = tf.constant([root, index * chosen.samples + part], tf.int32)
-            field, log_weights = (value.numpy() for value in weigh(weights, at, seed))
-            measured = measure(field, point[0]) | {"log_weights": log_weights}
-            parts.append(measured)
+        for part in range(draws.samples // chunk):
+            seed = tf.constant([root, index * draws.samples + part], tf.int32)
+            drawn = (value.numpy() for value in draws.weigh(weights, at, seed))
+            field, log_weights, log_density = drawn
+            measured = measure(field, point[0])
+            parts.append(measured | {"log_weights": log_weights, "log_density": log_density})
         found.append({key: np.concatenate([p[key] for p in parts], axis=1) for key in parts[0]})
     arrays = {key: np.stack([each[key] for each in found]) for key in found[0]}
     check_finite(arrays["log_weights"])
     return arrays | {
-        "t": np.array([point[0] for point in points]),
-        "mu": np.array([point[1] for point in points]),
+        "t": np.array([point[0] for point in draws.points]),
+        "mu": np.array([point[1] for point in draws.points]),
     }
 
 

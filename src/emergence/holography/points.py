@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emergence.holography.actions import ComplexPhi4, FreeField, IsingDualField
-from emergence.settings import DiagramSettings, Holography, TheorySettings
+from emergence.settings import DiagramSettings, Holography, PlaneSettings, TheorySettings
 
 Point = tuple[float, float]
 """(t, μ)."""
@@ -24,17 +24,24 @@ def action_of(
     return ComplexPhi4(t, mu, chosen.lam) if chosen.lam else FreeField(t, mu)
 
 
-def points_of(chosen: Holography, theory: str) -> list[Point]:
-    """Where flows of a theory are evaluated: its own couplings, or the diagram's within its range."""
-    told = chosen.theories[theory]
+def points_of(chosen: Holography, name: str) -> list[Point]:
+    """Where a flow is evaluated: its own couplings, the diagram's within its range, or the map's."""
+    told = chosen.theories[chosen.flows[name].theory]
+    if chosen.plane is not None and chosen.plane.flow == name:
+        return plane_of(chosen.plane)
     if told.model == "ising":
         return [(0.0, 0.0)]
     if not told.conditional:
         return [centre_of(told)]
+    return line_within(chosen.diagram, told)
+
+
+def line_within(diagram: DiagramSettings, told: TheorySettings) -> list[Point]:
+    """The points of the phase diagram within the range of a conditional flow."""
     (t_low, t_high), (mu_low, mu_high) = told.range_of("t"), told.range_of("mu")
     return [
         point
-        for point in line_of(chosen.diagram)
+        for point in line_of(diagram)
         if t_low <= point[0] <= t_high and mu_low <= point[1] <= mu_high
     ]
 
@@ -42,3 +49,8 @@ def points_of(chosen: Holography, theory: str) -> list[Point]:
 def line_of(diagram: DiagramSettings) -> list[Point]:
     """The points of the phase diagram."""
     return [(t, diagram.mu_at(t)) for t in diagram.t]
+
+
+def plane_of(plane: PlaneSettings) -> list[Point]:
+    """The points of the map, μ by μ."""
+    return [(t, mu) for mu in plane.mu for t in plane.t]

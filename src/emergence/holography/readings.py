@@ -11,18 +11,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2
 
-from emergence.holography import exact, ising_exact
+from emergence.holography import exact, ising_exact, published
 from emergence.holography.actions import ComplexPhi4, FreeField, IsingDualField
-from emergence.holography.metropolis import expected_acceptance
-from emergence.holography.points import action_of
+from emergence.holography.metropolis import expected_acceptance, reweight
+from emergence.holography.observables import PRIMARY, formulas
+from emergence.holography.points import action_of, centre_of
 from emergence.holography.weights import Evaluation
+from emergence.randomness import generator
 from emergence.statistics import Measurement, median_error
 
 if TYPE_CHECKING:
     from emergence.holography.analysis import Flow, Results
 
 Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
+
+PAIR = ("critical", "real_nvp")
+"""The two flows of the critical theory that are compared at equal time."""
 
 
 def exact_log_partition(
@@ -38,30 +44,56 @@ def exact_log_partition(
 
 def evaluations(results: Results, flow: Flow) -> list[dict[str, object]]:
     """One row per point and seed: KL, effective fraction, acceptance, ln Z and its exact value."""
-    theory = results.chosen.theories[results.chosen.flows[flow.arm].theory]
+    arm = results.chosen.flows[flow.arm]
+    theory = results.chosen.theories[arm.theory]
+    shared = {
+        "arm": flow.arm,
+        "network": arm.network,
+        "size": flow.size,
+        "parameters": int(flow.arrays["parameters"]),
+        "steps": int(flow.arrays["steps"]),
+        "batch": int(flow.arrays["batch"]),
+        "seconds": flow.seconds_per_step * int(flow.arrays["steps"]),
+        "shipped": flow.shipped,
+    }
     rows = []
     for index, point in enumerate(zip(flow.arrays["t"], flow.arrays["mu"], strict=True)):
         known = exact_log_partition(action_of(theory, point), flow.size)
         for seed, log_weights in enumerate(flow.arrays["log_weights"][index]):
             found = Evaluation(log_weights)
             divergence, error = found.divergence(known)
+            log_partition = found.log_partition if known is None else known
+            untrained = np.nan
+            if index == 0:
+                untrained = log_partition - flow.arrays["untrained_log_weights"][seed].mean()
             rows.append(
-                {
-                    "arm": flow.arm, "network": results.chosen.flows[flow.arm].network,
-                    "size": flow.size, "t": point[0], "mu": point[1], "seed": seed,
-                    "divergence": divergence, "divergence_error": error,
+                shared
+                | {
+                    "t": point[0],
+                    "mu": point[1],
+                    "seed": seed,
+                    "divergence": divergence,
+                    "divergence_error": error,
+                    "untrained_divergence": untrained,
                     "effective_fraction": found.effective_fraction,
                     "acceptance": expected_acceptance(log_weights),
-                    "log_partition": found.log_partition, "log_partition_error": found.error,
+                    "log_partition": found.log_partition,
+                    "log_partition_error": found.error,
                     "exact": np.nan if known is None else known,
-                    "underpowered": found.underpowered, "samples": found.samples,
-                    "parameters": int(flow.arrays["parameters"]),
-                    "steps": int(flow.arrays["steps"]), "batch": int(flow.arrays["batch"]),
-                    "seconds": flow.seconds_per_step * int(flow.arrays["steps"]),
-                    "shipped": flow.shipped,
+                    "shuffled": shuffled_log_partition(flow, index, seed),
+                    "underpowered": found.underpowered,
+                    "samples": found.samples,
                 }
-            )  # fmt: skip
+            )
     return rows
+
+
+def shuffled_log_partition(flow: Flow, index: int, seed: int) -> float:
+    """ln Z from weights whose densities belong to other samples: what a wrong likelihood gives."""
+    log_weights = flow.arrays["log_weights"][index, seed]
+    log_density = flow.arrays["log_density"][index, seed]
+    order = generator(0, "shuffled", flow.arm, flow.size).permutation(len(log_density))
+    return Evaluation(log_weights + log_density - log_density[order]).log_partition
 
 
 def flows(results: Results) -> Found:
@@ -71,46 +103,128 @@ def flows(results: Results) -> Found:
     for (arm, size), part in table.groupby(["arm", "size"], sort=False):
         if results.chosen.theories[results.chosen.flows[arm].theory].conditional:
             continue
-        source = f"flows/{arm}/{size}"
         note = "fewer than ten effective samples" if part["underpowered"].any() else ""
-        columns = {"divergence": "divergence_error", "effective_fraction": None}
-        for column, error in columns.items():
-            yield from _over_seeds(f"{arm}.{column}_{size}", part, column, error, source, note)
+        read = _Reader(part, f"flows/{arm}/{size}", note)
+        yield read(f"{arm}.divergence_{size}", "divergence", "divergence_error")
+        yield read(f"{arm}.untrained_divergence_{size}", "untrained_divergence")
+        yield read(f"{arm}.effective_fraction_{size}", "effective_fraction")
         if part["exact"].notna().all():
-            part = part.assign(deviation=(part["log_partition"] - part["exact"]).abs())
-            yield from _over_seeds(
-                f"{arm}.log_partition_deviation_{size}", part, "deviation",
-                "log_partition_error", source, note,
-            )  # fmt: skip
+            off = {
+                "deviation": (part["log_partition"] - part["exact"]).abs(),
+                "shuffled_deviation": (part["shuffled"] - part["exact"]).abs(),
+            }
+            read = _Reader(part.assign(**off), f"flows/{arm}/{size}", note)
+            yield read(f"{arm}.ln_z_deviation_{size}", "deviation", "log_partition_error")
+            yield read(f"{arm}.shuffled_ln_z_deviation_{size}", "shuffled_deviation")
 
 
-def _over_seeds(
-    name: str, part: pd.DataFrame, column: str, error: str | None, source: str, note: str
-) -> Found:
-    """Median over the flows of one arm, with the errors of sampling and of the spread."""
-    values = part[column].to_numpy(dtype=float)
-    sampling = 0.0 if error is None else float(np.sqrt(np.mean(part[error] ** 2) / len(part)))
-    spread = median_error(values) or 0.0
-    yield (
-        name,
-        Measurement(
-            name,
-            float(np.median(values)),
-            float(np.hypot(sampling, spread)),
-            values=tuple(values) if len(values) > 2 else None,
-            source=source,
-            note=note,
-        ),
-    )
+class _Reader:
+    """Medians over the flows of one arm at one side, with the errors of sampling and spread."""
+
+    def __init__(self, part: pd.DataFrame, source: str, note: str) -> None:
+        self.part, self.source, self.note = part, source, note
+
+    def __call__(self, name: str, column: str, error: str = "") -> tuple[str, Measurement]:
+        values = self.part[column].to_numpy(dtype=float)
+        count = len(values)
+        sampling = float(np.sqrt(np.mean(self.part[error] ** 2) / count)) if error else 0.0
+        spread = median_error(values) or 0.0
+        several = tuple(values) if count > 2 else None
+        total = float(np.hypot(sampling, spread))
+        note = (
+            self.note if several else self.note or f"{count} flow(s): the error is the sampling's"
+        )
+        measurement = Measurement(
+            name, float(np.median(values)), total, several, source=self.source, note=note
+        )
+        return name, measurement
 
 
-def training(results: Results) -> Found:
-    """Free energy against step, less its value at the end of the longest training of that theory."""
+def symmetry(results: Results) -> Found:
+    """U(1) splines against real NVP: KL along both trainings, at the time each has taken."""
+    best, other = PAIR
+    if not (results.has(best) and results.has(other)):
+        return
+    sizes = results.chosen.flows[best].sizes
+    shared = [size for size in sizes if results.has(other, size)]
+    rows, spent = [], dict.fromkeys(PAIR, 0.0)
+    for size in shared:
+        base = _subtracted(results, size)
+        for arm in PAIR:
+            flow = results.flow(arm, size)
+            history = results.history(flow)
+            seconds = spent[arm] + flow.seconds_per_step * history["step"]
+            divergence = history["loss"] + base
+            rows.append(
+                history.assign(arm=arm, size=size, seconds=seconds, divergence=divergence)[
+                    ["arm", "size", "seed", "step", "seconds", "divergence", "effective_fraction"]
+                ]
+            )
+            spent[arm] += flow.seconds_per_step * int(flow.arrays["steps"])
+        ratio = spent[other] / spent[best]
+        name = f"symmetry.time_ratio_{size}"
+        note = "processor time of all steps up to this side, real NVP over splines"
+        yield name, Measurement(name, ratio, None, source=f"flows/{other}/{size}", note=note)
+    yield "symmetry", pd.concat(rows, ignore_index=True)
+
+
+def _subtracted(results: Results, size: int) -> float:
+    """What makes KL of the recorded loss ⟨ln q + S⟩ − Nλρ₀²: ln Z by the best weights, less that."""
+    theory = results.chosen.theories[results.chosen.flows[PAIR[0]].theory]
+    _, mu = centre_of(theory)
+    log_weights = results.flow(PAIR[0], size).arrays["log_weights"][0].ravel()
+    return Evaluation(log_weights).log_partition - size**2 * max(-mu, 0.0) ** 2 / (4.0 * theory.lam)
+
+
+def ising(results: Results) -> Found:
+    """The authors' Ising flows, for comparison."""
+    if results.has("ising") or results.has("ising_16"):
+        yield "published_ising", published.ISING
+
+
+PLANE = ("order", "susceptibility", "binder")
+"""Observables of the map of t and μ."""
+
+
+def plane(results: Results) -> Found:
+    """The map of t and μ: raw and reweighted flow beside the cluster Monte Carlo, point by point."""
+    reference = results.plane()
+    if reference is None:
+        return
+    chosen = results.chosen.plane
+    flow = results.flow(chosen.flow, chosen.side)
+    derived = formulas(chosen.side)
     rows = []
-    for flow in results.flows():
-        history = results.history(flow)
-        rows.append(history.assign(arm=flow.arm, size=flow.size))
-    yield "training", pd.concat(rows, ignore_index=True)
+    for index, (t, mu) in enumerate(zip(flow.arrays["t"], flow.arrays["mu"], strict=True)):
+        samples = {name: flow.arrays[name][index, 0] for name in PRIMARY}
+        log_weights = flow.arrays["log_weights"][index, 0]
+        for name in PLANE:
+            found = reweight(samples, log_weights, derived[name])
+            raw = reweight(samples, np.zeros_like(log_weights), derived[name])
+            rows.append(
+                {
+                    "t": t, "mu": mu, "observable": name,
+                    "raw": raw.value, "raw_error": raw.error,
+                    "reweighted": np.nan if found.underpowered else found.value,
+                    "reweighted_error": np.nan if found.underpowered else found.error,
+                    "effective": found.effective,
+                    "reference": reference[name][index],
+                    "reference_error": reference[f"{name}_error"][index],
+                    "shipped": flow.shipped,
+                }
+            )  # fmt: skip
+    table = pd.DataFrame(rows)
+    yield "plane", table
+    source = "reference/plane"
+    for name, part in table.groupby("observable", sort=False):
+        good = part[part["reweighted"].notna()]
+        pulls = (good["reweighted"] - good["reference"]) / np.hypot(
+            good["reweighted_error"], good["reference_error"]
+        )
+        label = f"plane.{name}_pvalue"
+        note = f"{len(good)} of {len(part)} points have ten effective samples"
+        value = float(chi2.sf(np.sum(pulls**2), len(good))) if len(good) else 0.0
+        yield label, Measurement(label, value, None, source=source, note=note)
 
 
-PARTS = (flows, training)
+PARTS = (flows, symmetry, ising, plane)

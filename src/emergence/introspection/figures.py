@@ -104,7 +104,8 @@ def bottleneck(tables: Path, stem: Path) -> None:
     present = [arm for arm in titles if arm in set(table["arm"])]
     fig, axes = plotting.figure(1, len(present), height=2.5, sharey=True, squeeze=False)
     for axis, arm in zip(axes[0], present, strict=True):
-        part = table[table["arm"] == arm]
+        # Latent dimensions far beyond the threshold may be an arm of their own, trained more briefly.
+        part = table[table["arm"].isin([arm, f"{arm}_wide"])]
         axis.set_yscale("log")
         plotting.seed_cloud(axis, part, "latent", "loss", linestyle="-", linewidth=0.8)
         plotting.reference_line(
@@ -115,7 +116,8 @@ def bottleneck(tables: Path, stem: Path) -> None:
         axis.set_xticks(sorted(part["latent"].unique()))
     axes[0, 0].set_ylabel("unexplained share of the hidden states")
     plotting.panel_letters(axes)
-    plotting.save(fig, stem, table[table["arm"].isin(present)])
+    drawn = [*present, *(f"{arm}_wide" for arm in present)]
+    plotting.save(fig, stem, table[table["arm"].isin(drawn)])
 
 
 def sign_and_current(tables: Path, stem: Path) -> None:

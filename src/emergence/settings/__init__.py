@@ -22,6 +22,7 @@ from emergence.settings.holography import (
     FlowArm,
     FlowStage,
     Holography,
+    PlaneSettings,
     TheorySettings,
 )
 from emergence.settings.introspection import (
@@ -50,6 +51,7 @@ __all__ = [
     "GrowthStage",
     "Holography",
     "Introspection",
+    "PlaneSettings",
     "Retraining",
     "Settings",
     "SpectralSettings",

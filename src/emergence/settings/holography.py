@@ -96,6 +96,7 @@ class FlowArm(Section):
     depth: int = Field(2, strict=True, ge=1, le=16, description="Hidden layers.")
     symmetrised: bool = Field(False, description="Average the density over a change of sign.")
     seeds: int = Field(1, strict=True, ge=1, le=64, description="Flows trained side by side.")
+    samples: Count | None = Field(None, description="Of the final evaluation; the system's own.")
     sizes: dict[Side, ArmName] = Field(
         min_length=1, description="Side → its stages; in the order of growth."
     )
@@ -136,6 +137,18 @@ class DiagramSettings(Section):
     def mu_at(self, t: float) -> float:
         """μ on the line of the diagram."""
         return self.mu + self.mu_slope * t
+
+
+class PlaneSettings(Section):
+    """The map of order against t and μ: where a conditional flow draws it, and how it is checked."""
+
+    flow: ArmName = Field(description="Entry of flows, told t and μ.")
+    side: Side = Field(description="Which of its sizes.")
+    t: list[Coupling] = Field(min_length=2, description="Hoppings of the map.")
+    mu: list[Coupling] = Field(min_length=2, description="Chemical potentials of the map.")
+    chains: Count = Field(2, description="Cluster chains at each point.")
+    sweeps: Count = Field(description="Measured sweeps of each chain.")
+    thermalisation: Count = Field(100, description="Sweeps before the first measured one.")
 
 
 class ChainsSettings(Section):
@@ -182,6 +195,9 @@ class Holography(Section):
     stages: dict[ArmName, Annotated[list[FlowStage], Field(min_length=1)]]
     flows: dict[ArmName, FlowArm]
     diagram: DiagramSettings
+    plane: PlaneSettings | None = Field(
+        None, description="The map against t and μ; none: not drawn."
+    )
     chains: dict[ArmName, ChainsSettings] = Field({}, description="Hamiltonian Monte Carlo runs.")
     bulks: dict[ArmName, BulkSettings] = Field({}, description="Studies of the bulk.")
 
@@ -216,8 +232,13 @@ class Holography(Section):
                 theory = self.theories[arm.theory]
                 if study.t is not None and not theory.conditional:
                     raise ValueError(f"{kind}.{name}: {study.flow} is not told t")
-                for t in study.t if isinstance(study.t, list) else []:
+                listed = study.t if isinstance(study.t, list) else [study.t]
+                for t in listed if study.t not in (None, "diagram") else []:
                     self._told(theory, t, f"{kind}.{name}.t")
+        if self.plane is not None:
+            require("plane.flow", self.plane.flow, self.flows)
+            if self.plane.side not in self.flows[self.plane.flow].sizes:
+                raise ValueError(f"plane: {self.plane.flow} has no size {self.plane.side}")
         return self
 
     def _told(self, theory: TheorySettings, t: float, key: str) -> None:
