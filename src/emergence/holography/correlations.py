@@ -167,7 +167,9 @@ def correlations(results: Results) -> Found:
                 frame[law] = found.amplitude * shape(side, found.parameter)
             rows.append(pd.DataFrame(frame).assign(phase=phase, source=source, t=t, size=side))
             where = f"{'reference' if source == 'reference' else 'chains/line_'}{side}"
-            yield from _measurements(blocks, phase, source, t, results, where)
+            yield from _measurements(blocks, phase, source, where)
+            if source == "reference" and phase == "algebraic":
+                yield _stiffness_exponent(arrays, index, where)
     columns = ["phase", "source", "t", "size", "r", "value", "error", *LAWS]
     yield "correlations", pd.concat(rows) if rows else pd.DataFrame(columns=columns)
     columns = ["phase", "source", "law", "parameter", "error", "amplitude", "chi_square", "freedom"]
@@ -198,25 +200,30 @@ def _fit_row(blocks: Blocks, law: str, found: LawFit) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _measurements(
-    blocks: Blocks, phase: str, source: str, t: float, results: Results, where: str
-) -> Found:
+def _measurements(blocks: Blocks, phase: str, source: str, where: str) -> Found:
     """Δχ² in favour of the phase's own law, over the better exponential, and its parameter."""
 
     def advantage(value: np.ndarray) -> float:
         decaying = min(blocks.fit(law, value).chi_square for law in ("exponential", "plain"))
-        difference = decaying - blocks.fit("algebraic", value).chi_square
-        return difference if phase == "algebraic" else -difference
+        return decaying - blocks.fit("algebraic", value).chi_square
 
     value, error = blocks.jackknife(advantage)
     name = f"correlation.{source}"
-    yield _named(f"{name}_{phase}_advantage", value, error, where)
+    if phase == "algebraic":
+        yield _named(f"{name}_algebraic_advantage", value, error, where)
+    else:
+        yield _named(f"{name}_exponential_advantage", -value, error, where)
+        yield _named(f"{name}_algebraic_advantage_disordered", value, error, where)
     parameter = "exponent" if phase == "algebraic" else "length"
     value, error = blocks.jackknife(lambda each: blocks.fit(phase, each).parameter)
     yield _named(f"{name}_{parameter}", value, error, where)
-    if phase == "algebraic":
-        density = (2.0 * t - results.chosen.diagram.mu_at(t)) / (2.0 * results.chosen.diagram.lam)
-        yield _named(f"{name}_spin_wave_exponent", 1.0 / (2.0 * np.pi * t * density), 0.0, where)
+
+
+def _stiffness_exponent(reference: Arrays, index: int, where: str) -> tuple[str, Measurement]:
+    """η = T/2πΥ of the measured helicity modulus (Nelson and Kosterlitz 1977)."""
+    stiffness, error = (float(reference[f"helicity{part}"][index]) for part in ("", "_error"))
+    exponent = 1.0 / (2.0 * np.pi * stiffness)
+    return _named("correlation.stiffness_exponent", exponent, exponent * error / stiffness, where)
 
 
 def _named(name: str, value: float, error: float, source: str) -> tuple[str, Measurement]:

@@ -196,15 +196,19 @@ def _measurements(found: dict[str, Sampler], pair: str, truth: float, error: flo
     yield _named(pair, "truth", truth, error)
     bulk, boundary = found["bulk"], found["boundary"]
     yield _ratio(pair, "tau_ratio", boundary, bulk, 1.0, 0.0)
-    yield _ratio(pair, "force_ratio", boundary, bulk, boundary.forces / bulk.forces, 0.0)
+    forces = boundary.forces / bulk.forces
+    yield _ratio(pair, "force_ratio", boundary, bulk, forces, 0.0)
+    yield _ratio(pair, "force_ratio_exchanged", bulk, boundary, 1.0 / forces, 0.0)
     seconds = boundary.seconds / bulk.seconds
     yield _ratio(pair, "seconds_ratio", boundary, bulk, seconds, TIMING_ERROR)
     if "cluster" in found:
         cluster = found["cluster"]
         best = min((bulk, boundary), key=lambda each: each.tau * each.seconds)
-        yield _ratio(
-            pair, "cluster_advantage", best, cluster, best.seconds / cluster.seconds, TIMING_ERROR
-        )
+        faster = best.seconds / cluster.seconds
+        yield _ratio(pair, "cluster_advantage", best, cluster, faster, TIMING_ERROR)
+        yield _ratio(pair, "cluster_advantage_exchanged", cluster, best, 1.0 / faster, TIMING_ERROR)
+        slower = cluster.seconds / bulk.seconds
+        yield _ratio(pair, "cluster_over_bulk", cluster, bulk, slower, TIMING_ERROR)
 
 
 def _ratio(
