@@ -32,7 +32,7 @@ ISING, PHI4 = "magnetisation_squared", "order"
 """What is followed: m², or the order parameter |φ̄|."""
 
 TIMING_ERROR = 0.1
-"""Relative scatter of processor times of the same call on a machine with other work (measured)."""
+"""Relative error that is taken for a processor time: it is measured once, beside other work."""
 
 INDEPENDENCE_CHAINS = 4
 """Chains into which the flow's samples are cut as proposals."""
