@@ -164,9 +164,9 @@ class Batch:
         """Tune, measure and start cold; the arrays of :func:`run` but for the couplings."""
         entry = self.entry
         state = self.start(tf.constant([derive_seed(seed, "start"), 0], tf.int32))
-        state, step = self._tuned(state, derive_seed(seed, "tune"))
+        state, step = self._tuned(state, seed, progress)
         progress.advance(entry.tuning, "tuned")
-        found = self._segments(state, step, entry.trajectories, seed, "run", progress)
+        found, _ = self._segments(state, step, entry.trajectories, seed, "run", progress)
         series = {key: value for key, value in found.items() if not key.startswith("correlation")}
         arrays = {key: self._by_point(value) for key, value in series.items()}
         arrays["acceptance"] = arrays.pop("accepted").mean(axis=(1, 2))
@@ -176,7 +176,7 @@ class Batch:
             arrays["correlation"] = np.stack([blocks_of(each) for each in along])
         if entry.cold:
             state = self.cold_start()
-            cold = self._segments(state, step, entry.cold, seed, "cold", progress)
+            cold, _ = self._segments(state, step, entry.cold, seed, "cold", progress)
             for key in set(series) - {"accepted"}:
                 arrays[f"cold_{key}"] = self._by_point(cold[key])
         if len(self._times) < 2:
@@ -190,7 +190,7 @@ class Batch:
         latents = problem.flow.chart.sample(seed, shape, problem.dtype)
         if self.entry.space == "bulk":
             return latents[0]
-        return self._generate(self.parameters, latents, self._couplings[None])[0][0]
+        return problem.flow.generate(self.parameters, latents, self._couplings[None])[0][0]
 
     def cold_start(self) -> tf.Tensor:
         """The ordered field for every chain, or its latents."""
@@ -201,19 +201,18 @@ class Batch:
         inverted = self.problem.flow.invert(self.parameters, field[None], self._couplings[None])
         return inverted[0][0]
 
-    def _tuned(self, state: tf.Tensor, seed: int) -> tuple[tf.Tensor, float | np.ndarray]:
+    def _tuned(
+        self, state: tf.Tensor, seed: int, progress: Progress
+    ) -> tuple[tf.Tensor, float | np.ndarray]:
         """Chains after ``tuning`` trajectories, and the step of each point, or the fixed one."""
         entry = self.entry
         if entry.step is not None:
-            context, count = self._context, entry.tuning
-            run = self._sampler.run(
-                state, step=entry.step, trajectories=count, seed=seed, context=context
-            )
-            return run.state, entry.step
+            _, state = self._segments(state, entry.step, entry.tuning, seed, "tune", progress)
+            return state, entry.step
         return self._sampler.tune(
             state,
             trajectories=entry.tuning,
-            seed=seed,
+            seed=derive_seed(seed, "tune"),
             target=entry.target,
             groups=len(self.points),
             context=self._context,
@@ -227,9 +226,11 @@ class Batch:
         seed: int,
         part: str,
         progress: Progress,
-    ) -> Arrays:
-        """Name → ``[all chains, trajectories]``; ``accepted`` and the observables."""
+    ) -> tuple[Arrays, tf.Tensor]:
+        """Name → ``[all chains, trajectories]``, ``accepted`` and the observables; the last state."""
         found: list[Arrays] = []
+        entry = self.entry
+        before = {"run": entry.tuning, "cold": entry.tuning + entry.trajectories}.get(part, 0)
         for index in range(-(-trajectories // self._length)):
             began = time.process_time()
             run: HmcRun = self._sampler.run(
@@ -242,14 +243,14 @@ class Batch:
             self._times.append(time.process_time() - began)
             state = run.state
             found.append(run.series | {"accepted": run.accepted})
-            before = self.entry.tuning + (self.entry.trajectories if part == "cold" else 0)
-            done = before + min((index + 1) * self._length, trajectories)
-            progress.advance(done, f"acceptance {run.acceptance:.2f}")
-        keys = sorted(found[0])
-        return {
+            if part != "time":
+                done = before + min((index + 1) * self._length, trajectories)
+                progress.advance(done, f"acceptance {run.acceptance:.2f}")
+        arrays = {
             key: np.concatenate([each[key] for each in found], axis=1)[:, :trajectories]
-            for key in keys
+            for key in sorted(found[0])
         }
+        return arrays, state
 
     def _by_point(self, values: np.ndarray) -> np.ndarray:
         return values.reshape(len(self.points), self.entry.chains, *values.shape[1:])

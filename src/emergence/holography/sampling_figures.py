@@ -33,7 +33,8 @@ def sampling(tables: Path, stem: Path) -> None:
     )
     for row, pair in enumerate(pairs):
         own = table[table["pair"] == pair]
-        _cold(axes[row, 0], cold[cold["pair"] == pair], pair)
+        exact = bool((own["truth_error"] == 0.0).all())
+        _cold(axes[row, 0], cold[cold["pair"] == pair], pair, exact)
         _bars(axes[row, 1], own, own["tau"], own["tau_error"], "τ_int (steps)")
         seconds = 2.0 * own["seconds"]
         _bars(
@@ -46,7 +47,7 @@ def sampling(tables: Path, stem: Path) -> None:
     plotting.save(fig, stem, {"samplers": table, "cold": cold})
 
 
-def _cold(axis: Axes, cold: pd.DataFrame, pair: str) -> None:
+def _cold(axis: Axes, cold: pd.DataFrame, pair: str, exact: bool) -> None:
     if not len(cold):
         axis.text(0.5, 0.5, "not run at this scale", transform=axis.transAxes, ha="center")
         axis.set(xticks=[], yticks=[])
@@ -57,8 +58,8 @@ def _cold(axis: Axes, cold: pd.DataFrame, pair: str) -> None:
         axis.plot(part["trajectory"], part["value"], color=colour, label=label)
         low, high = (part["value"] + sign * part["error"] for sign in (-1, 1))
         axis.fill_between(part["trajectory"], low, high, color=colour, alpha=0.25, linewidth=0)
-    truth = "exact or clusters" if pair.startswith("ising") else "clusters"
-    plotting.reference_line(axis, y=float(cold["truth"].iloc[0]), label=truth)
+    label = "exact" if exact else "clusters"
+    plotting.reference_line(axis, y=float(cold["truth"].iloc[0]), label=label)
     what = "m²" if pair.startswith("ising") else "order parameter |φ̄|"
     axis.set(xscale="log", xlabel="trajectory from a cold start", ylabel=what)
     axis.legend(fontsize=6)
