@@ -62,7 +62,13 @@ def phase_diagram(tables: Path, stem: Path) -> None:
         transform=axes[2, 0].get_xaxis_transform(),
     )  # fmt: skip
     shipped = table["shipped"].astype(bool).any()
-    _legend(axes[0, 0], shipped, loc="lower right", fontsize=5.5)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    if shipped:
+        hollow = Line2D([], [], marker="o", color=ROLES["learnt"], markerfacecolor="white",
+                        linestyle="none", markersize=2.5)  # fmt: skip
+        handles, labels = [*handles, hollow], [*labels, "shipped weights (hollow)"]
+    # The curves leave no panel a corner that is free at every side.
+    fig.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=6)
     plotting.save(fig, stem, table)
 
 
@@ -83,15 +89,6 @@ def _observable(axis: Axes, part: pd.DataFrame, shipped: bool) -> None:
                 markerfacecolor="white" if shipped else colour, markeredgewidth=0.7,
             )  # fmt: skip
     plotting.reference_line(axis, x=KT_POINT, color=ROLES["baseline"], linestyle=":", linewidth=0.8)
-
-
-def _legend(axis: Axes, shipped: bool, **options: object) -> None:
-    handles, labels = axis.get_legend_handles_labels()
-    if shipped:
-        hollow = Line2D([], [], marker="o", color=ROLES["learnt"], markerfacecolor="white",
-                        linestyle="none", markersize=2.5)  # fmt: skip
-        handles, labels = [*handles, hollow], [*labels, "shipped weights (hollow)"]
-    axis.legend(handles, labels, **options)
 
 
 LAWS = {
