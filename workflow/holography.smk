@@ -6,7 +6,7 @@ from emergence.holography.points import points_of
 HOLOGRAPHY = SETTINGS.holography
 BULK = f"{RESULTS}/holography"
 HOLOGRAPHY_COMMON = fingerprint({"seed": SETTINGS.seed, "threads": SETTINGS.threads})
-HOLOGRAPHY_FIGURES = ["likelihood"]
+HOLOGRAPHY_FIGURES = ["likelihood", "phase_diagram", "correlation", "sampling"]
 
 
 def flow_fingerprint(name, size):

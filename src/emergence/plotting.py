@@ -253,6 +253,21 @@ def save(
     return paths
 
 
+def nothing(table: pd.DataFrame, stem: str | Path) -> bool:
+    """Whether a table is empty; the figure then says that its runs are not of this scale.
+
+    Raises:
+        ArtifactError: a file cannot be written.
+    """
+    if len(table):
+        return False
+    fig, axis = figure(width="single")
+    axis.text(0.5, 0.5, "not run at this scale", transform=axis.transAxes, ha="center")
+    axis.set(xticks=[], yticks=[])
+    save(fig, stem, table)
+    return True
+
+
 def _median_bar(values: ArrayLike) -> tuple[float, float]:
     middle, error = float(np.median(values)), median_error(values) or 0.0
     return middle - error, middle + error

@@ -162,3 +162,30 @@ def test_impossible_settings_are_refused() -> None:
         sampler.run(equilibrium(2), step=0.0, trajectories=5, seed=1)
     with pytest.raises(SettingsError, match="target"):
         sampler.tune(equilibrium(2), trajectories=5, seed=1, target=1.0)
+
+
+def widths(state: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+    return -0.5 * tf.reduce_sum((state / width[:, None]) ** 2, axis=1)
+
+
+def spread(state: tf.Tensor, width: tf.Tensor) -> dict[str, tf.Tensor]:
+    return {"square": tf.reduce_mean(state**2, axis=1) / width**2}
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_groups_of_chains_have_steps_of_their_own(fused: bool) -> None:
+    sampler = HamiltonianSampler(widths, spread, leapfrogs=3, jitter=0.2, fused=fused)
+    width = tf.constant(np.repeat([0.1, 3.0], 8))
+    start = width[:, None] * tf.constant(np.random.default_rng(9).standard_normal((16, 4)))
+    state, steps = sampler.tune(start, trajectories=200, seed=1, groups=2, context=(width,))
+    assert steps[1] / steps[0] == pytest.approx(30.0, rel=0.2)
+    run = sampler.run(state, step=steps, trajectories=600, seed=2, context=(width,))
+    acceptance = run.accepted.reshape(2, -1).mean(axis=1)
+    assert acceptance.min() > 0.7 and acceptance.max() < 0.95
+    assert np.ptp(acceptance) < 0.05
+    for part in np.split(run.series["square"], 2):
+        result = estimate_mean(part)
+        assert result.value == pytest.approx(1.0, abs=4.0 * result.error)
+        assert result.error < 0.1
+    with pytest.raises(SettingsError, match="shared out"):
+        sampler.run(state, step=np.ones(3), trajectories=600, seed=2, context=(width,))

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from emergence import artifacts
-from emergence.holography import readings
+from emergence.holography import correlations, diagram, efficiency, readings
 from emergence.settings import Settings
 from emergence.statistics import Measurement
 
@@ -112,7 +112,12 @@ class Results:
         return self._read[path]
 
 
-PARTS: tuple[Callable[[Results], Found], ...] = (*readings.PARTS,)
+PARTS: tuple[Callable[[Results], Found], ...] = (
+    *readings.PARTS,
+    *diagram.PARTS,
+    *correlations.PARTS,
+    *efficiency.PARTS,
+)
 
 
 def analyse(settings: Settings, folder: Path) -> tuple[Tables, list[Measurement]]:

@@ -4,7 +4,8 @@ For any differentiable log-density ln π(q) up to a constant, with unit masses: 
 Hamilton's equations of H = −ln π(q) + p²/2 are followed by ``leapfrogs`` leapfrog steps of size ε,
 and the end is accepted with probability min(1, e^{−ΔH}), so that ⟨e^{−ΔH}⟩ = 1 in equilibrium. ε is
 tuned by dual averaging (Hoffman and Gelman, arXiv:1111.4246) to a target acceptance before the
-measured run and fixed in it. On the boundary ln π = −S[φ]; in the bulk it is
+measured run and fixed in it; groups of chains, such as those of one coupling, may each have their
+own. On the boundary ln π = −S[φ]; in the bulk it is
 ln p(ζ) + ln π(g(ζ)) − ln q(g(ζ)), whose samples g(ζ) follow π whatever the map g is.
 
 What the density depends on besides the state (couplings, weights of a flow) is passed as ``context``
@@ -81,19 +82,29 @@ def leapfrog(
 class HamiltonianSampler:
     """Trajectories of one density, compiled when first called.
 
+    A cheap density is best compiled together with the loops around it. One that takes long to
+    compile, such as a flow's, is compiled once by itself and called from loops that are not.
+
     Args:
         log_density: ln π of a batch of chains.
         observe: what to record after each trajectory.
         leapfrogs: steps per trajectory.
         jitter: each trajectory's ε is multiplied by a uniform factor in 1 ± jitter (the same for all
             chains): without it, trajectories of a whole period of a mode leave that mode in place.
+        fused: whether the loops are compiled with the density in them.
 
     Raises:
         SettingsError: there are no leapfrog steps, or the jitter is not in [0, 1).
     """
 
     def __init__(
-        self, log_density: Density, observe: Observe, leapfrogs: int, jitter: float = 0.0
+        self,
+        log_density: Density,
+        observe: Observe,
+        leapfrogs: int,
+        jitter: float = 0.0,
+        *,
+        fused: bool = True,
     ) -> None:
         if leapfrogs < 1 or not 0.0 <= jitter < 1.0:
             raise SettingsError(
@@ -101,10 +112,12 @@ class HamiltonianSampler:
                 " has no trajectories.",
                 "Choose at least 1 step and a jitter in [0, 1).",
             )
-        self._log_density, self._observe = log_density, observe
-        self._leapfrogs, self._jitter = leapfrogs, jitter
-        self._tune = tf.function(self._tuning, jit_compile=True, autograph=False)
-        self._run = tf.function(self._measured, jit_compile=True, autograph=False)
+        self._log_density, self._leapfrogs, self._jitter = log_density, leapfrogs, jitter
+        compiled = {"jit_compile": True, "autograph": False}
+        self._evaluate = tf.function(self._value_and_gradient, **compiled)
+        self._observe = tf.function(observe, **compiled)
+        self._tune = tf.function(self._tuning, jit_compile=fused, autograph=False)
+        self._run = tf.function(self._measured, jit_compile=fused, autograph=False)
 
     def tune(
         self,
@@ -114,53 +127,63 @@ class HamiltonianSampler:
         seed: int,
         step: float = 0.1,
         target: float = 0.8,
+        groups: int = 1,
         context: tuple[Any, ...] = (),
-    ) -> tuple[tf.Tensor, float]:
+    ) -> tuple[tf.Tensor, float | np.ndarray]:
         """Move the chains ``[chains, ...]`` towards equilibrium while tuning ε.
 
         Args:
             step: ε to start from; far too large is as well as far too small.
-            target: acceptance averaged over the chains.
+            target: acceptance averaged over the chains of a group.
+            groups: of as many consecutive chains, each with an ε of its own.
 
         Returns:
-            (state, ε).
+            (state, ε): one number, or ``[groups]`` where there are several.
 
         Raises:
-            SettingsError: a target outside (0, 1), a step or a count that is not positive.
+            SettingsError: a target outside (0, 1), a step or a count that is not positive, chains
+                that are no multiple of the groups.
             DivergenceError: the density or its gradient is not finite at the start or the end.
         """
         if not 0.0 < target < 1.0:
             raise SettingsError(f"The target acceptance is {target}.", "Choose one within (0, 1).")
-        start = _checked(start, step, trajectories)
+        steps = np.full(groups, step)
+        start = _checked(start, steps, trajectories)
         key = tf.constant(derive_seed(seed, "hmc", "tune"), tf.int32)
-        step, target = tf.constant(step, start.dtype), tf.constant(target, start.dtype)
-        state, step, finite = self._tune(start, step, target, key, trajectories, context)
-        if not (finite.numpy() and np.isfinite(step.numpy())):
+        steps, target = tf.constant(steps, start.dtype), tf.constant(target, start.dtype)
+        first = self._first(start, context)
+        state, steps, finite = self._tune(start, *first, steps, target, key, trajectories, context)
+        if not (finite.numpy() and np.isfinite(steps.numpy()).all()):
             raise _lost()
-        return state, float(step)
+        return state, steps.numpy() if groups > 1 else float(steps[0])
 
     def run(
         self,
         start: tf.Tensor,
         *,
-        step: float,
+        step: float | np.ndarray,
         trajectories: int,
         seed: int,
         context: tuple[Any, ...] = (),
     ) -> HmcRun:
         """``trajectories`` from ``start`` ``[chains, ...]`` at fixed ε = ``step``, all recorded.
 
+        Args:
+            step: one number, or ``[groups]``, one for each group of consecutive chains.
+
         Raises:
-            SettingsError: a step or a count that is not positive.
+            SettingsError: a step or a count that is not positive, chains that are no multiple of the
+                groups.
             DivergenceError: the density or its gradient is not finite at the start.
         """
-        start = _checked(start, step, trajectories)
+        steps = np.atleast_1d(step)
+        start = _checked(start, steps, trajectories)
         key = tf.constant(derive_seed(seed, "hmc", "run"), tf.int32)
-        state, series, accepted, errors, finite = self._run(
-            start, tf.constant(step, start.dtype), key, trajectories, context
+        first = self._first(start, context)
+        steps = tf.constant(steps, start.dtype)
+        state, series, accepted, errors = self._run(
+            start, *first, steps, key, trajectories, context
         )
-        if not finite.numpy():
-            raise _lost()
         return HmcRun(
             series={name: values.numpy().T for name, values in series.items()},
             accepted=accepted.numpy().T,
@@ -168,14 +191,17 @@ class HamiltonianSampler:
             state=state,
         )
 
-    def _value_and_gradient(self, context: tuple[Any, ...]) -> Callable[[tf.Tensor], Any]:
-        def evaluate(state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            with tf.GradientTape() as tape:
-                tape.watch(state)
-                value = self._log_density(state, *context)
-            return value, tape.gradient(value, state)
+    def _first(self, start: tf.Tensor, context: tuple[Any, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+        value, gradient = self._evaluate(start, *context)
+        if not _all_finite(value, gradient).numpy():
+            raise _lost()
+        return value, gradient
 
-        return evaluate
+    def _value_and_gradient(self, state: tf.Tensor, *context: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(state)
+            value = self._log_density(state, *context)
+        return value, tape.gradient(value, state)
 
     def _trajectory(
         self,
@@ -187,14 +213,24 @@ class HamiltonianSampler:
         index: tf.Tensor,
         context: tuple[Any, ...],
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """(state, ln π, gradient, accepted, ΔH) after one trajectory; all ``[chains, ...]``."""
+        """(state, ln π, gradient, accepted, ΔH) after one trajectory; all ``[chains, ...]``.
+
+        Args:
+            step: ``[groups]``.
+        """
         dtype, chains = state.dtype, state.shape[0]
         seeds = [tf.stack([key, 3 * index + stream]) for stream in range(3)]
         momentum = tf.random.stateless_normal(state.shape, seeds[0], dtype=dtype)
         factor = tf.random.stateless_uniform([], seeds[1], -1.0, 1.0, dtype=dtype)
-        step = step * (1.0 + self._jitter * factor)
+        each = tf.repeat(step * (1.0 + self._jitter * factor), chains // step.shape[0])
+        step = tf.reshape(each, [chains] + [1] * (len(state.shape) - 1))
         new, new_momentum, new_value, new_gradient = leapfrog(
-            self._value_and_gradient(context), state, momentum, gradient, step, self._leapfrogs
+            lambda place: self._evaluate(place, *context),
+            state,
+            momentum,
+            gradient,
+            step,
+            self._leapfrogs,
         )
         # The difference of squares is small: summed term by term it keeps its digits.
         kinetic = 0.5 * _sum((new_momentum - momentum) * (new_momentum + momentum))
@@ -215,6 +251,8 @@ class HamiltonianSampler:
     def _tuning(
         self,
         state: tf.Tensor,
+        value: tf.Tensor,
+        gradient: tf.Tensor,
         step: tf.Tensor,
         target: tf.Tensor,
         key: tf.Tensor,
@@ -222,7 +260,7 @@ class HamiltonianSampler:
         context: tuple[Any, ...],
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         dtype = state.dtype
-        value, gradient = self._value_and_gradient(context)(state)
+        groups = step.shape[0]
         centre = tf.math.log(10.0 * step)
 
         def body(index: tf.Tensor, state: Any, value: Any, gradient: Any, *tuning: Any) -> Any:
@@ -234,14 +272,15 @@ class HamiltonianSampler:
             probability = tf.where(tf.math.is_finite(error), probability, 0.0)
             count = tf.cast(index + 1, dtype)
             share = 1.0 / (count + _OFFSET)
-            deficit = (1.0 - share) * deficit + share * (target - tf.reduce_mean(probability))
+            reached = tf.reduce_mean(tf.reshape(probability, [groups, -1]), axis=1)
+            deficit = (1.0 - share) * deficit + share * (target - reached)
             log_step = centre - tf.sqrt(count) / _SHRINKAGE * deficit
             weight = count**-_FORGETTING
             averaged = weight * log_step + (1.0 - weight) * averaged
             return index + 1, state, value, gradient, log_step, averaged, deficit
 
         log_step = tf.math.log(step)
-        zero = tf.zeros([], dtype)
+        zero = tf.zeros([groups], dtype)
         start = (tf.constant(0), state, value, gradient, log_step, zero, zero)
         _, state, value, gradient, _, averaged, _ = tf.while_loop(
             lambda index, *_: index < trajectories,
@@ -255,13 +294,13 @@ class HamiltonianSampler:
     def _measured(
         self,
         state: tf.Tensor,
+        value: tf.Tensor,
+        gradient: tf.Tensor,
         step: tf.Tensor,
         key: tf.Tensor,
         trajectories: int,
         context: tuple[Any, ...],
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor, tf.Tensor, tf.Tensor]:
-        value, gradient = self._value_and_gradient(context)(state)
-        finite = _all_finite(value, gradient)
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
         chains = state.shape[0]
         names = list(self._observe(state, *context))
 
@@ -288,7 +327,7 @@ class HamiltonianSampler:
             parallel_iterations=1,
         )
         accepted, errors, *series = [column.stack() for column in columns]
-        return state, dict(zip(names, series, strict=True)), accepted, errors, finite
+        return state, dict(zip(names, series, strict=True)), accepted, errors
 
 
 def _sum(values: tf.Tensor) -> tf.Tensor:
@@ -300,13 +339,20 @@ def _all_finite(value: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
     return tf.reduce_all(tf.math.is_finite(value)) & tf.reduce_all(tf.math.is_finite(gradient))
 
 
-def _checked(start: tf.Tensor, step: float, trajectories: int) -> tf.Tensor:
-    if trajectories < 1 or not 0.0 < step < np.inf:
+def _checked(start: tf.Tensor, steps: np.ndarray, trajectories: int) -> tf.Tensor:
+    if trajectories < 1 or not np.all((steps > 0.0) & (steps < np.inf)):
         raise SettingsError(
-            f"Hamiltonian Monte Carlo cannot run {trajectories} trajectories of step {step}.",
+            f"Hamiltonian Monte Carlo cannot run {trajectories} trajectories of step"
+            f" {', '.join(f'{step:g}' for step in steps)}.",
             "Choose a positive number and a positive step.",
         )
-    return tf.convert_to_tensor(start)
+    start = tf.convert_to_tensor(start)
+    if start.shape[0] % len(steps):
+        raise SettingsError(
+            f"{start.shape[0]} chains cannot be shared out among {len(steps)} steps.",
+            "Choose as many chains for each step.",
+        )
+    return start
 
 
 def _lost() -> DivergenceError:

@@ -47,7 +47,8 @@ def measure(
 
     Returns:
         ``t``, ``mu`` ``[points]``; of each formula ``<name>``, ``<name>_error``, ``<name>_tau`` (in
-        sweeps), ``<name>_agreement`` (p-value of the scatter of the chains) ``[points]``;
+        sweeps), ``<name>_tau_error``, ``<name>_agreement`` (p-value of the scatter of the chains)
+        ``[points]``;
         ``correlation`` ``[points, blocks, L/2 + 1]``, the mean of each block of sweeps, along an
         axis.
     """
@@ -59,7 +60,7 @@ def measure(
             seed = derive_seed(settings.seed, "holography", "reference", title, index)
             run = run_phi4(action, side, seed=seed, correlate=True, **lengths)
             for name, found in estimate_all(run.series, formulas(side, action)).items():
-                for suffix in ("", "_error", "_tau", "_agreement"):
+                for suffix in ("", "_error", "_tau", "_tau_error", "_agreement"):
                     value = getattr(found, suffix[1:] or "value")
                     columns.setdefault(name + suffix, []).append(value)
             correlations.append(blocks_of(run.correlation))

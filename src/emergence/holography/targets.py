@@ -32,6 +32,16 @@ def field_observables(field: tf.Tensor, couplings: tf.Tensor) -> dict[str, tf.Te
     return primary_parts(field[..., 0], field[..., 1], couplings[:, 0], tnp)
 
 
+def axis_correlations(field: tf.Tensor) -> tf.Tensor:
+    """Re φ_x*φ_{x+r} averaged over sites and both axes, for r = 0 … L/2: ``[chains, L/2 + 1]``."""
+    columns = []
+    for distance in range(field.shape[1] // 2 + 1):
+        moved = tf.roll(field, -distance, axis=1) + tf.roll(field, -distance, axis=2)
+        # Summed over the components, averaged over sites and axes.
+        columns.append(tf.reduce_mean(tf.reduce_sum(0.5 * field * moved, axis=3), axis=[1, 2]))
+    return tf.stack(columns, axis=1)
+
+
 def boundary_density(theory: Theory) -> Density:
     """``(field, couplings)`` → −S up to a constant, ``[chains]``."""
     return lambda field, couplings: -theory.action(field[None], couplings[None])[0]
@@ -55,13 +65,13 @@ def bulk_density(
     return density
 
 
-def bulk_observables(generate: Generate) -> Observe:
-    """``(latents, couplings, parameters)`` → :func:`field_observables` of the generated field."""
+def bulk_observables(generate: Generate, measure: Observe = field_observables) -> Observe:
+    """``(latents, couplings, parameters)`` → what ``measure`` finds of the generated field."""
 
     def observe(
         latents: tf.Tensor, couplings: tf.Tensor, parameters: Parameters
     ) -> dict[str, tf.Tensor]:
         field, _ = generate(parameters, latents[None], couplings[None])
-        return field_observables(field[0], couplings)
+        return measure(field[0], couplings)
 
     return observe

@@ -232,10 +232,22 @@ class Holography(Section):
                 arm = self.flows[study.flow]
                 if study.size not in arm.sizes:
                     raise ValueError(f"{kind}.{name}: {study.flow} has no size {study.size}")
-                if study.t is not None and not self.theories[arm.theory].conditional:
+                theory = self.theories[arm.theory]
+                if study.t is not None and not theory.conditional:
                     raise ValueError(f"{kind}.{name}: {study.flow} is not told t")
+                listed = study.t if isinstance(study.t, list) else [study.t]
+                for t in listed if study.t not in (None, "diagram") else []:
+                    self._told(theory, t, f"{kind}.{name}.t")
         if self.plane is not None:
             require("plane.flow", self.plane.flow, self.flows)
             if self.plane.side not in self.flows[self.plane.flow].sizes:
                 raise ValueError(f"plane: {self.plane.flow} has no size {self.plane.side}")
         return self
+
+    def _told(self, theory: TheorySettings, t: float, key: str) -> None:
+        """Refuse couplings of the diagram's line that a conditional flow was not trained at."""
+        for name, value in (("t", t), ("mu", self.diagram.mu_at(t))):
+            low, high = theory.range_of(name)
+            # Tolerant of rounding: the ends of a range lie on the line.
+            if not low - 1e-9 <= value <= high + 1e-9:
+                raise ValueError(f"{key}: {name} = {value:g} is outside the flow's {low} … {high}")

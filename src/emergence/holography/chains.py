@@ -1,0 +1,307 @@
+"""Hamiltonian Monte Carlo in the bulk of a flow or on its boundary, all couplings side by side.
+
+Chains of every coupling run in one compiled batch, each coupling with a step size of its own. They
+start from samples of the flow in both spaces, move towards equilibrium while the step is tuned, and
+are then measured. From a *cold start* both spaces begin at the same field, the most ordered one: all
+φ equal with |φ|² = the mean-field density, or x = Ks of all Ising spins up; in the bulk its latents
+are those that the flow gives it.
+
+With a symmetrised flow the bulk's density has ½(q(x) + q(−x)) in place of q: means of what a change
+of sign leaves alone are then exact, and the chain need not cross from one sign to the other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from emergence.holography.actions import IsingDualField
+from emergence.holography.arms import problem_of
+from emergence.holography.cluster import run_ising, run_phi4
+from emergence.holography.flow import FlowProblem, compile_weigher, symmetrised
+from emergence.holography.hmc import HamiltonianSampler, HmcRun
+from emergence.holography.points import Point, action_of, centre_of, line_within
+from emergence.holography.reference import blocks_of
+from emergence.holography.targets import (
+    axis_correlations,
+    boundary_density,
+    bulk_density,
+    bulk_observables,
+    field_observables,
+)
+from emergence.progress import Progress
+from emergence.randomness import derive_seed
+from emergence.settings import ChainsSettings, Holography, Settings, TheorySettings
+from emergence.updates import Parameters
+
+SEGMENT = 25
+"""Trajectories of one compiled call: between two of them progress is told."""
+
+JITTER = 0.2
+"""Of a tuned step, see :class:`HamiltonianSampler`; a fixed step stays as it is."""
+
+TIMED_SWEEPS = 200
+"""Cluster sweeps whose time is taken."""
+
+TIMED_SAMPLES = 64
+"""Samples of the flow whose time is taken."""
+
+Arrays = dict[str, np.ndarray]
+
+
+def run(settings: Settings, name: str, parameters: Arrays) -> tuple[Arrays, dict[str, float]]:
+    """One entry of ``chains``, with the first of the flow's seeds.
+
+    Args:
+        parameters: of the flow, ``[seeds, ...]``.
+
+    Returns:
+        Arrays and timing. Arrays: ``t``, ``mu``, ``step``, ``acceptance`` ``[points]``; each primary
+        quantity ``[points, chains, trajectories]``, and ``cold_<name>`` of the same from the cold
+        start; for complex fields ``correlation`` ``[points, blocks, L/2 + 1]``, the mean along the
+        axes of each block of trajectories. Timing, in processor seconds without compilation:
+        ``seconds_per_trajectory`` of one chain, ``seconds_per_force`` of one leapfrog step of it,
+        ``seconds_per_sweep`` of the cluster algorithm at the first point; after a cold start in the
+        bulk also ``seconds_per_sample``, an independent sample of the flow with its weight.
+
+    Raises:
+        ArtifactError: the parameters are of another architecture, or not finite.
+        DivergenceError: a density or a gradient is not finite where the chains start.
+    """
+    chosen = settings.holography
+    entry = chosen.chains[name]
+    problem = problem_of(settings, entry.flow, entry.size)
+    problem.flow.check_parameters(parameters)
+    points = points_for(chosen, entry)
+    told = chosen.theories[chosen.flows[entry.flow].theory]
+    seed = derive_seed(settings.seed, "holography", "chains", name)
+    first = {key: tf.constant(value[:1], problem.dtype) for key, value in parameters.items()}
+    batch = Batch(entry, problem, told, points, first)
+    with Progress(f"chains {name}", entry.tuning + entry.trajectories + entry.cold) as progress:
+        arrays = batch.measure(seed, progress)
+    arrays |= {
+        "t": np.array([point[0] for point in points]),
+        "mu": np.array([point[1] for point in points]),
+    }
+    timing = {
+        "seconds_per_trajectory": batch.seconds_per_trajectory,
+        "seconds_per_force": batch.seconds_per_trajectory / entry.leapfrogs,
+        "seconds_per_sweep": _time_of_sweep(told, points[0], entry.size),
+    }
+    if entry.cold and entry.space == "bulk":
+        timing["seconds_per_sample"] = _time_of_sample(problem, first, points[0])
+    return arrays, timing
+
+
+def points_for(chosen: Holography, entry: ChainsSettings) -> list[Point]:
+    """The couplings of an entry; (0, 0) for the Ising field, which has none."""
+    told = chosen.theories[chosen.flows[entry.flow].theory]
+    if entry.t == "diagram":
+        return line_within(chosen.diagram, told)
+    if entry.t is not None:
+        return [(t, chosen.diagram.mu_at(t)) for t in entry.t]
+    return [(0.0, 0.0)] if told.model == "ising" else [centre_of(told)]
+
+
+def ordered_field(told: TheorySettings, points: list[Point], side: int) -> np.ndarray:
+    """Where chains start cold, ``[points, L, L, components]``."""
+    fields = []
+    for point in points:
+        action = action_of(told, point)
+        if isinstance(action, IsingDualField):
+            # K is circulant: of all spins up it makes its eigenvalue at zero momentum.
+            fields.append(np.full((side, side, 1), action.eigenvalues(side)[0, 0]))
+            continue
+        # Where the mean field has no order, a density of one is as cold.
+        density = getattr(action, "mean_field_density", 0.0) or 1.0
+        fields.append(np.broadcast_to([np.sqrt(density), 0.0], (side, side, 2)))
+    return np.stack(fields)
+
+
+@dataclass
+class Batch:
+    """Chains of every point in one batch: those of a point follow each other."""
+
+    entry: ChainsSettings
+    problem: FlowProblem
+    told: TheorySettings
+    points: list[Point]
+    parameters: Parameters
+
+    def __post_init__(self) -> None:
+        entry, problem = self.entry, self.problem
+        self._couplings = tf.repeat(tf.constant(self.points, problem.dtype), entry.chains, axis=0)
+        self._generate = weighed_generator(problem)
+        self._context: tuple[Any, ...] = (self._couplings,)
+        density, observe = boundary_density(problem.theory), observables
+        if entry.space == "bulk":
+            chart = problem.flow.chart
+            density = bulk_density(self._generate, chart.log_prior, problem.theory)
+            observe = bulk_observables(self._generate, observables)
+            self._context += (self.parameters,)
+        jitter = JITTER if entry.step is None else 0.0
+        # A flow takes minutes to compile, and would be compiled once for each loop.
+        fused = entry.space == "boundary"
+        self._sampler = HamiltonianSampler(density, observe, entry.leapfrogs, jitter, fused=fused)
+        self._times: list[float] = []
+
+    @property
+    def seconds_per_trajectory(self) -> float:
+        """Processor time of one trajectory of one chain; the first call, which compiles, left out."""
+        timed = self._times[1:]
+        return sum(timed) / (len(timed) * self._length * len(self._couplings))
+
+    @property
+    def _length(self) -> int:
+        return min(SEGMENT, self.entry.trajectories)
+
+    def measure(self, seed: int, progress: Progress) -> Arrays:
+        """Tune, measure and start cold; the arrays of :func:`run` but for the couplings."""
+        entry = self.entry
+        state = self.start(tf.constant([derive_seed(seed, "start"), 0], tf.int32))
+        state, step = self._tuned(state, seed, progress)
+        progress.advance(entry.tuning, "tuned")
+        found, _ = self._segments(state, step, entry.trajectories, seed, "run", progress)
+        series = {key: value for key, value in found.items() if not key.startswith("correlation")}
+        arrays = {key: self._by_point(value) for key, value in series.items()}
+        arrays["acceptance"] = arrays.pop("accepted").mean(axis=(1, 2))
+        arrays["step"] = np.broadcast_to(np.asarray(step, float), len(self.points)).copy()
+        if correlations := [value for key, value in found.items() if key not in series]:
+            along = self._by_point(np.stack(correlations, axis=-1))
+            arrays["correlation"] = np.stack([blocks_of(each) for each in along])
+        if entry.cold:
+            state = self.cold_start()
+            cold, _ = self._segments(state, step, entry.cold, seed, "cold", progress)
+            for key in set(series) - {"accepted"}:
+                arrays[f"cold_{key}"] = self._by_point(cold[key])
+        if len(self._times) < 2:
+            self._segments(state, step, 1, seed, "time", progress)
+        return dict(sorted(arrays.items()))
+
+    def start(self, seed: tf.Tensor) -> tf.Tensor:
+        """Samples of the flow, one for every chain, or their latents."""
+        problem, side = self.problem, self.entry.size
+        shape = [1, len(self._couplings), side, side]
+        latents = problem.flow.chart.sample(seed, shape, problem.dtype)
+        if self.entry.space == "bulk":
+            return latents[0]
+        return problem.flow.generate(self.parameters, latents, self._couplings[None])[0][0]
+
+    def cold_start(self) -> tf.Tensor:
+        """The ordered field for every chain, or its latents."""
+        field = ordered_field(self.told, self.points, self.entry.size)
+        field = tf.repeat(tf.constant(field, self.problem.dtype), self.entry.chains, axis=0)
+        if self.entry.space == "boundary":
+            return field
+        inverted = self.problem.flow.invert(self.parameters, field[None], self._couplings[None])
+        return inverted[0][0]
+
+    def _tuned(
+        self, state: tf.Tensor, seed: int, progress: Progress
+    ) -> tuple[tf.Tensor, float | np.ndarray]:
+        """Chains after ``tuning`` trajectories, and the step of each point, or the fixed one."""
+        entry = self.entry
+        if entry.step is not None:
+            _, state = self._segments(state, entry.step, entry.tuning, seed, "tune", progress)
+            return state, entry.step
+        return self._sampler.tune(
+            state,
+            trajectories=entry.tuning,
+            seed=derive_seed(seed, "tune"),
+            target=entry.target,
+            groups=len(self.points),
+            context=self._context,
+        )
+
+    def _segments(
+        self,
+        state: tf.Tensor,
+        step: float | np.ndarray,
+        trajectories: int,
+        seed: int,
+        part: str,
+        progress: Progress,
+    ) -> tuple[Arrays, tf.Tensor]:
+        """Name → ``[all chains, trajectories]``, ``accepted`` and the observables; the last state."""
+        found: list[Arrays] = []
+        entry = self.entry
+        before = {"run": entry.tuning, "cold": entry.tuning + entry.trajectories}.get(part, 0)
+        for index in range(-(-trajectories // self._length)):
+            began = time.process_time()
+            run: HmcRun = self._sampler.run(
+                state,
+                step=step,
+                trajectories=self._length,
+                seed=derive_seed(seed, part, index),
+                context=self._context,
+            )
+            self._times.append(time.process_time() - began)
+            state = run.state
+            found.append(run.series | {"accepted": run.accepted})
+            if part != "time":
+                done = before + min((index + 1) * self._length, trajectories)
+                progress.advance(done, f"acceptance {run.acceptance:.2f}")
+        arrays = {
+            key: np.concatenate([each[key] for each in found], axis=1)[:, :trajectories]
+            for key in sorted(found[0])
+        }
+        return arrays, state
+
+    def _by_point(self, values: np.ndarray) -> np.ndarray:
+        return values.reshape(len(self.points), self.entry.chains, *values.shape[1:])
+
+
+def weighed_generator(problem: FlowProblem) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    """(parameters, latents, couplings) → field and ln q of it, symmetrised if that was trained."""
+
+    def generate(
+        parameters: Parameters, latents: tf.Tensor, couplings: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        field, log_density = problem.flow.generate(parameters, latents, couplings)
+        if problem.symmetrised:
+            mirrored = problem.flow.invert(parameters, -field, couplings)[1]
+            log_density = symmetrised(log_density, mirrored)
+        return field, log_density
+
+    return generate
+
+
+def observables(field: tf.Tensor, couplings: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Primary quantities of fields, and of complex ones the correlation function along the axes."""
+    found = field_observables(field, couplings)
+    if field.shape[-1] == 1:
+        return found
+    along = axis_correlations(field)
+    # Padded, so that the names in order are the distances in order.
+    return found | {f"correlation_{r:03d}": along[:, r] for r in range(along.shape[1])}
+
+
+def _time_of_sweep(told: TheorySettings, point: Point, side: int) -> float:
+    """Processor seconds of one cluster sweep of one chain, the compilation left out."""
+
+    def sweeps(count: int) -> None:
+        counts = {"chains": 1, "sweeps": count, "thermalisation": 1, "seed": 0}
+        if told.model == "ising":
+            run_ising(told.temperature, side, **counts)
+        else:
+            run_phi4(action_of(told, point), side, **counts)
+
+    sweeps(1)
+    began = time.process_time()
+    sweeps(TIMED_SWEEPS)
+    return (time.process_time() - began) / TIMED_SWEEPS
+
+
+def _time_of_sample(problem: FlowProblem, parameters: Parameters, point: Point) -> float:
+    """Processor seconds of one sample of the flow and its weight, the compilation left out."""
+    weigh = compile_weigher(problem, 1, TIMED_SAMPLES)
+    at = tf.broadcast_to(tf.constant(point, problem.dtype), [1, TIMED_SAMPLES, 2])
+    for index in range(2):
+        began = time.process_time()
+        weigh(parameters, at, tf.constant([0, index], tf.int32))[1].numpy()
+    return (time.process_time() - began) / TIMED_SAMPLES

@@ -1,0 +1,233 @@
+"""Correlation functions on the torus: algebraic in the critical phase, exponential beyond it.
+
+Both laws are those of the torus, so that no distance has to be left out for being near half of it:
+
+    algebraic    C(r) = A exp{−2πη [G₀(0) − G₀(r)]}, which is A' r^{−η} where 1 ≪ r ≪ L
+    exponential  C(r) = A G_m(r), which is A' r^{−1/2} e^{−r/ξ} where ξ ≪ r ≪ L
+
+with the lattice propagator G_m(r) = N⁻¹ Σ_k e^{ikr}/(k̂² + m²) of mass m along an axis, 2 sinh(1/2ξ) = m
+(the law of Ornstein and Zernike), and G₀ the massless one without its zero mode. The *plain*
+exponential A cosh[(L/2 − r)/ξ], e^{−r/ξ} and its image, is told beside them. Each has two parameters, so
+that differences of χ² are differences of Akaike's criterion. Means of blocks of the chains give the
+covariance between distances and, left out one at a time, all errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+
+from emergence.holography.actions import lattice_cosines
+from emergence.statistics import Measurement
+
+if TYPE_CHECKING:
+    from emergence.holography.analysis import Arrays, Results
+
+Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
+
+PHASES = {"algebraic": 0.40, "exponential": 0.16}
+"""Hoppings well above and well below the Kosterlitz–Thouless point of the mean field, 0.280."""
+
+DISTANCES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
+"""Fitted, up to half of the side: few enough for their covariance to be known."""
+
+
+def massive(side: int, mass: float) -> np.ndarray:
+    """G_m(r) along an axis for r = 0 … L/2, ``[L/2 + 1]``; for m = 0 without the zero mode."""
+    squared = 4.0 - 2.0 * lattice_cosines(side) + mass**2
+    inverse = np.zeros_like(squared)
+    np.divide(1.0, squared, out=inverse, where=squared > 1e-12)
+    return np.fft.ifft2(inverse).real[0, : side // 2 + 1]
+
+
+def algebraic(side: int, exponent: float) -> np.ndarray:
+    """exp{−2πη [G₀(0) − G₀(r)]}, ``[L/2 + 1]``."""
+    propagator = massive(side, 0.0)
+    return np.exp(-2.0 * np.pi * exponent * (propagator[0] - propagator))
+
+
+def exponential(side: int, length: float) -> np.ndarray:
+    """G_m(r)/G_m(0) at the mass of a correlation length, ``[L/2 + 1]``."""
+    propagator = massive(side, 2.0 * np.sinh(0.5 / length))
+    return propagator / propagator[0]
+
+
+def plain(side: int, length: float) -> np.ndarray:
+    """cosh[(L/2 − r)/ξ] over its value at r = 0, ``[L/2 + 1]``."""
+    half = 0.5 * side
+    distance = np.arange(side // 2 + 1)
+    near, far = np.exp(-distance / length), np.exp((distance - 2.0 * half) / length)
+    return (near + far) / (1.0 + np.exp(-2.0 * half / length))
+
+
+LAWS: dict[str, Callable[[int, float], np.ndarray]] = {
+    "algebraic": algebraic,
+    "exponential": exponential,
+    "plain": plain,
+}
+
+EXPONENTS = (1e-3, 20.0)
+SHORTEST = 0.1
+"""Searched η, and the shortest ξ in lattice units. The longest ξ is half of the side: with any longer
+one G_m is a constant plus G₀, the first two terms of a power law, and no torus tells them apart."""
+
+
+@lru_cache
+def _grid(law: str, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of the parameter, and the law at each, ``[places, L/2 + 1]``."""
+    low, high = EXPONENTS if law == "algebraic" else (SHORTEST, 0.5 * side)
+    places = np.linspace(np.log(low), np.log(high), 60)
+    return places, np.stack([LAWS[law](side, float(np.exp(place))) for place in places])
+
+
+@dataclass(frozen=True)
+class LawFit:
+    """One law fitted to one correlation function."""
+
+    chi_square: float
+    amplitude: float
+    parameter: float
+    """η, or ξ in lattice units."""
+
+
+class Blocks:
+    """A correlation function from the means of blocks ``[blocks, L/2 + 1]``.
+
+    Raises:
+        ValueError: there are too few blocks for the covariance of the distances.
+    """
+
+    def __init__(self, blocks: np.ndarray) -> None:
+        self.blocks = np.asarray(blocks, dtype=float)
+        number, distances = self.blocks.shape
+        self.side = 2 * (distances - 1)
+        self.chosen = np.array([r for r in DISTANCES if r <= self.side // 2])
+        if number < len(self.chosen) + 3:
+            raise ValueError(f"{number} blocks tell no covariance of {len(self.chosen)} distances.")
+        self.value = self.blocks.mean(axis=0)
+        self.error = self.blocks.std(axis=0, ddof=1) / np.sqrt(number)
+        covariance = np.cov(self.blocks[:, self.chosen].T) / number
+        # The inverse of a covariance from few blocks is too large by this (Hartlap 2007).
+        share = (number - len(self.chosen) - 2.0) / (number - 1.0)
+        self._whiten = np.sqrt(share) * np.linalg.inv(np.linalg.cholesky(covariance))
+
+    def fit(self, law: str, value: np.ndarray | None = None) -> LawFit:
+        """Least squares with the covariance of the blocks; the amplitude is solved for exactly."""
+        data = self._whiten @ (self.value if value is None else value)[self.chosen]
+
+        def solved(shape: np.ndarray) -> tuple[float, float]:
+            model = self._whiten @ shape[self.chosen]
+            amplitude = float(model @ data / (model @ model))
+            return float(np.sum((data - amplitude * model) ** 2)), amplitude
+
+        def at(logarithm: float) -> tuple[float, float]:
+            return solved(LAWS[law](self.side, float(np.exp(logarithm))))
+
+        places, shapes = _grid(law, self.side)
+        best = int(np.argmin([solved(shape)[0] for shape in shapes]))
+        bounds = (places[max(best - 1, 0)], places[min(best + 1, len(places) - 1)])
+        found = minimize_scalar(
+            lambda place: at(place)[0], bounds=bounds, method="bounded", options={"xatol": 1e-8}
+        )
+        chi_square, amplitude = at(found.x)
+        return LawFit(chi_square, amplitude, float(np.exp(found.x)))
+
+    def jackknife(self, function: Callable[[np.ndarray], float]) -> tuple[float, float]:
+        """(value, error) of a function of the correlation function."""
+        number = len(self.blocks)
+        without = (self.blocks.sum(axis=0) - self.blocks) / (number - 1.0)
+        values = np.array([function(each) for each in without])
+        error = np.sqrt((number - 1.0) * np.mean((values - values.mean()) ** 2))
+        return float(function(self.value)), float(error)
+
+
+def correlations(results: Results) -> Found:
+    """At the largest side with chains, both phases: correlation functions, fits, their difference."""
+    side = largest(results)
+    rows, fits, sources = [], [], {}
+    if side is not None:
+        chains, _ = results.chains(f"line_{side}")
+        sources = {"reference": results.reference(side), "corrected": chains}
+    for phase, t in PHASES.items():
+        for source, arrays in sources.items():
+            index = _index(arrays, t)
+            if index is None:
+                continue
+            blocks = Blocks(arrays["correlation"][index])
+            frame = {"r": np.arange(side // 2 + 1), "value": blocks.value, "error": blocks.error}
+            for law, shape in LAWS.items():
+                found = blocks.fit(law)
+                fits.append(_fit_row(blocks, law, found) | {"phase": phase, "source": source})
+                frame[law] = found.amplitude * shape(side, found.parameter)
+            rows.append(pd.DataFrame(frame).assign(phase=phase, source=source, t=t, size=side))
+            where = f"{'reference' if source == 'reference' else 'chains/line_'}{side}"
+            yield from _measurements(blocks, phase, source, where)
+            if source == "reference" and phase == "algebraic":
+                yield _stiffness_exponent(arrays, index, where)
+    columns = ["phase", "source", "t", "size", "r", "value", "error", *LAWS]
+    yield "correlations", pd.concat(rows) if rows else pd.DataFrame(columns=columns)
+    columns = ["phase", "source", "law", "parameter", "error", "amplitude", "chi_square", "freedom"]
+    yield "correlation_fits", pd.DataFrame(fits, columns=columns)
+
+
+def largest(results: Results) -> int | None:
+    """The largest side that has chains ``line_<side>`` and both phases on its diagram."""
+    found = [
+        side
+        for side in results.chosen.diagram.sides
+        if f"line_{side}" in results.chosen.chains and side >= 8
+    ]
+    return max(found, default=None)
+
+
+def _index(arrays: Arrays, t: float) -> int | None:
+    found = np.flatnonzero(np.isclose(arrays["t"], t))
+    return int(found[0]) if len(found) else None
+
+
+def _fit_row(blocks: Blocks, law: str, found: LawFit) -> dict[str, object]:
+    freedom = len(blocks.chosen) - 2
+    parameter, error = blocks.jackknife(lambda value: blocks.fit(law, value).parameter)
+    return {
+        "law": law, "parameter": parameter, "error": error, "amplitude": found.amplitude,
+        "chi_square": found.chi_square, "freedom": freedom,
+    }  # fmt: skip
+
+
+def _measurements(blocks: Blocks, phase: str, source: str, where: str) -> Found:
+    """Δχ² in favour of the phase's own law, over the better exponential, and its parameter."""
+
+    def advantage(value: np.ndarray) -> float:
+        decaying = min(blocks.fit(law, value).chi_square for law in ("exponential", "plain"))
+        return decaying - blocks.fit("algebraic", value).chi_square
+
+    value, error = blocks.jackknife(advantage)
+    name = f"correlation.{source}"
+    if phase == "algebraic":
+        yield _named(f"{name}_algebraic_advantage", value, error, where)
+    else:
+        yield _named(f"{name}_exponential_advantage", -value, error, where)
+        yield _named(f"{name}_algebraic_advantage_disordered", value, error, where)
+    parameter = "exponent" if phase == "algebraic" else "length"
+    value, error = blocks.jackknife(lambda each: blocks.fit(phase, each).parameter)
+    yield _named(f"{name}_{parameter}", value, error, where)
+
+
+def _stiffness_exponent(reference: Arrays, index: int, where: str) -> tuple[str, Measurement]:
+    """η = T/2πΥ of the measured helicity modulus (Nelson and Kosterlitz 1977)."""
+    stiffness, error = (float(reference[f"helicity{part}"][index]) for part in ("", "_error"))
+    exponent = 1.0 / (2.0 * np.pi * stiffness)
+    return _named("correlation.stiffness_exponent", exponent, exponent * error / stiffness, where)
+
+
+def _named(name: str, value: float, error: float, source: str) -> tuple[str, Measurement]:
+    return name, Measurement(name, value, error, source=source)
+
+
+PARTS = (correlations,)

@@ -1,0 +1,184 @@
+"""The phase diagram that flows generate, beside the cluster Monte Carlo of the same tori.
+
+At every hopping of the diagram each observable is measured four times: on the flow's own samples
+(*raw*), on the same samples with their importance weights (*reweighted*; no number where fewer than
+ten of them are effective), by Hamiltonian Monte Carlo in the flow's bulk (*corrected*, exact
+whatever the flow is), and by clusters (*reference*). Corrected and reference must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy.special import chdtrc
+
+from emergence.holography.autocorrelation import estimate_all
+from emergence.holography.metropolis import reweight
+from emergence.holography.observables import PRIMARY, formulas
+from emergence.statistics import Measurement
+
+if TYPE_CHECKING:
+    from emergence.holography.analysis import Arrays, Flow, Results
+
+Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
+
+OBSERVABLES = ("order", "susceptibility", "binder", "helicity", "correlation_length")
+"""What the claim is about."""
+
+TESTED = {"correlation_length": "correlation_length_squared"}
+"""Observables compared through another one: ξ² is linear in its means where ξ has no real value."""
+
+DISORDERED = 0.05
+"""Where Υ/T is below it no relative error of it means anything, and the absolute one is told."""
+
+RESOLVED = 1.0
+"""Lattice units: shorter correlation lengths are not told by the smallest momentum of the torus."""
+
+
+def sides(results: Results) -> list[int]:
+    """Sides with a conditional flow ``line_<side>``, its chains, and a reference."""
+    return [
+        side
+        for side in results.chosen.diagram.sides
+        if results.has(f"line_{side}", side) and f"line_{side}" in results.chosen.chains
+    ]
+
+
+def diagram(results: Results) -> Found:
+    """Every observable against t, and how well corrected and reference agree."""
+    tables, pulls = [], []
+    for side in sides(results):
+        chains, _ = results.chains(f"line_{side}")
+        flow, reference = results.flow(f"line_{side}", side), results.reference(side)
+        table = pd.concat([
+            reference_rows(reference), corrected_rows(chains, side), flow_rows(flow)
+        ])  # fmt: skip
+        tables.append(table.assign(size=side, shipped=flow.shipped))
+        own = pulls_of(table).assign(size=side)
+        pulls.append(own)
+        yield from _measurements(table, own, side, f"chains/line_{side}")
+    columns = ["kind", "t", "observable", "value", "error", "tau", "size", "shipped"]
+    yield "diagram", _gathered(tables, columns)
+    yield "pulls", _gathered(pulls, ["observable", "t", "corrected", "raw", "neighbour", "size"])
+
+
+def _gathered(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    """All rows, or an empty table with the columns that its figure expects."""
+    return (
+        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    )
+
+
+def _rows(kind: str, t: float, values: dict[str, tuple[float, float, float]]) -> list[dict]:
+    return [
+        {"kind": kind, "t": t, "observable": name, "value": value, "error": error, "tau": tau}
+        for name, (value, error, tau) in values.items()
+    ]
+
+
+def reference_rows(reference: Arrays) -> pd.DataFrame:
+    """The cluster Monte Carlo: kind, t, observable, value, error, tau (sweeps)."""
+    rows = []
+    for index, t in enumerate(reference["t"]):
+        found = {
+            name: tuple(reference[f"{name}{part}"][index] for part in ("", "_error", "_tau"))
+            for name in (*OBSERVABLES, *TESTED.values())
+        }
+        rows += _rows("reference", t, found)
+    return pd.DataFrame(rows)
+
+
+def corrected_rows(chains: Arrays, side: int) -> pd.DataFrame:
+    """The chains of :func:`.chains.run`, as :func:`reference_rows`; tau in trajectories."""
+    chosen = {name: formulas(side)[name] for name in (*OBSERVABLES, *TESTED.values())}
+    rows = []
+    for index, t in enumerate(chains["t"]):
+        series = {name: chains[name][index] for name in PRIMARY}
+        found = estimate_all(series, chosen)
+        values = {name: (each.value, each.error, each.tau) for name, each in found.items()}
+        rows += _rows("corrected", t, values)
+    return pd.DataFrame(rows)
+
+
+def flow_rows(flow: Flow) -> pd.DataFrame:
+    """The flow's samples without and with their weights, as :func:`reference_rows`.
+
+    A reweighted value is missing where it is underpowered.
+    """
+    chosen = {name: formulas(flow.size)[name] for name in (*OBSERVABLES, *TESTED.values())}
+    rows = []
+    for index, t in enumerate(flow.arrays["t"]):
+        samples = {name: flow.arrays[name][index, 0] for name in PRIMARY}
+        log_weights = flow.arrays["log_weights"][index, 0]
+        for kind, weights in (("raw", np.zeros_like(log_weights)), ("reweighted", log_weights)):
+            found = {name: reweight(samples, weights, formula) for name, formula in chosen.items()}
+            values = {
+                name: (np.nan,) * 3 if each.underpowered else (each.value, each.error, 0.5)
+                for name, each in found.items()
+            }
+            rows += _rows(kind, t, values)
+    return pd.DataFrame(rows)
+
+
+def pulls_of(table: pd.DataFrame) -> pd.DataFrame:
+    """Differences from the reference in combined standard errors.
+
+    Returns:
+        Columns observable, t, ``corrected`` and ``raw`` (at the same hopping), ``neighbour`` (the
+        corrected value against the reference of the next hopping, which must differ).
+    """
+    wide = table.pivot_table(
+        index=["observable", "t"], columns="kind", values=["value", "error"], dropna=False
+    )
+    frames = []
+    for observable in OBSERVABLES:
+        part = wide.loc[TESTED.get(observable, observable)]
+        reference = [part[column, "reference"].to_numpy() for column in ("value", "error")]
+        found = {"observable": observable, "t": part.index.to_numpy()}
+        for kind in ("corrected", "raw"):
+            value, error = (part[column, kind].to_numpy() for column in ("value", "error"))
+            found[kind] = (value - reference[0]) / np.hypot(error, reference[1])
+        value, error = (part[column, "corrected"].to_numpy() for column in ("value", "error"))
+        shifted = [np.append(each[1:], each[-2:-1]) for each in reference]
+        found["neighbour"] = (value - shifted[0]) / np.hypot(error, shifted[1])
+        frames.append(pd.DataFrame(found))
+    return pd.concat(frames, ignore_index=True)
+
+
+def probability(pulls: pd.Series) -> float:
+    """p-value of χ² of independent pulls; what has no number does not count, and 0 if none has."""
+    known = pulls[np.isfinite(pulls)]
+    return float(chdtrc(len(known), float(np.sum(known**2)))) if len(known) else 0.0
+
+
+def _measurements(table: pd.DataFrame, pulls: pd.DataFrame, side: int, source: str) -> Found:
+    """Per observable the p-value over all hoppings, their smallest, and the largest errors."""
+    for kind in ("corrected", "neighbour", "raw"):
+        found = {name: probability(part[kind]) for name, part in pulls.groupby("observable")}
+        for observable in OBSERVABLES:
+            yield from _exact(f"diagram.{kind}_p_{observable}_{side}", found[observable], source)
+        yield from _exact(f"diagram.{kind}_p_smallest_{side}", min(found.values()), source)
+    corrected = table[table["kind"] == "corrected"]
+    for observable in OBSERVABLES:
+        part = corrected[corrected["observable"] == observable]
+        size = part["error"] / part["value"].abs()
+        if observable == "helicity":
+            deep = part["value"] < DISORDERED
+            absolute = part["error"][deep].max() if deep.any() else 0.0
+            yield from _exact(f"diagram.absolute_error_helicity_{side}", absolute, source)
+            size = size[~deep]
+        elif observable == "correlation_length":
+            size = size[part["value"] >= RESOLVED]
+        yield from _exact(f"diagram.relative_error_{observable}_{side}", size.max(), source)
+
+
+def _exact(name: str, value: float, source: str) -> Found:
+    """A measurement without an error; none where there was nothing to measure."""
+    if np.isfinite(value):
+        yield name, Measurement(name, value, 0.0, source=source)
+
+
+PARTS = (diagram,)

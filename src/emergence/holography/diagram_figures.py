@@ -1,0 +1,152 @@
+"""Figures of the phase diagram and of its two kinds of correlation functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from emergence import artifacts, plotting
+from emergence.plotting import ROLES, SEQUENCE
+
+KT_POINT = 0.280
+"""Where the single-site mean field of the diagram's couplings puts the Kosterlitz–Thouless point."""
+
+LABELS = {
+    "order": "order parameter ⟨|φ̄|⟩",
+    "susceptibility": "susceptibility χ",
+    "binder": "Binder ratio",
+    "helicity": "helicity modulus Υ/T",
+    "correlation_length": "length ξ (lattice units)",
+}
+LOGARITHMIC = ("susceptibility", "correlation_length")
+
+KINDS = {
+    "raw": (ROLES["baseline"], "s", "raw flow"),
+    "reweighted": (SEQUENCE[1], "^", "reweighted"),
+    "corrected": (ROLES["learnt"], "o", "bulk Monte Carlo"),
+}
+"""Colour, mark and label of what is compared with the reference."""
+
+
+def phase_diagram(tables: Path, stem: Path) -> None:
+    """Five observables against t at every side: raw, reweighted and corrected, and the reference."""
+    table = artifacts.read_table(tables / "diagram.csv")
+    if plotting.nothing(table, stem):
+        return
+    table = table[table["observable"].isin(LABELS)]
+    sides = sorted(table["size"].unique())
+    fig, axes = plotting.figure(
+        len(LABELS), len(sides), height=1.35 * len(LABELS) + 0.5, sharex=True, squeeze=False
+    )
+    for column, side in enumerate(sides):
+        part = table[table["size"] == side]
+        shipped = bool(part["shipped"].astype(bool).any())
+        for row, (observable, label) in enumerate(LABELS.items()):
+            axis = axes[row, column]
+            _observable(axis, part[part["observable"] == observable], shipped)
+            if observable in LOGARITHMIC:
+                axis.set_yscale("log")
+            if column == 0:
+                axis.set_ylabel(label, fontsize=7)
+        axes[-1, column].set_xlabel("hopping t")
+    plotting.panel_letters(axes)
+    for column, side in enumerate(sides):
+        axes[0, column].set_title(f"{side} × {side}")
+    axes[2, 0].text(
+        KT_POINT + 0.005, 0.95, "KT (mean field)", fontsize=6, va="top",
+        transform=axes[2, 0].get_xaxis_transform(),
+    )  # fmt: skip
+    shipped = table["shipped"].astype(bool).any()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    if shipped:
+        hollow = Line2D([], [], marker="o", color=ROLES["learnt"], markerfacecolor="white",
+                        linestyle="none", markersize=2.5)  # fmt: skip
+        handles, labels = [*handles, hollow], [*labels, "shipped weights (hollow)"]
+    # The curves leave no panel a corner that is free at every side.
+    fig.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=6)
+    plotting.save(fig, stem, table)
+
+
+def _observable(axis: Axes, part: pd.DataFrame, shipped: bool) -> None:
+    part = part[np.isfinite(part["value"])].sort_values("t")
+    reference = part[part["kind"] == "reference"]
+    plotting.reference_line(axis, reference["t"], reference["value"])
+    axis.errorbar(
+        reference["t"], reference["value"], yerr=reference["error"], color=ROLES["reference"],
+        linestyle="none", marker="", label="cluster Monte Carlo", zorder=1.6,
+    )  # fmt: skip
+    for kind, (colour, marker, label) in KINDS.items():
+        chosen = part[part["kind"] == kind]
+        if len(chosen):
+            axis.errorbar(
+                chosen["t"], chosen["value"], yerr=chosen["error"], color=colour, marker=marker,
+                linestyle="none", markersize=2.5, elinewidth=0.8, label=label,
+                markerfacecolor="white" if shipped else colour, markeredgewidth=0.7,
+            )  # fmt: skip
+    plotting.reference_line(axis, x=KT_POINT, color=ROLES["baseline"], linestyle=":", linewidth=0.8)
+
+
+LAWS = {
+    "algebraic": (SEQUENCE[2], "-", "power law, η = {:.3f}"),
+    "exponential": (SEQUENCE[5], "--", "exponential, ξ = {:.2f}"),
+}
+
+
+def correlation(tables: Path, stem: Path) -> None:
+    """Both phases, on doubly and on singly logarithmic axes, with both laws of the torus."""
+    table = artifacts.read_table(tables / "correlations.csv")
+    fits = artifacts.read_table(tables / "correlation_fits.csv")
+    if plotting.nothing(table, stem):
+        return
+    phases = list(pd.unique(table["phase"]))
+    fig, axes = plotting.figure(len(phases), 2, height=2.5 * len(phases), squeeze=False)
+    for row, phase in enumerate(phases):
+        part = table[(table["phase"] == phase) & (table["r"] > 0)]
+        own = fits[(fits["phase"] == phase) & (fits["source"] == "reference")].set_index("law")
+        for axis, scale in zip(axes[row], ("log", "linear"), strict=True):
+            axis.set(yscale="log", xscale=scale, xlabel="distance r along an axis (lattice units)")
+            _phase(axis, part, own)
+        side, t = int(part["size"].iloc[0]), part["t"].iloc[0]
+        axes[row, 0].set_title(f"t = {t:g}, {side} × {side}")
+        axes[row, 0].set_ylabel("Re ⟨φ*(0) φ(r)⟩")
+        ticks = [r for r in (1, 2, 4, 8, 16, 32) if r <= side // 2]
+        axes[row, 0].set_xticks(ticks, [str(r) for r in ticks])
+        axes[row, 0].set_xticks([], minor=True)
+        axes[row, 0].legend(fontsize=6, loc="lower left")
+    plotting.panel_letters(axes)
+    for row, phase in enumerate(phases):
+        axes[row, 1].set_title(f"{phase} phase, logarithm of C only")
+    plotting.save(fig, stem, {"points": table, "fits": fits})
+
+
+def _phase(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame) -> None:
+    looks = {
+        "reference": (ROLES["reference"], "x", "cluster Monte Carlo"),
+        "corrected": (ROLES["learnt"], "o", "bulk Monte Carlo"),
+    }
+    for source, (colour, marker, label) in looks.items():
+        # A logarithm has no place for what noise made negative.
+        chosen = part[(part["source"] == source) & (part["value"] > part["error"])]
+        axis.errorbar(
+            chosen["r"], chosen["value"], yerr=chosen["error"], color=colour, marker=marker,
+            linestyle="none", label=label, markersize=3.0,
+        )  # fmt: skip
+    bottom, top = axis.get_ylim()
+    curve = part[part["source"] == "reference"]
+    for law, (colour, line, label) in LAWS.items():
+        axis.plot(
+            curve["r"], curve[law], color=colour, linestyle=line,
+            label=label.format(fits.loc[law, "parameter"]), zorder=1.8,
+        )  # fmt: skip
+    axis.set_ylim(bottom, top)
+
+
+FIGURES: dict[str, Callable[[Path, Path], None]] = {
+    "phase_diagram": phase_diagram,
+    "correlation": correlation,
+}

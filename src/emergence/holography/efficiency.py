@@ -1,0 +1,256 @@
+"""How fast each sampler moves: from a cold start, and by τ_int per step, per force and per second.
+
+A *pair* is two runs of chains of one flow, ``<pair>_bulk`` and ``<pair>_boundary``. Beside them stand
+the cluster algorithm and independence Metropolis with the flow's samples as proposals. A step is a
+trajectory, a sweep, or a proposal. Seconds are processor seconds of one chain, and of an independent
+sample 2 τ_int steps. The window of τ_int must have closed; if not, no error is known of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from emergence.holography.autocorrelation import Estimate, estimate_mean
+from emergence.holography.cluster import run_ising
+from emergence.holography.ising_exact import LARGEST_TRANSFER, transfer_rows
+from emergence.holography.metropolis import independence_metropolis
+from emergence.randomness import derive_seed, generator
+from emergence.settings import Settings
+from emergence.statistics import Measurement
+
+if TYPE_CHECKING:
+    from emergence.holography.analysis import Arrays, Results
+
+Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
+
+ISING, PHI4 = "magnetisation_squared", "order"
+"""What is followed: m², or the order parameter |φ̄|."""
+
+TIMING_ERROR = 0.1
+"""Relative error that is taken for a processor time: it is measured once, beside other work."""
+
+INDEPENDENCE_CHAINS = 4
+"""Chains into which the flow's samples are cut as proposals."""
+
+SPIN_RUN = {"chains": 8, "sweeps": 2000, "thermalisation": 200}
+"""Cluster run of the Ising model where a transfer matrix is too large: m² to one in a thousand."""
+
+
+class Sampler(NamedTuple):
+    """One way of sampling."""
+
+    pair: str
+    sampler: str
+    """bulk, boundary, cluster or independence."""
+    tau: float
+    """In steps."""
+    tau_error: float
+    """NaN where the window of τ_int did not close: τ is then a lower bound."""
+    forces: float
+    """Force evaluations (leapfrog steps) of a step; NaN where there are none."""
+    seconds: float
+    """Of a step."""
+    acceptance: float
+    step: float
+    mean: float
+    error: float
+
+
+def pairs(results: Results) -> list[str]:
+    """Names with both a bulk and a boundary run."""
+    runs = results.chosen.chains
+    names = [name.removesuffix("_bulk") for name in runs if name.endswith("_bulk")]
+    return [name for name in names if f"{name}_boundary" in runs]
+
+
+def sampling(results: Results) -> Found:
+    """Every sampler of every pair, and the chains from a cold start."""
+    samplers, cold = [], []
+    for pair in pairs(results):
+        found = [
+            _hamiltonian(results, pair, space) for space in ("bulk", "boundary")
+        ] + _others(results, pair)  # fmt: skip
+        truth, error = truth_of(results, pair)
+        samplers += [each._asdict() | {"truth": truth, "truth_error": error} for each in found]
+        for space in ("bulk", "boundary"):
+            arrays, timing = results.chains(f"{pair}_{space}")
+            key = observable(arrays)
+            if f"cold_{key}" in arrays:
+                cold.append(_cold_rows(arrays[f"cold_{key}"][0], pair, space, timing, truth))
+        yield from _measurements({each.sampler: each for each in found}, pair, truth, error)
+        yield from _relaxations(results, pair, truth)
+    yield "sampling", pd.DataFrame(samplers, columns=[*Sampler._fields, "truth", "truth_error"])
+    columns = ["pair", "space", "trajectory", "seconds", "value", "error", "truth"]
+    yield "cold", pd.concat(cold) if cold else pd.DataFrame(columns=columns)
+
+
+def observable(arrays: Arrays) -> str:
+    """The primary quantity that is followed."""
+    return ISING if ISING in arrays else PHI4
+
+
+def truth_of(results: Results, pair: str) -> tuple[float, float]:
+    """Mean of what is followed, and its error: exact, or from clusters."""
+    entry = results.chosen.chains[f"{pair}_bulk"]
+    told = results.chosen.theories[results.chosen.flows[entry.flow].theory]
+    if told.model == "ising":
+        return spin_truth(results.settings, entry.size, told.temperature)
+    reference = results.reference(entry.size)
+    index = _nearest(reference["t"], results.chains(f"{pair}_bulk")[0]["t"][0])
+    return float(reference[PHI4][index]), float(reference[f"{PHI4}_error"][index])
+
+
+def spin_truth(settings: Settings, side: int, temperature: float) -> tuple[float, float]:
+    """⟨m²⟩ of the Ising model: by the transfer matrix, or by a cluster run where that is too large."""
+    if side <= LARGEST_TRANSFER:
+        return transfer_rows(side, temperature).magnetisation_squared, 0.0
+    seed = derive_seed(settings.seed, "holography", "spins", side)
+    return _spin_run(side, temperature, seed)
+
+
+@lru_cache
+def _spin_run(side: int, temperature: float, seed: int) -> tuple[float, float]:
+    _, square = run_ising(temperature, side, seed=seed, **SPIN_RUN)
+    found = estimate_mean(square)
+    return found.value, found.error
+
+
+def _nearest(places: np.ndarray, place: float) -> int:
+    return int(np.argmin(np.abs(places - place)))
+
+
+def _hamiltonian(results: Results, pair: str, space: str) -> Sampler:
+    arrays, timing = results.chains(f"{pair}_{space}")
+    found = estimate_mean(arrays[observable(arrays)][0])
+    return Sampler(
+        pair, space, found.tau, _known(found),
+        forces=float(results.chosen.chains[f"{pair}_{space}"].leapfrogs),
+        seconds=timing["seconds_per_trajectory"],
+        acceptance=float(arrays["acceptance"][0]), step=float(arrays["step"][0]),
+        mean=found.value, error=found.error,
+    )  # fmt: skip
+
+
+def _known(found: Estimate) -> float:
+    return found.tau_error if found.windowed else np.nan
+
+
+def _others(results: Results, pair: str) -> list[Sampler]:
+    """The cluster algorithm, and independence Metropolis unless it is underpowered."""
+    arrays, timing = results.chains(f"{pair}_bulk")
+    entry = results.chosen.chains[f"{pair}_bulk"]
+    key, found = observable(arrays), []
+    if key == PHI4:
+        reference = results.reference(entry.size)
+        index = _nearest(reference["t"], arrays["t"][0])
+        tau, tau_error, mean, error = (
+            float(reference[f"order{part}"][index]) for part in ("_tau", "_tau_error", "", "_error")
+        )
+        found.append(
+            Sampler(pair, "cluster", tau, tau_error, np.nan, timing["seconds_per_sweep"],
+                    np.nan, np.nan, mean, error)
+        )  # fmt: skip
+    flow = results.flow(entry.flow, entry.size).arrays
+    index = _nearest(flow["t"], arrays["t"][0])
+    log_weights = flow["log_weights"][index, 0]
+    length = len(log_weights) // INDEPENDENCE_CHAINS
+    cut = (INDEPENDENCE_CHAINS, length)
+    proposals = log_weights[: length * INDEPENDENCE_CHAINS].reshape(cut)
+    rng = generator(results.settings.seed, "holography", "independence", pair)
+    chain = independence_metropolis(proposals, rng)
+    if not chain.warning and "seconds_per_sample" in timing:
+        values = flow[key][index, 0][: length * INDEPENDENCE_CHAINS].reshape(cut)
+        got = estimate_mean(chain.series(values))
+        found.append(
+            Sampler(pair, "independence", got.tau, _known(got), np.nan,
+                    timing["seconds_per_sample"], float(chain.accepted.mean()), np.nan,
+                    got.value, got.error)
+        )  # fmt: skip
+    return found
+
+
+def _cold_rows(
+    series: np.ndarray, pair: str, space: str, timing: dict[str, float], truth: float
+) -> pd.DataFrame:
+    """Mean over the chains after each trajectory, and its error."""
+    number = np.arange(1, series.shape[1] + 1)
+    return pd.DataFrame({
+        "pair": pair, "space": space, "trajectory": number,
+        "seconds": number * timing["seconds_per_trajectory"],
+        "value": series.mean(axis=0),
+        "error": series.std(axis=0, ddof=1) / np.sqrt(len(series)),
+        "truth": truth,
+    })  # fmt: skip
+
+
+def _measurements(found: dict[str, Sampler], pair: str, truth: float, error: float) -> Found:
+    for name, each in found.items():
+        known = None if np.isnan(each.tau_error) else each.tau_error
+        yield _named(pair, f"{name}_tau", each.tau, known)
+        yield _named(pair, f"{name}_mean", each.mean, each.error)
+    yield _named(pair, "truth", truth, error)
+    bulk, boundary = found["bulk"], found["boundary"]
+    yield _ratio(pair, "tau_ratio", boundary, bulk, 1.0, 0.0)
+    forces = boundary.forces / bulk.forces
+    yield _ratio(pair, "force_ratio", boundary, bulk, forces, 0.0)
+    yield _ratio(pair, "force_ratio_exchanged", bulk, boundary, 1.0 / forces, 0.0)
+    seconds = boundary.seconds / bulk.seconds
+    yield _ratio(pair, "seconds_ratio", boundary, bulk, seconds, TIMING_ERROR)
+    if "cluster" in found:
+        cluster = found["cluster"]
+        best = min((bulk, boundary), key=lambda each: each.tau * each.seconds)
+        faster = best.seconds / cluster.seconds
+        yield _ratio(pair, "cluster_advantage", best, cluster, faster, TIMING_ERROR)
+        yield _ratio(pair, "cluster_advantage_exchanged", cluster, best, 1.0 / faster, TIMING_ERROR)
+        slower = cluster.seconds / bulk.seconds
+        yield _ratio(pair, "cluster_over_bulk", cluster, bulk, slower, TIMING_ERROR)
+
+
+def _ratio(
+    pair: str, name: str, over: Sampler, under: Sampler, factor: float, timing: float
+) -> tuple[str, Measurement]:
+    value = factor * over.tau / under.tau
+    parts = [over.tau_error / over.tau, under.tau_error / under.tau, timing, timing]
+    relative = float(np.linalg.norm(parts))
+    return _named(pair, name, value, None if np.isnan(relative) else value * relative)
+
+
+def _relaxations(results: Results, pair: str, truth: float) -> Found:
+    """Σ over trajectories of (value − truth)/(start − truth), from the cold start, in each space.
+
+    For a single exponential it is its relaxation time in trajectories; the error is the scatter of
+    the chains.
+    """
+    for space in ("bulk", "boundary"):
+        arrays, _ = results.chains(f"{pair}_{space}")
+        key = observable(arrays)
+        if f"cold_{key}" not in arrays:
+            continue
+        series = arrays[f"cold_{key}"][0]
+        # All spins up have m² = 1; the ordered field's |φ̄| is |φ|, the square root of its density.
+        entry = results.chosen.chains[f"{pair}_{space}"]
+        start = 1.0 if key == ISING else _ordered(results, entry.flow, arrays)
+        totals = (series - truth).sum(axis=1) / (start - truth)
+        error = totals.std(ddof=1) / np.sqrt(len(totals)) if len(totals) > 1 else None
+        yield _named(pair, f"{space}_relaxation", totals.mean(), error)
+
+
+def _ordered(results: Results, flow: str, arrays: Arrays) -> float:
+    told = results.chosen.theories[results.chosen.flows[flow].theory]
+    density = (2.0 * abs(arrays["t"][0]) - arrays["mu"][0]) / (2.0 * told.lam)
+    return float(np.sqrt(density))
+
+
+def _named(pair: str, name: str, value: float, error: float | None) -> tuple[str, Measurement]:
+    name = f"sampling.{pair}.{name}"
+    return name, Measurement(
+        name, value, error, source=f"chains/{pair}_bulk, chains/{pair}_boundary"
+    )
+
+
+PARTS = (sampling,)

@@ -1,0 +1,90 @@
+"""The figure of sampling: chains from a cold start, and τ_int per step, per force and per second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from emergence import artifacts, plotting
+from emergence.plotting import ROLES, SEQUENCE
+
+SAMPLERS = {
+    "bulk": (ROLES["learnt"], "bulk"),
+    "boundary": (ROLES["baseline"], "boundary"),
+    "independence": (SEQUENCE[1], "independent\nproposals"),
+    "cluster": (ROLES["reference"], "clusters"),
+}
+"""Colour and name of each sampler."""
+
+
+def sampling(tables: Path, stem: Path) -> None:
+    """One row per pair: from a cold start, τ_int in steps, seconds per independent sample."""
+    table = artifacts.read_table(tables / "sampling.csv")
+    cold = artifacts.read_table(tables / "cold.csv")
+    if plotting.nothing(table, stem):
+        return
+    pairs = list(pd.unique(table["pair"]))
+    fig, axes = plotting.figure(
+        len(pairs), 3, height=2.35 * len(pairs), squeeze=False, width_ratios=[1.3, 1, 1]
+    )
+    for row, pair in enumerate(pairs):
+        own = table[table["pair"] == pair]
+        exact = bool((own["truth_error"] == 0.0).all())
+        _cold(axes[row, 0], cold[cold["pair"] == pair], pair, exact)
+        _bars(axes[row, 1], own, own["tau"], own["tau_error"], "τ_int (steps)")
+        seconds = 2.0 * own["seconds"]
+        _bars(
+            axes[row, 2], own, seconds * own["tau"], seconds * own["tau_error"],
+            "processor seconds per\nindependent sample",
+        )  # fmt: skip
+    plotting.panel_letters(axes)
+    for row, pair in enumerate(pairs):
+        axes[row, 0].set_title(pair.replace("_", " "))
+    plotting.save(fig, stem, {"samplers": table, "cold": cold})
+
+
+def _cold(axis: Axes, cold: pd.DataFrame, pair: str, exact: bool) -> None:
+    if not len(cold):
+        axis.text(0.5, 0.5, "not run at this scale", transform=axis.transAxes, ha="center")
+        axis.set(xticks=[], yticks=[])
+        return
+    for space in ("bulk", "boundary"):
+        part = cold[cold["space"] == space]
+        colour, label = SAMPLERS[space]
+        axis.plot(part["trajectory"], part["value"], color=colour, label=label)
+        low, high = (part["value"] + sign * part["error"] for sign in (-1, 1))
+        axis.fill_between(part["trajectory"], low, high, color=colour, alpha=0.25, linewidth=0)
+    label = "exact" if exact else "clusters"
+    plotting.reference_line(axis, y=float(cold["truth"].iloc[0]), label=label)
+    what = "m²" if pair.startswith("ising") else "order parameter |φ̄|"
+    axis.set(xscale="log", xlabel="trajectory from a cold start", ylabel=what)
+    axis.legend(fontsize=6)
+
+
+def _bars(
+    axis: Axes, table: pd.DataFrame, values: pd.Series, errors: pd.Series, label: str
+) -> None:
+    """One bar per sampler; a τ_int without an error is a lower bound, drawn hollow."""
+    order = [name for name in SAMPLERS if name in set(table["sampler"])]
+    values, errors = (each.set_axis(table["sampler"]).astype(float) for each in (values, errors))
+    axis.set_yscale("log")
+    for place, name in enumerate(order):
+        colour, _ = SAMPLERS[name]
+        known = np.isfinite(errors[name])
+        axis.bar(
+            place, values[name], color=colour if known else "white", edgecolor=colour, width=0.7,
+            yerr=errors[name] if known else None, capsize=2, ecolor=SEQUENCE[5],
+        )  # fmt: skip
+        bound = "" if known else "≥ "
+        axis.text(place, 1.25 * values[name], f"{bound}{values[name]:.2g}", ha="center", fontsize=6)
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, 4.0 * high)
+    axis.set_xticks(range(len(order)), [SAMPLERS[name][1] for name in order], fontsize=6)
+    axis.set_ylabel(label)
+
+
+FIGURES: dict[str, Callable[[Path, Path], None]] = {"sampling": sampling}

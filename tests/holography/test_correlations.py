@@ -1,0 +1,73 @@
+"""Both laws of the torus against brute force, and fits that must find what was put in."""
+
+import numpy as np
+import pytest
+
+from emergence.holography.actions import FreeField
+from emergence.holography.correlations import (
+    LAWS,
+    Blocks,
+    algebraic,
+    exponential,
+    massive,
+    plain,
+)
+from emergence.holography.exact import free_correlation
+
+
+def blocks_of(law: np.ndarray, noise: float, number: int = 64, seed: int = 0) -> np.ndarray:
+    """Blocks about a law with errors that are correlated between distances."""
+    rng = np.random.default_rng(seed)
+    common = rng.standard_normal((number, 1))
+    return law * (1.0 + noise * (common + rng.standard_normal((number, len(law)))))
+
+
+def test_massive_law_is_the_free_field() -> None:
+    # e_k = μ − t(cos k_x + cos k_y) is t/2 (k̂² + m²) with m² = 2μ/t − 4.
+    mass, side = 0.7, 8
+    action = FreeField(1.0, 0.5 * (4.0 + mass**2))
+    exact = free_correlation(action, side)[0, : side // 2 + 1]
+    np.testing.assert_allclose(massive(side, mass), 0.5 * exact, rtol=1e-12)
+
+
+def test_laws_have_their_asymptotic_forms() -> None:
+    r = np.array([8, 16])
+    power = algebraic(256, 0.2)[r]
+    assert np.log(power[0] / power[1]) / np.log(2.0) == pytest.approx(0.2, rel=0.05)
+    decay = exponential(64, 2.0)[r] * np.sqrt(r)
+    assert np.log(decay[0] / decay[1]) / 8.0 == pytest.approx(0.5, rel=0.05)
+    flat = plain(64, 2.0)[r]
+    assert np.log(flat[0] / flat[1]) / 8.0 == pytest.approx(0.5, rel=1e-3)
+    for law in LAWS.values():
+        assert law(16, 1.5)[0] == pytest.approx(1.0)
+        assert (np.diff(law(16, 1.5)) < 0.0).all()
+
+
+@pytest.mark.parametrize(("law", "parameter"), [("algebraic", 0.15), ("exponential", 1.7)])
+def test_fits_find_the_law_and_its_parameter(law: str, parameter: float) -> None:
+    true = LAWS[law](32, parameter)
+    blocks = Blocks(blocks_of(3.0 * true, 0.02))
+    own = blocks.fit(law)
+    value, error = blocks.jackknife(lambda each: blocks.fit(law, each).parameter)
+    assert value == own.parameter == pytest.approx(parameter, abs=4.0 * error)
+    assert error < 0.05 * parameter
+    assert own.amplitude == pytest.approx(3.0, rel=0.05)
+    freedom = len(blocks.chosen) - 2
+    assert own.chi_square < freedom + 4.0 * np.sqrt(2.0 * freedom)
+    others = [blocks.fit(other).chi_square for other in LAWS if other != law]
+    assert min(others) > own.chi_square + 10.0
+
+
+def test_errors_of_the_fit_cover_its_scatter() -> None:
+    true = algebraic(16, 0.2)
+    pulls = []
+    for seed in range(12):
+        blocks = Blocks(blocks_of(true, 0.02, seed=seed))
+        value, error = blocks.jackknife(lambda each, b=blocks: b.fit("algebraic", each).parameter)
+        pulls.append((value - 0.2) / error)
+    assert 0.5 < np.sqrt(np.mean(np.square(pulls))) < 1.7
+
+
+def test_too_few_blocks_are_refused() -> None:
+    with pytest.raises(ValueError, match="no covariance"):
+        Blocks(blocks_of(algebraic(32, 0.2), 0.01, number=8))

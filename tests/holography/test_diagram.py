@@ -1,0 +1,97 @@
+"""Comparison of a phase diagram with its reference: what agrees passes, what differs does not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emergence.holography import diagram
+from emergence.holography.analysis import Flow
+from emergence.holography.observables import PRIMARY, formulas, primary
+
+HOPPINGS = np.linspace(0.1, 0.5, 20)
+
+
+def table_of(shift: float, seed: int = 0) -> pd.DataFrame:
+    """Corrected values about a smooth reference, ``shift`` standard errors off."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for observable in (*diagram.OBSERVABLES, *diagram.TESTED.values()):
+        for t in HOPPINGS:
+            for kind in ("reference", "corrected", "raw"):
+                noise = (
+                    rng.standard_normal() + shift * (kind == "corrected") + 9.0 * (kind == "raw")
+                )
+                value = 1.0 + t + 0.002 * noise
+                rows.append({"kind": kind, "t": t, "observable": observable, "value": value,
+                             "error": 0.002, "tau": 0.5})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def probabilities(pulls: pd.DataFrame, kind: str) -> list[float]:
+    return [diagram.probability(part[kind]) for _, part in pulls.groupby("observable")]
+
+
+def test_what_agrees_passes_and_its_controls_do_not() -> None:
+    pulls = diagram.pulls_of(table_of(0.0))
+    assert len(pulls) == len(diagram.OBSERVABLES) * len(HOPPINGS)
+    assert min(probabilities(pulls, "corrected")) > 0.01
+    assert max(probabilities(pulls, "neighbour")) < 1e-6
+    assert max(probabilities(pulls, "raw")) < 1e-6
+    # A shift of two combined errors at every hopping.
+    shifted = diagram.pulls_of(table_of(2.0 * np.sqrt(2.0)))
+    assert max(probabilities(shifted, "corrected")) < 0.01
+
+
+def test_p_values_are_uniform_where_nothing_differs() -> None:
+    found = np.ravel([
+        probabilities(diagram.pulls_of(table_of(0.0, seed)), "corrected") for seed in range(40)
+    ])  # fmt: skip
+    assert 0.4 < found.mean() < 0.6
+    assert (found < 0.05).mean() < 0.12
+
+
+def test_missing_values_do_not_count_as_agreement() -> None:
+    assert diagram.probability(pd.Series([np.nan, 5.0])) < 1e-5
+    assert diagram.probability(pd.Series([np.nan, np.nan])) == 0.0
+
+
+def flow_with(spread: float) -> tuple[Flow, np.ndarray]:
+    rng = np.random.default_rng(2)
+    field = rng.standard_normal((400, 4, 4)) + 1j * rng.standard_normal((400, 4, 4))
+    measured = {name: value[None, None] for name, value in primary(field, 0.3).items()}
+    log_weights = spread * rng.standard_normal((1, 1, 400))
+    arrays = measured | {"t": np.array([0.3]), "mu": np.array([-199.4]), "log_weights": log_weights}
+    return Flow("line_4", 4, arrays, 0.1), log_weights[0, 0]
+
+
+def test_flow_rows_are_plain_and_weighted_means() -> None:
+    flow, log_weights = flow_with(0.5)
+    rows = diagram.flow_rows(flow).set_index(["kind", "observable"])
+    order = flow.arrays["order"][0, 0]
+    raw = rows.loc[("raw", "order")]
+    assert raw["value"] == pytest.approx(order.mean())
+    assert raw["error"] == pytest.approx(order.std() / 20.0, rel=0.25)
+    weights = np.exp(log_weights)
+    expected = np.sum(weights * order) / np.sum(weights)
+    assert rows.loc[("reweighted", "order"), "value"] == pytest.approx(expected)
+
+
+def test_an_underpowered_reweighting_gives_no_number() -> None:
+    flow, _ = flow_with(6.0)
+    rows = diagram.flow_rows(flow).set_index(["kind", "observable"])
+    assert rows.loc["reweighted", "value"].isna().all()
+    assert rows.loc["raw", "value"].notna().any()
+
+
+def test_chains_and_reference_become_rows() -> None:
+    rng = np.random.default_rng(3)
+    series = {name: rng.random((2, 3, 50)) + 1.0 for name in PRIMARY}
+    # χ/F > 1 for a real correlation length.
+    series["square"] += 9.0
+    chains = series | {"t": np.array([0.2, 0.3])}
+    rows = diagram.corrected_rows(chains, 8)
+    assert set(rows["observable"]) == {*diagram.OBSERVABLES, *diagram.TESTED.values()}
+    chosen = rows[(rows["observable"] == "susceptibility") & (rows["t"] == 0.3)].iloc[0]
+    means = {name: value[1].mean() for name, value in series.items()}
+    assert chosen["value"] == pytest.approx(formulas(8)["susceptibility"](means))
+    assert chosen["error"] > 0.0 and chosen["tau"] >= 0.5
