@@ -4,7 +4,14 @@
 HOLOGRAPHY = SETTINGS.holography
 BULK = f"{RESULTS}/holography"
 HOLOGRAPHY_COMMON = fingerprint({"seed": SETTINGS.seed, "threads": SETTINGS.threads})
-HOLOGRAPHY_FIGURES = ["likelihood"]
+HOLOGRAPHY_FIGURES = [
+    "likelihood",
+    "geometry",
+    "information_budget",
+    "bulk_mass",
+    "footprints",
+    "layers",
+]
 
 
 def flow_fingerprint(name, size):
@@ -28,7 +35,10 @@ def flow_fingerprint(name, size):
 
 def study_fingerprint(study):
     """Of a run of chains or a bulk, beside the weights it reads."""
-    line = HOLOGRAPHY.diagram.model_dump(mode="json", include={"lam", "mu", "mu_slope", "t"})
+    line = HOLOGRAPHY.diagram.model_dump(
+        mode="json", include={"lam", "mu", "mu_slope", "t", "thermalisation"}
+    )
+    line |= {"chunk": HOLOGRAPHY.chunk}
     return fingerprint(study.model_dump(mode="json") | {"line": line, "common": HOLOGRAPHY_COMMON})
 
 

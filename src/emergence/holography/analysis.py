@@ -14,7 +14,12 @@ import numpy as np
 import pandas as pd
 
 from emergence import artifacts
-from emergence.holography import readings
+from emergence.holography import (
+    bulk_readings,
+    geometry_readings,
+    information_readings,
+    readings,
+)
 from emergence.settings import Settings
 from emergence.statistics import Measurement
 
@@ -106,7 +111,12 @@ class Results:
         return self._read[path]
 
 
-PARTS: tuple[Callable[[Results], Found], ...] = (*readings.PARTS,)
+PARTS: tuple[Callable[[Results], Found], ...] = (
+    *readings.PARTS,
+    *bulk_readings.PARTS,
+    *information_readings.PARTS,
+    *geometry_readings.PARTS,
+)
 
 
 def analyse(settings: Settings, folder: Path) -> tuple[Tables, list[Measurement]]:

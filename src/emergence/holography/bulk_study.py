@@ -1,13 +1,6 @@
-"""One study of a bulk: true samples of the boundary, pushed through five maps, and all they share.
-
-The maps are the trained flow; the untrained one, whose latents are the field's own sites; Haar
-wavelets; random orthogonal blocks; and the best linear map of the flow's geometry for the measured
-spectrum. Latents of the model's own samples would be independent by construction.
-"""
+"""One study of a bulk: true samples of the boundary, pushed through five maps, and what they share."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,22 +8,18 @@ from emergence.errors import SettingsError
 from emergence.holography import bulk_prior, footprint, true_samples
 from emergence.holography.arms import flow_of
 from emergence.holography.bulk import BulkCovariance, BulkTable, paired_latents
-from emergence.holography.bulk_information import (
-    BUDGET,
-    bulk_multi_information,
-    random_block,
-    sampled_budget,
-)
-from emergence.holography.bulk_pairs import PairInformation, pair_information
+from emergence.holography.bulk_information import BUDGET, bulk_multi_information, sampled_budget
+from emergence.holography.bulk_maps import Bulk, bulks_of
+from emergence.holography.bulk_pairs import pair_information
+from emergence.holography.bulk_stored import MAPS, PAIR_COLUMNS
 from emergence.holography.flow_map import FlowMap, as_reals
-from emergence.holography.linear_map import LinearMap, from_blocks, to_blocks
+from emergence.holography.linear_map import LinearMap
 from emergence.holography.mutual_information import (
     Estimate,
     estimate,
     gaussian_information,
     neighbour_information,
 )
-from emergence.holography.optimal_map import optimal_linear_map
 from emergence.holography.points import Point, action_of, centre_of
 from emergence.progress import Progress
 from emergence.randomness import derive_seed, generator
@@ -38,8 +27,6 @@ from emergence.settings import BulkSettings, Settings
 
 Arrays = dict[str, np.ndarray]
 
-MAPS = ("trained", "untrained", "haar", "random", "optimal")
-"""Every map that samples are pushed through."""
 CHUNKS = 20
 """Chunks of samples for the jackknife and the bootstrap, each of several autocorrelation times."""
 BUDGET_CHUNKS = 10
@@ -50,19 +37,6 @@ LINKS = (((0, 0), (0, 1)), ((1, 1), (0, 1)), ((0, 1), (0, 0)), ((0, 2), (0, 0)))
 """Levels and offset of the cells whose latents are compared without assuming a law."""
 LAYERS = 2
 """True samples whose coarse fields are kept, to be looked at."""
-
-
-@dataclass(frozen=True)
-class Bulk:
-    """True samples in the bulk of one map."""
-
-    latents: np.ndarray
-    """Complex ``[samples, N]``, circular; or real ``[samples, N, 2]``."""
-    table: BulkTable
-    turned: np.ndarray
-    """What the first decimators act on, ``[samples, L, L]`` or ``[…, 2]``."""
-    step: np.ndarray
-    """(φ', ζ) of the first level, ``[samples, L/2, L/2, 4]`` or ``[…, 2]``."""
 
 
 def point_of(settings: Settings, study: BulkSettings) -> Point:
@@ -144,51 +118,6 @@ def boundary(field: np.ndarray) -> np.ndarray:
     return footprint.boundary_covariance(field, chunks=CHUNKS)[..., 0, 0].real
 
 
-def bulks_of(
-    flow: FlowMap, field: np.ndarray, coordinates: np.ndarray, rng: np.random.Generator
-) -> dict[str, Bulk]:
-    """The samples ``[samples, L, L]`` in the bulk of every map of :data:`MAPS`."""
-    samples, side = field.shape[:2]
-    levels = side.bit_length() - 1
-    values = flow.variables(coordinates)
-    turned, coarse = flow.first_step(field)
-    step = to_blocks(values.reshape(field.shape))
-    step[..., 0] = coarse
-    if flow.circular:
-        trained = Bulk(values, flow.table, turned, step)
-    else:
-        trained = Bulk(as_reals(values), flow.table, as_reals(turned), as_reals(step))
-    untrained = Bulk(field.reshape(samples, -1), flow.table, field, to_blocks(field))
-    spectrum = np.mean(np.abs(np.fft.fft2(field)) ** 2, axis=0) / side**2
-    blocks = np.array([random_block(rng) for _ in range(levels)])
-    return {
-        "trained": trained,
-        "untrained": untrained,
-        "haar": linear(LinearMap.haar(side), field),
-        "random": linear(LinearMap(blocks), field),
-        "optimal": linear(optimal(spectrum, rng), field),
-    }
-
-
-def optimal(spectrum: np.ndarray, rng: np.random.Generator) -> LinearMap:
-    """The best orthogonal linear map for a measured spectrum, averaged over the square's symmetries."""
-    flipped = np.roll(spectrum[::-1], 1, axis=0)
-    spectrum = spectrum + flipped
-    spectrum = spectrum + np.roll(spectrum[:, ::-1], 1, axis=1)
-    spectrum = (spectrum + spectrum.T) / 8.0
-    return optimal_linear_map(spectrum, starts=1, iterations=200, rng=rng).map
-
-
-def linear(map_: LinearMap, field: np.ndarray) -> Bulk:
-    """Samples in the bulk of a linear map."""
-    turned = field
-    if map_.disentanglers is not None:
-        blocks = to_blocks(np.roll(field, (-1, -1), axis=(1, 2))) @ map_.disentanglers[0].T
-        turned = np.roll(from_blocks(blocks), (1, 1), axis=(1, 2))
-    step = to_blocks(turned) @ map_.decimators[0].T
-    return Bulk(map_.invert(field), map_.table, turned, step)
-
-
 def columns(values: list[Estimate]) -> np.ndarray:
     """``[..., 2]``: value and error."""
     return np.array([[one.value, one.error] for one in values])
@@ -201,8 +130,8 @@ def measure(bulk: Bulk, rng: np.random.Generator) -> Arrays:
         ``pair_<column>`` of :class:`.bulk_pairs.PairInformation` between cells; ``length``
         ``[levels, 3]``, level, correlation length in cells and its error, NaN where the noise
         hides it; ``multi`` and ``multi_cells`` ``[2]``, multi-information of latents and of cells;
-        ``budget`` ``[6, 2]`` of the first decimators (see :data:`.bulk_information.BUDGET`), and
-        ``budget_whole`` of disentanglers and decimators together against the boundary itself.
+        ``budget`` ``[6, 2]`` of the first decimators (:data:`.bulk_information.BUDGET`), of the field
+        that they act on; ``budget_whole`` of disentanglers and decimators together, of the boundary.
     """
     covariance = BulkCovariance.sampled(bulk.latents, bulk.table, chunks=CHUNKS)
     found = pair_information(covariance, rng=rng)
@@ -218,16 +147,10 @@ def measure(bulk: Bulk, rng: np.random.Generator) -> Arrays:
     arrays["multi_cells"] = columns([bulk_multi_information(covariance, cells=True)])[0]
     budget = sampled_budget(bulk.turned, bulk.step, chunks=BUDGET_CHUNKS)
     arrays["budget"] = columns([budget[key] for key in BUDGET])
+    if bulk.turned is not bulk.field:
+        budget = sampled_budget(bulk.field, bulk.step, chunks=BUDGET_CHUNKS)
+    arrays["budget_whole"] = columns([budget[key] for key in BUDGET])
     return arrays
-
-
-PAIR_COLUMNS = ("level", "other", "separation", "count", "vertical", "value", "error", "replicas")
-"""Fields of :class:`.bulk_pairs.PairInformation` that are stored."""
-
-
-def stored_pairs(arrays: Arrays, name: str, side: int) -> PairInformation:
-    """The pairs of one map, from the arrays of :func:`study`."""
-    return PairInformation(side, **{key: arrays[f"{name}_pair_{key}"] for key in PAIR_COLUMNS})
 
 
 def _length(blocks: np.ndarray) -> tuple[float, float]:

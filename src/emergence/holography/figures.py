@@ -6,9 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emergence import plotting
-from emergence.holography import flow_figures
+from emergence.holography import bulk_figures, flow_figures, geometry_figures
 
-FIGURES: dict[str, Callable[[Path, Path], None]] = {**flow_figures.FIGURES}
+FIGURES: dict[str, Callable[[Path, Path], None]] = {
+    **flow_figures.FIGURES,
+    **bulk_figures.FIGURES,
+    **geometry_figures.FIGURES,
+}
 """Name → function(tables, stem); the workflow draws each under its name."""
 
 

@@ -144,9 +144,7 @@ class FlowMap:
         }
 
     def _generated(self, coordinates: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        field, _ = self.flow.generate(
-            self._weights, coordinates[None], self._couplings(self.chunk)
-        )
+        field, _ = self.flow.generate(self._weights, coordinates[None], self._couplings(self.chunk))
         return (field[0],)
 
     def _in_chunks(self, call: tf.types.experimental.GenericFunction, values: np.ndarray) -> list:
