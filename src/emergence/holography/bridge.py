@@ -16,6 +16,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from emergence.errors import SettingsError
 from emergence.holography.mutual_information import Estimate, jackknife
 
 
@@ -54,8 +55,13 @@ def divergences(
         known: ln Z where it is known exactly.
 
     Raises:
-        SettingsError: for fewer than two chunks.
+        SettingsError: for fewer than two chunks, or fewer samples than chunks.
     """
+    if not 2 <= chunks <= min(len(of_theory), len(of_flow)):
+        raise SettingsError(
+            f"{len(of_theory)} true samples and {len(of_flow)} of the flow make no {chunks} chunks.",
+            "Use at least 2 chunks and as many samples.",
+        )
 
     def values(theory: np.ndarray, flow: np.ndarray) -> np.ndarray:
         partition = log_partition(theory, flow) if known is None else known

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from emergence.errors import SettingsError
 from emergence.holography.bulk import BulkTable
 from emergence.holography.bulk_information import random_block
 from emergence.holography.flow_map import FlowMap, as_reals
@@ -31,12 +32,18 @@ class Bulk:
     """What the first decimators act on, ``[samples, L, L]`` or ``[…, 2]``."""
     step: np.ndarray
     """(φ', ζ) of the first level, ``[samples, L/2, L/2, 4]`` or ``[…, 2]``."""
+    map: LinearMap | None = None
+    """The map itself, if it is linear."""
 
 
 def bulks_of(
-    flow: FlowMap, field: np.ndarray, coordinates: np.ndarray, rng: np.random.Generator
+    flow: FlowMap,
+    field: np.ndarray,
+    coordinates: np.ndarray,
+    spectrum: np.ndarray,
+    rng: np.random.Generator,
 ) -> dict[str, Bulk]:
-    """The samples ``[samples, L, L]`` in the bulk of every map of :data:`MAPS`."""
+    """The samples ``[samples, L, L]`` in the bulk of every map of :data:`.bulk_stored.MAPS`."""
     samples, side = field.shape[:2]
     levels = side.bit_length() - 1
     values = flow.variables(coordinates)
@@ -47,8 +54,8 @@ def bulks_of(
     if not flow.circular:
         parts = tuple(as_reals(part) for part in parts)
     trained = Bulk(parts[0], flow.table, *parts[1:])
-    untrained = Bulk(field.reshape(samples, -1), flow.table, field, field, to_blocks(field))
-    spectrum = np.mean(np.abs(np.fft.fft2(field)) ** 2, axis=0) / side**2
+    alone = LinearMap.shared(side, np.eye(4))
+    untrained = Bulk(field.reshape(samples, -1), flow.table, field, field, to_blocks(field), alone)
     blocks = np.array([random_block(rng) for _ in range(levels)])
     return {
         "trained": trained,
@@ -59,12 +66,27 @@ def bulks_of(
     }
 
 
+def spectra(field: np.ndarray, chunks: int) -> np.ndarray:
+    """⟨|φ_k|²⟩ of chunks of fields ``[samples, L, L]``, averaged over the symmetries of the square.
+
+    Returns:
+        ``[chunks, L, L]``; samples beyond whole chunks are left out.
+
+    Raises:
+        SettingsError: if the samples make no chunks.
+    """
+    size = len(field) // chunks
+    if size < 1:
+        raise SettingsError(f"{len(field)} samples make no {chunks} chunks.", "Draw more samples.")
+    power = np.abs(np.fft.fft2(field[: size * chunks])) ** 2 / field[0].size
+    found = power.reshape(chunks, size, *power.shape[1:]).mean(axis=1)
+    found = found + np.roll(found[:, ::-1], 1, axis=1)
+    found = found + np.roll(found[:, :, ::-1], 1, axis=2)
+    return (found + found.swapaxes(1, 2)) / 8.0
+
+
 def optimal(spectrum: np.ndarray, rng: np.random.Generator) -> LinearMap:
-    """The best orthogonal linear map for a measured spectrum, averaged over the square's symmetries."""
-    flipped = np.roll(spectrum[::-1], 1, axis=0)
-    spectrum = spectrum + flipped
-    spectrum = spectrum + np.roll(spectrum[:, ::-1], 1, axis=1)
-    spectrum = (spectrum + spectrum.T) / 8.0
+    """The best orthogonal linear map of the flow's geometry for a measured spectrum."""
     return optimal_linear_map(spectrum, starts=1, iterations=200, rng=rng).map
 
 
@@ -75,4 +97,4 @@ def linear(map_: LinearMap, field: np.ndarray) -> Bulk:
         blocks = to_blocks(np.roll(field, (-1, -1), axis=(1, 2))) @ map_.disentanglers[0].T
         turned = np.roll(from_blocks(blocks), (1, 1), axis=(1, 2))
     step = to_blocks(turned) @ map_.decimators[0].T
-    return Bulk(map_.invert(field), map_.table, field, turned, step)
+    return Bulk(map_.invert(field), map_.table, field, turned, step, map_)

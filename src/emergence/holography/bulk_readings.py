@@ -194,16 +194,19 @@ def prior(results: Results) -> Found:
     rows, couplings = [], []
     for study in studies(results):
         arrays = study.arrays
+        if "prior_gain" not in arrays:
+            continue
         gain, held_out = arrays["prior_gain"], arrays["prior_held_out"]
         row = {"gain": gain[0], "gain_error": gain[1]}
         row |= {"held_out": held_out[0], "held_out_error": held_out[1]}
-        yield from study.measured("prior_gain", *held_out, unit="nats")
+        yield from study.measured("prior_gain", *gain, unit="nats")
+        yield from study.measured("prior_held_out", *held_out, unit="nats")
         found = forward_divergence(results, study)
         if found is not None:
             row |= {"forward": found.value, "forward_error": found.error}
             yield from study.measured("forward_divergence", found.value, found.error, unit="nats")
-            share = held_out[0] / found.value
-            error = abs(share) * np.hypot(held_out[1] / held_out[0], found.relative_error)
+            share = gain[0] / found.value
+            error = np.hypot(gain[1] / found.value, share * found.relative_error)
             yield from study.measured("prior_share", share, error)
         rows.append(study.row(**row))
         names = ("level", "other", "separation", "coupling", "error")

@@ -9,7 +9,7 @@ from emergence.holography import bulk_prior, footprint, true_samples
 from emergence.holography.arms import flow_of
 from emergence.holography.bulk import BulkCovariance, BulkTable, paired_latents
 from emergence.holography.bulk_information import BUDGET, bulk_multi_information, sampled_budget
-from emergence.holography.bulk_maps import Bulk, bulks_of
+from emergence.holography.bulk_maps import Bulk, bulks_of, spectra
 from emergence.holography.bulk_pairs import pair_information
 from emergence.holography.bulk_stored import MAPS, PAIR_COLUMNS
 from emergence.holography.flow_map import FlowMap, as_reals
@@ -18,10 +18,12 @@ from emergence.holography.mutual_information import (
     Estimate,
     estimate,
     gaussian_information,
+    jackknife,
     neighbour_information,
 )
+from emergence.holography.optimal_map import linear_multi_information
 from emergence.holography.points import Point, action_of, centre_of
-from emergence.progress import Progress
+from emergence.progress import Progress, say
 from emergence.randomness import derive_seed, generator
 from emergence.settings import BulkSettings, Settings
 
@@ -96,11 +98,12 @@ def study(settings: Settings, name: str, parameters: Arrays) -> Arrays:
         progress.advance(1, "true samples drawn")
         coordinates, log_density = flow.invert(field)
         arrays["log_weights"] = -action.value(field) - log_density
-        bulks = bulks_of(flow, field, coordinates, generator(seed, "maps"))
+        powers = spectra(field, CHUNKS)
+        bulks = bulks_of(flow, field, coordinates, powers.mean(axis=0), generator(seed, "maps"))
         progress.advance(2, "samples pushed into the bulk")
         for index, (key, bulk) in enumerate(bulks.items()):
             rng = generator(seed, "bootstrap", key)
-            found = measure(bulk, rng)
+            found = measure(bulk, powers, rng)
             if key in ("trained", "untrained"):
                 found |= links(bulk, rng)
             arrays |= {f"{key}_{label}": values for label, values in found.items()}
@@ -123,13 +126,13 @@ def columns(values: list[Estimate]) -> np.ndarray:
     return np.array([[one.value, one.error] for one in values])
 
 
-def measure(bulk: Bulk, rng: np.random.Generator) -> Arrays:
+def measure(bulk: Bulk, powers: np.ndarray, rng: np.random.Generator) -> Arrays:
     """What the latents of one map share.
 
     Returns:
         ``pair_<column>`` of :class:`.bulk_pairs.PairInformation` between cells; ``length``
         ``[levels, 3]``, level, correlation length in cells and its error, NaN where the noise
-        hides it; ``multi`` and ``multi_cells`` ``[2]``, multi-information of latents and of cells;
+        hides it; ``multi`` ``[2]``, multi-information of the latents, see :func:`shared`;
         ``budget`` ``[6, 2]`` of the first decimators (:data:`.bulk_information.BUDGET`), of the field
         that they act on; ``budget_whole`` of disentanglers and decimators together, of the boundary.
     """
@@ -143,14 +146,34 @@ def measure(bulk: Bulk, rng: np.random.Generator) -> Arrays:
             if len(cells) >= 4
         ]
     ).reshape(-1, 3)
-    arrays["multi"] = columns([bulk_multi_information(covariance)])[0]
-    arrays["multi_cells"] = columns([bulk_multi_information(covariance, cells=True)])[0]
+    arrays["multi"] = columns([shared(bulk, covariance, powers)])[0]
     budget = sampled_budget(bulk.turned, bulk.step, chunks=BUDGET_CHUNKS)
     arrays["budget"] = columns([budget[key] for key in BUDGET])
     if bulk.turned is not bulk.field:
         budget = sampled_budget(bulk.field, bulk.step, chunks=BUDGET_CHUNKS)
     arrays["budget_whole"] = columns([budget[key] for key in BUDGET])
     return arrays
+
+
+def shared(bulk: Bulk, covariance: BulkCovariance, powers: np.ndarray) -> Estimate:
+    """Multi-information of all latents, nats, in the Gaussian approximation.
+
+    For a linear map from the spectra ``[chunks, L, L]`` of the field, which know of all of its
+    translations. For the flow from the covariance of the latents; NaN where that is not positive:
+    its blocks are averaged over different numbers of translations, and of strongly correlated
+    latents the small eigenvalues drown in what those differ by.
+    """
+    if bulk.map is None:
+        try:
+            return bulk_multi_information(covariance)
+        except SettingsError:
+            return Estimate(float("nan"), float("nan"))
+    chunks, mean = len(powers), powers.mean(axis=0)
+    without = (chunks * mean - powers) / (chunks - 1)
+    # Twice that of a real field.
+    values = [2.0 * linear_multi_information(one, bulk.map) for one in (mean, *without)]
+    value, error = jackknife(np.float64(values[0]), np.array(values[1:]))
+    return Estimate(float(value), float(error))
 
 
 def _length(blocks: np.ndarray) -> tuple[float, float]:
@@ -223,9 +246,16 @@ def radial(flow: FlowMap, coordinates: np.ndarray) -> Arrays:
 
 
 def prior(flow: FlowMap, coordinates: np.ndarray) -> Arrays:
-    """The learnt prior: ``prior_gain`` and ``prior_held_out`` ``[2]``, and its couplings."""
+    """The learnt prior: ``prior_gain`` and ``prior_held_out`` ``[2]``, and its couplings.
+
+    Nothing where the latents are correlated too strongly for so few samples, see :func:`shared`.
+    """
     zeta = bulk_prior.gaussian_latents(coordinates, polar=flow.circular)
-    fitted = bulk_prior.fit(zeta, flow.table, chunks=CHUNKS)
+    try:
+        fitted = bulk_prior.fit(zeta, flow.table, chunks=CHUNKS)
+    except SettingsError as error:
+        say(str(error))
+        return {}
     names = ("level", "other", "separation", "coupling", "error")
     return {
         "prior_gain": columns([fitted.gain])[0],

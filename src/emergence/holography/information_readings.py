@@ -172,9 +172,10 @@ def bulk_information(results) -> Found:
             spread = float((replicas @ count).std(ddof=1))
             for quantity, (value, error) in (
                 ("multi", arrays[f"{name}_multi"]),
-                ("multi_cells", arrays[f"{name}_multi_cells"]),
                 ("pairs", (pairs, spread)),
             ):
+                if not np.isfinite(value):
+                    continue
                 rows.append(study.row(map=name, quantity=quantity, value=value, error=error))
                 yield from study.measured(f"{name}_{quantity}", value, error, unit="nats")
         if "radial_multi" in study.arrays:
