@@ -81,8 +81,11 @@ def study(settings: Settings, name: str, parameters: Arrays) -> Arrays:
     study = chosen.bulks[name]
     point = point_of(settings, study)
     seed = derive_seed(settings.seed, "holography", "bulk", name)
-    flow = FlowMap(flow_of(chosen, study.flow, study.size), parameters, point, chosen.chunk)
-    action = action_of(chosen.theories[chosen.flows[study.flow].theory], point)
+    theory = chosen.theories[chosen.flows[study.flow].theory]
+    # A flow that is told nothing of its couplings stays the map that it is, at its own.
+    own = point if theory.conditional else centre_of(theory)
+    flow = FlowMap(flow_of(chosen, study.flow, study.size), parameters, own, chosen.chunk)
+    action = action_of(theory, point)
     arrays: Arrays = {"t": np.array(point[0]), "mu": np.array(point[1])}
     with Progress(f"bulk {name}", len(MAPS) + 4) as progress:
         field = true_samples.draw(

@@ -164,7 +164,9 @@ class BulkSettings(Section):
     flow: ArmName = Field(description="Entry of flows.")
     size: Side = Field(description="Which of its sizes.")
     t: Coupling | None = Field(
-        None, description="On the line of the diagram; none: the flow's own."
+        None,
+        description="Of the samples, on the line of the diagram; none: the flow's own. A flow that "
+        "is not told t is the same map for all.",
     )
     chains: Count = Field(8, description="Cluster chains.")
     samples: Count = Field(description="Fields of each chain.")
@@ -213,6 +215,7 @@ class Holography(Section):
                 arm = self.flows[study.flow]
                 if study.size not in arm.sizes:
                     raise ValueError(f"{kind}.{name}: {study.flow} has no size {study.size}")
-                if study.t is not None and not self.theories[arm.theory].conditional:
+                told = self.theories[arm.theory].conditional
+                if kind == "chains" and study.t is not None and not told:
                     raise ValueError(f"{kind}.{name}: {study.flow} is not told t")
         return self
