@@ -56,16 +56,15 @@ def bulk_mass(tables: Path, stem: Path) -> None:
     table = artifacts.read_table(tables / "bulk_correlations.csv")
     lengths = artifacts.read_table(tables / "bulk_lengths.csv")
     names = bulks(table, "critical", "gapped")[:2]
-    fig, axes = plotting.figure(1, 3, height=2.9)
+    fig, axes = plotting.figure(1, len(names) + 1, height=2.9, squeeze=False)
     if nothing(fig, stem, table):
         return
+    axes = axes[0]
     for axis, name in zip(axes, names, strict=False):
         part = table[(table["bulk"] == name) & (table["cells"] <= part_limit(table, name))]
         _against_distance(axis, part)
         axis.set_title(title(part))
-    for axis in axes[len(names) : 2]:
-        axis.axis("off")
-    _lengths(axes[2], lengths[lengths["bulk"].isin(names)], names)
+    _lengths(axes[-1], lengths[lengths["bulk"].isin(names)], names)
     plotting.panel_letters(axes)
     plotting.save(fig, stem, {"information": table, "lengths": lengths})
 
@@ -94,7 +93,14 @@ def _against_distance(axis: Axes, part: pd.DataFrame) -> None:
         axis.plot(hidden["cells"], bound, color=colour, marker="v", linestyle="none",
                   markerfacecolor="white", markersize=3)  # fmt: skip
     axis.set(xlabel="distance (sites, or cells of the layer)", ylabel="mutual information (nats)")
+    room_below(axis)
     axis.legend(fontsize=6, loc="lower left")
+
+
+def room_below(axis: Axes, share: float = 0.8) -> None:
+    """For the legend of a logarithmic axis."""
+    low, high = axis.get_ylim()
+    axis.set_ylim(low * (low / high) ** share, high)
 
 
 def _lengths(axis: Axes, lengths: pd.DataFrame, names: list[str]) -> None:
@@ -130,7 +136,7 @@ def footprints(tables: Path, stem: Path) -> None:
     part = table[(table["bulk"] == name) & (table["map"] == "trained")]
     levels = sorted(set(part["level"])) or [0]
     fig, axes = plotting.figure(
-        1, len(levels) + 1, height=2.3, width_ratios=[1.0] * len(levels) + [1.7]
+        1, len(levels) + 1, height=2.1, width_ratios=[1.0] * len(levels) + [1.7]
     )
     if nothing(fig, stem, table):
         return
@@ -168,14 +174,14 @@ def _areas(axis: Axes, areas: pd.DataFrame) -> None:
                           linestyle="none", label=label)  # fmt: skip
             if name == "trained":
                 axis.plot(2.0 ** one["level"], one["half_maximum"], color=colour, marker=marker,
-                          markerfacecolor="white", linestyle="none", markersize=3,
-                          label="above half of its maximum")  # fmt: skip
+                          markerfacecolor="white", linestyle="none", markersize=3, zorder=3,
+                          label="trained, above half of the maximum")  # fmt: skip
     plotting.reference_line(axis, scale, 4.0 * scale**2, label=r"$4\cdot 4^{\ell}$")
     plotting.reference_line(axis, y=sites, linestyle=":", label="whole torus")
     axis.set_xticks(scale, [f"{one:g}" for one in scale])
     axis.set(xlabel=r"$2^{\ell}$", ylabel="area of the footprint (sites)")
     low, high = axis.get_ylim()
-    axis.set_ylim(low, high * (high / low) ** 0.9)
+    axis.set_ylim(low, high * (high / low) ** 1.5)
     axis.legend(fontsize=5.5, loc="upper left")
 
 

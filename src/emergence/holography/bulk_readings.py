@@ -7,6 +7,7 @@ scale does not have is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -148,11 +149,16 @@ def footprints(results: Results) -> Found:
                     pd.DataFrame({"x": x.ravel(), "y": y.ravel(), "moved": one.mean.ravel()})
                     .assign(**study.row(map=name, level=one.level))
                 )  # fmt: skip
-            try:
-                exponent = footprint.growth(prints)
-            except SettingsError:
-                continue  # too small a torus for a slope
-            yield from study.measured(f"{name}_footprint_exponent", exponent.value, exponent.error)
+            # The core, where the field moves by more than half of the most, beside the whole.
+            cores = [replace(one, participation=one.half_maximum) for one in prints]
+            for label, chosen in (("footprint", prints), ("core", cores)):
+                try:
+                    exponent = footprint.growth(chosen)
+                except SettingsError:
+                    continue  # too small a torus for a slope
+                yield from study.measured(
+                    f"{name}_{label}_exponent", exponent.value, exponent.error
+                )
     yield "footprints", pd.concat(maps, ignore_index=True) if maps else pd.DataFrame()
     yield "footprint_areas", pd.DataFrame(areas)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from emergence import artifacts, plotting
-from emergence.holography.bulk_figures import LOOKS, Draw, bulks, nothing, title
+from emergence.holography.bulk_figures import LOOKS, Draw, bulks, nothing, room_below, title
 from emergence.plotting import ROLES, SEQUENCE
 
 SLOPES = {"same layer": ("o", "same layer"), "vertical": ("s", "vertical")}
@@ -30,8 +30,8 @@ def geometry(tables: Path, stem: Path) -> None:
         for axis, kind, x in ((row[0], "same layer", "|Δx| / z"), (row[1], "vertical", "z′ / z")):
             _decay(axis, part[part["kind"] == kind], own[own["kind"] == kind], kind)
             axis.set(xlabel=x, ylabel="mutual information (nats)")
-        row[0].set_title(title(part))
-        row[1].set_title("trained flow")
+        row[0].set_title(f"  {title(part)}", fontsize=7)
+        row[1].set_title("trained flow", fontsize=7)
         _slopes(row[2], fits[fits["bulk"] == name])
     plotting.panel_letters(axes)
     plotting.save(fig, stem, {"pairs": table, "fits": fits})
@@ -55,7 +55,8 @@ def _decay(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame, kind: str) -> Non
     seen = part[part["value"] > part["error"]]
     if len(seen):
         # A fit may plunge where nothing is resolved.
-        axis.set_ylim(0.2 * seen["value"].min(), 5.0 * seen["value"].max())
+        axis.set_ylim(0.5 * seen["value"].min(), 3.0 * seen["value"].max())
+        room_below(axis, 0.5)
     if axis.get_legend_handles_labels()[0]:
         axis.legend(fontsize=6, loc="lower left")
 
