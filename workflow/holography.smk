@@ -6,7 +6,20 @@ from emergence.holography.points import points_of
 HOLOGRAPHY = SETTINGS.holography
 BULK = f"{RESULTS}/holography"
 HOLOGRAPHY_COMMON = fingerprint({"seed": SETTINGS.seed, "threads": SETTINGS.threads})
-HOLOGRAPHY_FIGURES = ["likelihood", "phase_diagram", "correlation", "sampling"]
+HOLOGRAPHY_FIGURES = [
+    "likelihood",
+    "symmetry",
+    "ising_benchmark",
+    "plane",
+    "phase_diagram",
+    "correlation",
+    "sampling",
+    "geometry",
+    "information_budget",
+    "bulk_mass",
+    "footprints",
+    "layers",
+]
 
 
 def flow_fingerprint(name, size):
@@ -30,7 +43,10 @@ def flow_fingerprint(name, size):
 
 def study_fingerprint(study):
     """Of a run of chains or a bulk, beside the weights it reads."""
-    line = HOLOGRAPHY.diagram.model_dump(mode="json", include={"lam", "mu", "mu_slope", "t"})
+    line = HOLOGRAPHY.diagram.model_dump(
+        mode="json", include={"lam", "mu", "mu_slope", "t", "thermalisation"}
+    )
+    line |= {"chunk": HOLOGRAPHY.chunk}
     return fingerprint(study.model_dump(mode="json") | {"line": line, "common": HOLOGRAPHY_COMMON})
 
 

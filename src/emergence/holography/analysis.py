@@ -14,7 +14,15 @@ import numpy as np
 import pandas as pd
 
 from emergence import artifacts
-from emergence.holography import correlations, diagram, efficiency, readings
+from emergence.holography import (
+    bulk_readings,
+    correlations,
+    diagram,
+    efficiency,
+    geometry_readings,
+    information_readings,
+    readings,
+)
 from emergence.settings import Settings
 from emergence.statistics import Measurement
 
@@ -117,6 +125,9 @@ PARTS: tuple[Callable[[Results], Found], ...] = (
     *diagram.PARTS,
     *correlations.PARTS,
     *efficiency.PARTS,
+    *bulk_readings.PARTS,
+    *information_readings.PARTS,
+    *geometry_readings.PARTS,
 )
 
 

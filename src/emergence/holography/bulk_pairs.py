@@ -59,7 +59,7 @@ class PairInformation:
         return PairInformation(side=self.side, replicas=self.replicas[:, chosen], **parts)
 
 
-def _pair_classes(
+def pair_classes(
     table: BulkTable, fine: int, coarse: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Separations, vertical, pairs per class, and the averaging matrix ``[classes, n²]``."""
@@ -112,7 +112,7 @@ def pair_information(
         weights = np.concatenate([weights, without, drawn])
     columns, values = [], []
     for fine, coarse in covariance.blocks:
-        separation, vertical, pairs, average = _pair_classes(covariance.table, fine, coarse)
+        separation, vertical, pairs, average = pair_classes(covariance.table, fine, coarse)
         if separation.size == 0:
             continue
         by_offset = covariance.information(fine, coarse, weights, between)

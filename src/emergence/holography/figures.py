@@ -6,12 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emergence import plotting
-from emergence.holography import diagram_figures, flow_figures, sampling_figures
+from emergence.holography import (
+    bulk_figures,
+    diagram_figures,
+    flow_figures,
+    geometry_figures,
+    sampling_figures,
+)
 
 FIGURES: dict[str, Callable[[Path, Path], None]] = {
     **flow_figures.FIGURES,
     **diagram_figures.FIGURES,
     **sampling_figures.FIGURES,
+    **bulk_figures.FIGURES,
+    **geometry_figures.FIGURES,
 }
 """Name → function(tables, stem); the workflow draws each under its name."""
 

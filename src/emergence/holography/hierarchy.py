@@ -85,7 +85,7 @@ class Hierarchy:
         Returns:
             field ``[seeds, batch, L, L, components]`` and ln q of it ``[seeds, batch]``.
         """
-        context = self._context(couplings)
+        context = self.context(couplings)
         values = tf.transpose(latents, [0, 4, 2, 3, 1])
         log_det = tf.zeros(latents.shape[:2], latents.dtype)
         coarse = values[:, :, :: self.side, :: self.side]
@@ -111,7 +111,7 @@ class Hierarchy:
         self, parameters: Parameters, field: tf.Tensor, couplings: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Boundary to bulk, the renormalisation group: latents and ln q of the field."""
-        context = self._context(couplings)
+        context = self.context(couplings)
         coordinates, boundary = self.chart.from_field(field, couplings[..., 1])
         log_det = tf.zeros_like(boundary)
         fine = tf.transpose(coordinates, [0, 4, 2, 3, 1])
@@ -172,7 +172,7 @@ class Hierarchy:
     def _layers(self) -> dict[str, Bijector]:
         return {"decimator": self.decimator, "disentangler": self.disentangler}
 
-    def _context(self, couplings: tf.Tensor) -> tf.Tensor | None:
+    def context(self, couplings: tf.Tensor) -> tf.Tensor | None:
         """Standardised couplings ``[seeds, contexts, batch]``."""
         told = [
             (couplings[..., index] - self.centre[index]) / width

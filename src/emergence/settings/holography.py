@@ -180,7 +180,9 @@ class BulkSettings(Section):
     flow: ArmName = Field(description="Entry of flows.")
     size: Side = Field(description="Which of its sizes.")
     t: Coupling | None = Field(
-        None, description="On the line of the diagram; none: the flow's own."
+        None,
+        description="Of the samples, on the line of the diagram; none: the flow's own. A flow that "
+        "is not told t is the same map for all.",
     )
     chains: Count = Field(8, description="Cluster chains.")
     samples: Count = Field(description="Fields of each chain.")
@@ -233,10 +235,10 @@ class Holography(Section):
                 if study.size not in arm.sizes:
                     raise ValueError(f"{kind}.{name}: {study.flow} has no size {study.size}")
                 theory = self.theories[arm.theory]
-                if study.t is not None and not theory.conditional:
+                if kind == "chains" and study.t is not None and not theory.conditional:
                     raise ValueError(f"{kind}.{name}: {study.flow} is not told t")
                 listed = study.t if isinstance(study.t, list) else [study.t]
-                for t in listed if study.t not in (None, "diagram") else []:
+                for t in listed if theory.conditional and study.t not in (None, "diagram") else []:
                     self._told(theory, t, f"{kind}.{name}.t")
         if self.plane is not None:
             require("plane.flow", self.plane.flow, self.flows)

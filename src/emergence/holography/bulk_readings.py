@@ -1,0 +1,241 @@
+"""What is read off a bulk: massive under a critical boundary, local and yet global, and its prior.
+
+Each function takes :class:`analysis.Results` and yields tables and measurements by name. What a
+scale does not have is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from emergence.errors import SettingsError
+from emergence.holography import footprint
+from emergence.holography.bridge import divergences
+from emergence.holography.bulk_stored import FOOTPRINT_MAPS, MAPS, stored_pairs
+from emergence.holography.footprint import Footprint
+from emergence.holography.mutual_information import Estimate, jackknife
+from emergence.holography.points import action_of
+from emergence.holography.readings import exact_log_partition
+from emergence.statistics import Measurement
+
+if TYPE_CHECKING:
+    from emergence.holography.analysis import Results
+
+Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
+Arrays = dict[str, np.ndarray]
+
+
+class Study(NamedTuple):
+    """One study of a bulk, with what its tables call it."""
+
+    name: str
+    size: int
+    flow: str
+    shipped: bool
+    arrays: Arrays
+
+    @property
+    def source(self) -> str:
+        return f"bulks/{self.name}"
+
+    def row(self, **values: object) -> dict[str, object]:
+        """A row of a table."""
+        t = float(self.arrays["t"])
+        return {"bulk": self.name, "size": self.size, "t": t, "shipped": self.shipped} | values
+
+    def measured(self, name: str, value: float, error: float, **more: str) -> Found:
+        """A measurement ``bulk.<study>.<name>``."""
+        name = f"bulk.{self.name}.{name}"
+        yield name, Measurement(name, value, error, source=self.source, **more)
+
+
+def studies(results: Results) -> list[Study]:
+    """Every study of this scale."""
+    found = []
+    for name, study in results.chosen.bulks.items():
+        arm = results.chosen.flows[study.flow]
+        found.append(Study(name, study.size, study.flow, bool(arm.shipped), results.bulk(name)))
+    return found
+
+
+def lengths(results: Results) -> Found:
+    """Correlation lengths: of the boundary in sites, of each layer of latents in its own cells."""
+    rows = []
+    for study in studies(results):
+        blocks = study.arrays["boundary"][..., None, None]
+        boundary = footprint.correlation_length(blocks)
+        rows.append(
+            study.row(map="boundary", level=-1, length=boundary.value, error=boundary.error)
+        )
+        yield from study.measured(
+            "boundary_length", boundary.value, boundary.error, unit="lattice units"
+        )
+        for name in MAPS:
+            table = study.arrays[f"{name}_length"]
+            for level, length, error in table:
+                rows.append(study.row(map=name, level=int(level), length=length, error=error))
+            if np.isfinite(table[:, 1]).any():
+                yield from _longest(study, name, boundary, table[np.isfinite(table[:, 1])])
+    yield "bulk_lengths", pd.DataFrame(rows)
+
+
+def _longest(study: Study, name: str, boundary: Estimate, table: np.ndarray) -> Found:
+    """The longest of the layers, and the boundary's over it."""
+    _, length, error = table[np.argmax(table[:, 1])]
+    yield from study.measured(f"{name}_length", length, error, unit="cells")
+    if length > 0.0:
+        ratio = boundary.value / length
+        spread = ratio * np.hypot(boundary.relative_error, error / length)
+        yield from study.measured(f"{name}_length_ratio", ratio, spread)
+
+
+def correlations(results: Results) -> Found:
+    """Mutual information within a layer against the distance in its own cells, and the boundary's."""
+    rows = []
+    for study in studies(results):
+        value, error = boundary_information(study.arrays["boundary"])
+        for distance, (v, e) in enumerate(zip(value, error, strict=True), start=1):
+            rows.append(study.row(map="boundary", level=-1, cells=distance, value=v, error=e))
+        for name in MAPS:
+            found = stored_pairs(study.arrays, name, study.size)
+            chosen = found.select(found.level == found.other)
+            for level, separation, v, e in zip(
+                chosen.level, chosen.separation, chosen.value, chosen.error, strict=True
+            ):
+                cells = separation / min(2 ** (level + 1), study.size)
+                rows.append(study.row(map=name, level=level, cells=cells, value=v, error=e))
+    yield "bulk_correlations", pd.DataFrame(rows)
+
+
+def boundary_information(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """−ln(1 − |corr|²) of two sites 1 … L/2 apart along an axis, and its error, ``[L/2]``.
+
+    Args:
+        blocks: covariance by displacement, ``[chunks, L, L]``.
+    """
+    chunks, side = blocks.shape[:2]
+
+    def value(covariance: np.ndarray) -> np.ndarray:
+        along = 0.5 * (covariance[..., 0, :] + covariance[..., :, 0])[..., : side // 2 + 1]
+        return -np.log1p(-np.square(along[..., 1:] / along[..., :1]))
+
+    mean = blocks.mean(axis=0)
+    return jackknife(value(mean), value((chunks * mean - blocks) / (chunks - 1)))
+
+
+def footprints(results: Results) -> Found:
+    """Where one latent of each level moves the boundary, and how its area grows."""
+    maps, areas = [], []
+    for study in studies(results):
+        for name in FOOTPRINT_MAPS:
+            prints = stored_footprints(study.arrays, name)
+            for one in prints:
+                areas.append(
+                    study.row(
+                        map=name, level=one.level, share=one.share,
+                        participation=one.participation.value,
+                        participation_error=one.participation.error,
+                        half_maximum=one.half_maximum.value,
+                        half_maximum_error=one.half_maximum.error,
+                    )
+                )  # fmt: skip
+                y, x = np.indices(one.mean.shape)
+                maps.append(
+                    pd.DataFrame({"x": x.ravel(), "y": y.ravel(), "moved": one.mean.ravel()})
+                    .assign(**study.row(map=name, level=one.level))
+                )  # fmt: skip
+            # The core, where the field moves by more than half of the most, beside the whole.
+            cores = [replace(one, participation=one.half_maximum) for one in prints]
+            for label, chosen in (("footprint", prints), ("core", cores)):
+                try:
+                    exponent = footprint.growth(chosen)
+                except SettingsError:
+                    continue  # too small a torus for a slope
+                yield from study.measured(
+                    f"{name}_{label}_exponent", exponent.value, exponent.error
+                )
+    yield "footprints", pd.concat(maps, ignore_index=True) if maps else pd.DataFrame()
+    yield "footprint_areas", pd.DataFrame(areas)
+
+
+def stored_footprints(arrays: Arrays, name: str) -> list[Footprint]:
+    """The footprints of one map, level by level."""
+    parts = (arrays[f"{name}_{key}"] for key in ("footprint", "participation", "half_maximum"))
+    return [
+        Footprint(level, mean, Estimate(*map(float, area)), Estimate(*map(float, half)))
+        for level, (mean, area, half) in enumerate(zip(*parts, strict=True))
+    ]
+
+
+def layers(results: Results) -> Found:
+    """Fields of every level of a few true samples: angle, modulus and vorticity, site by site."""
+    rows = []
+    for study in studies(results):
+        for level in range(study.size.bit_length() - 1):
+            for sample, field in enumerate(study.arrays[f"layer_{level}"]):
+                y, x = np.indices(field.shape)
+                part = {"x": x, "y": y, "angle": np.angle(field), "modulus": np.abs(field)}
+                part["vorticity"] = vorticity(np.angle(field))
+                frame = pd.DataFrame({key: value.ravel() for key, value in part.items()})
+                rows.append(frame.assign(**study.row(level=level, sample=sample)))
+    yield "layers", pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
+def vorticity(angle: np.ndarray) -> np.ndarray:
+    """Turns of the angle around the plaquette right of and below each site, integers ``[L, L]``."""
+    right, below = (np.roll(angle, -1, axis=axis) for axis in (1, 0))
+    corner = np.roll(right, -1, axis=0)
+    steps = [right - angle, corner - right, below - corner, angle - below]
+    wrapped = [step - 2.0 * np.pi * np.round(step / (2.0 * np.pi)) for step in steps]
+    return np.round(np.sum(wrapped, axis=0) / (2.0 * np.pi)).astype(int)
+
+
+def prior(results: Results) -> Found:
+    """The learnt prior: nats of KL(theory ‖ flow) that it removes, and its couplings."""
+    rows, couplings = [], []
+    for study in studies(results):
+        arrays = study.arrays
+        if "prior_gain" not in arrays:
+            continue
+        gain, held_out = arrays["prior_gain"], arrays["prior_held_out"]
+        row = {"gain": gain[0], "gain_error": gain[1]}
+        row |= {"held_out": held_out[0], "held_out_error": held_out[1]}
+        yield from study.measured("prior_gain", *gain, unit="nats")
+        yield from study.measured("prior_held_out", *held_out, unit="nats")
+        found = forward_divergence(results, study)
+        if found is not None:
+            row |= {"forward": found.value, "forward_error": found.error}
+            yield from study.measured("forward_divergence", found.value, found.error, unit="nats")
+            share = gain[0] / found.value
+            error = np.hypot(gain[1] / found.value, share * found.relative_error)
+            yield from study.measured("prior_share", share, error)
+        rows.append(study.row(**row))
+        names = ("level", "other", "separation", "coupling", "error")
+        frame = pd.DataFrame({name: arrays[f"prior_{name}"] for name in names})
+        frame = frame.sort_values("coupling", ascending=False, kind="stable")
+        couplings.append(frame.assign(**study.row()))
+    yield "bulk_prior", pd.DataFrame(rows)
+    yield "bulk_couplings", pd.concat(couplings, ignore_index=True) if couplings else pd.DataFrame()
+
+
+def forward_divergence(results: Results, study: Study) -> Estimate | None:
+    """KL(theory ‖ flow) of a studied flow; None if it was not evaluated at the study's point."""
+    flow = results.flow(study.flow, study.size)
+    point = (float(study.arrays["t"]), float(study.arrays["mu"]))
+    at = np.flatnonzero(np.isclose(flow.arrays["t"], point[0], atol=1e-9))
+    if not at.size:
+        return None
+    theory = results.chosen.theories[results.chosen.flows[study.flow].theory]
+    return divergences(
+        study.arrays["log_weights"],
+        flow.arrays["log_weights"][at[0], 0],
+        known=exact_log_partition(action_of(theory, point), study.size),
+    ).forward
+
+
+PARTS = (lengths, correlations, footprints, layers, prior)

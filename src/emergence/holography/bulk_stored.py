@@ -1,0 +1,23 @@
+"""How a study of a bulk is stored, and what reads it back without TensorFlow."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from emergence.holography.bulk_pairs import PairInformation
+
+Arrays = dict[str, np.ndarray]
+
+MAPS = ("trained", "untrained", "haar", "random", "optimal")
+"""Every map that true samples are pushed through, see :mod:`.bulk_maps`."""
+
+FOOTPRINT_MAPS = ("trained", "untrained", "haar")
+"""Those whose footprints are measured."""
+
+PAIR_COLUMNS = ("level", "other", "separation", "count", "vertical", "value", "error", "replicas")
+"""Fields of :class:`.bulk_pairs.PairInformation` that are stored."""
+
+
+def stored_pairs(arrays: Arrays, name: str, side: int) -> PairInformation:
+    """The pairs of one map, from the arrays of :func:`.bulk_study.study`."""
+    return PairInformation(side, **{key: arrays[f"{name}_pair_{key}"] for key in PAIR_COLUMNS})

@@ -1,0 +1,159 @@
+"""Figures of what the bulk shares: its geometry, and where a step of the RG sends information."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from emergence import artifacts, plotting
+from emergence.holography.bulk_figures import LOOKS, Draw, bulks, nothing, room_below, title
+from emergence.plotting import ROLES, SEQUENCE
+
+SLOPES = {"same layer": ("o", "same layer"), "vertical": ("s", "vertical")}
+
+
+def geometry(tables: Path, stem: Path) -> None:
+    """Decay within and across layers with both fits, and the two slopes of every map."""
+    table = artifacts.read_table(tables / "geometry_pairs.csv")
+    fits = artifacts.read_table(tables / "geometry_fits.csv")
+    names = bulks(table, "critical", "gapped")[:2]
+    fig, axes = plotting.figure(max(1, len(names)), 3, height=2.5 * max(1, len(names)),
+                                squeeze=False)  # fmt: skip
+    if nothing(fig, stem, table):
+        return
+    for row, name in zip(axes, names, strict=True):
+        part = table[(table["bulk"] == name) & (table["map"] == "trained")]
+        own = fits[(fits["bulk"] == name) & (fits["map"] == "trained") & (fits["cut"] == "half")]
+        for axis, kind, x in ((row[0], "same layer", "|Δx| / z"), (row[1], "vertical", "z′ / z")):
+            _decay(axis, part[part["kind"] == kind], own[own["kind"] == kind], kind)
+            axis.set(xlabel=x, ylabel="mutual information (nats)")
+        row[0].set_title(f"  {title(part)}", fontsize=7)
+        row[1].set_title("trained flow", fontsize=7)
+        _slopes(row[2], fits[fits["bulk"] == name])
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, {"pairs": table, "fits": fits})
+
+
+def _decay(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame, kind: str) -> None:
+    axis.set(xscale="log", yscale="log")
+    group = "level" if kind == "same layer" else "other"
+    for index, (level, one) in enumerate(part.groupby(group)):
+        colour = SEQUENCE[index % len(SEQUENCE)]
+        label = f"level {level}" if kind == "same layer" else f"below level {level}"
+        seen = one[one["value"] > one["error"]]
+        axis.errorbar(seen["x"], seen["value"], yerr=seen["error"], color=colour, marker="o",
+                      linestyle="none", label=label)  # fmt: skip
+        fit = fits[fits["group"] == level]
+        if len(fit):
+            power = 2.0 if kind == "same layer" else 1.0
+            x = np.geomspace(one["x"].min(), one["x"].max() * 1.001, 20)
+            y = np.exp(fit["intercept"].iloc[0]) * x ** (-power * fit["rate"].iloc[0])
+            axis.plot(x, y, color=colour, linewidth=0.7)
+    seen = part[part["value"] > part["error"]]
+    if len(seen):
+        # A fit may plunge where nothing is resolved.
+        axis.set_ylim(0.5 * seen["value"].min(), 3.0 * seen["value"].max())
+        room_below(axis, 0.5)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(fontsize=6, loc="lower left")
+
+
+def _slopes(axis: Axes, fits: pd.DataFrame) -> None:
+    """1/ξ of both directions, map by map; filled up to half of the torus, hollow to a quarter."""
+    present = [name for name in LOOKS if name in set(fits["map"])]
+    for place, name in enumerate(present):
+        colour = LOOKS[name][0]
+        for (kind, (marker, _)), shift in zip(SLOPES.items(), (-0.15, 0.15), strict=True):
+            for cut, face, nudge in (("half", colour, -0.05), ("quarter", "white", 0.05)):
+                one = fits[(fits["map"] == name) & (fits["kind"] == kind) & (fits["cut"] == cut)]
+                if len(one):
+                    axis.errorbar(
+                        place + shift + nudge, one["rate"].iloc[0], yerr=one["rate_error"].iloc[0],
+                        color=colour, marker=marker, markerfacecolor=face, linestyle="none",
+                    )  # fmt: skip
+    for marker, label in SLOPES.values():
+        axis.plot([], [], marker, color=ROLES["baseline"], label=label)
+    axis.plot([], [], "o", color=ROLES["baseline"], markerfacecolor="white", label="up to L/4")
+    plotting.reference_line(axis, y=0.0, linewidth=0.5)
+    axis.set_xticks(range(len(present)), [LOOKS[n][2].split(" ")[0] for n in present], rotation=30)
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, high + 0.4 * (high - low))
+    axis.set_ylabel("1/ξ from the slope")
+    axis.legend(fontsize=6, loc="upper right", ncols=2)
+
+
+def information_budget(tables: Path, stem: Path) -> None:
+    """RMI and BMI of the first step of every map over what A and B share, and all bulk information."""
+    table = artifacts.read_table(tables / "budgets.csv")
+    totals = artifacts.read_table(tables / "bulk_information.csv")
+    names = bulks(table, "exact", "free", "critical")[:3]
+    fig, axes = plotting.figure(2, 2, height=5.0)
+    if nothing(fig, stem, table):
+        return
+    for axis, name in zip(axes.flat, names, strict=False):
+        part = table[(table["bulk"] == name) & (table["step"] == "decimator")]
+        _bars(axis, part)
+        exact = "free field, m² = 1/4, exact, 8 × 8"
+        axis.set_title(exact if name == "exact" else title(part))
+    for axis in axes.flat[len(names) : 3]:
+        axis.axis("off")
+    _everything(axes[1, 1], totals)
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, {"budgets": table, "bulk information": totals})
+
+
+def _bars(axis: Axes, part: pd.DataFrame) -> None:
+    """Coarse and bulk information stacked, the exact other half beside, all over the total."""
+    wide = part.pivot(index="map", columns="quantity", values=["value", "error"])
+    present = [name for name in LOOKS if name in wide.index]
+    looks = {
+        "coarse": (SEQUENCE[0], r"RMI: $I(\varphi'_A : \varphi_B)$"),
+        "bulk": (SEQUENCE[1], r"BMI: $I(\zeta_A : \zeta_B)$"),
+        "conditional": (SEQUENCE[2], r"$I(\zeta_A : \varphi_B\,|\,\varphi'_A)$"),
+    }
+    for place, name in enumerate(present):
+        value, error = wide.loc[name, "value"], wide.loc[name, "error"]
+        total = value["total"]
+        for other, shift in (("bulk", -0.2), ("conditional", 0.2)):
+            for quantity, bottom in (("coarse", 0.0), (other, value["coarse"])):
+                colour, label = looks[quantity]
+                first = place == 0 and not (quantity == "coarse" and shift > 0.0)
+                axis.bar(
+                    place + shift, value[quantity] / total, 0.36, bottom / total, color=colour,
+                    yerr=error[quantity] / total, label=label if first else None,
+                    error_kw={"linewidth": 0.8},
+                )  # fmt: skip
+    plotting.reference_line(axis, y=1.0, label=r"$I(\varphi_A : \varphi_B)$", zorder=3)
+    axis.set_xticks(range(len(present)), [LOOKS[n][2].split(" ")[0] for n in present])
+    axis.set_ylabel("share of the information")
+    top = max(1.0, axis.get_ylim()[1])
+    axis.set_ylim(0.0, 1.55 * top)
+    axis.legend(fontsize=6, loc="upper left", ncols=2)
+
+
+def _everything(axis: Axes, totals: pd.DataFrame) -> None:
+    """Multi-information of all latents by map, of every study."""
+    part = totals[totals["quantity"] == "multi"] if len(totals) else totals
+    axis.set_yscale("log")
+    names = bulks(part, "free", "critical", "gapped")
+    for place, name in enumerate(names):
+        for index, (key, (colour, marker, label)) in enumerate(LOOKS.items()):
+            one = part[(part["bulk"] == name) & (part["map"] == key) & (part["value"] > 0.0)]
+            if len(one):
+                axis.errorbar(
+                    place - 0.2 + 0.1 * index, one["value"].iloc[0], yerr=one["error"].iloc[0],
+                    color=colour, marker=marker, linestyle="none",
+                    label=label if place == 0 else None,
+                )  # fmt: skip
+    axis.set_xticks(range(len(names)), names)
+    axis.set_xlim(-0.5, len(names) - 0.5)
+    axis.set_ylabel("multi-information of the bulk (nats)")
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, high * (high / low) ** 0.6)
+    axis.legend(fontsize=6, loc="upper left", ncols=2)
+
+
+FIGURES: dict[str, Draw] = {"geometry": geometry, "information_budget": information_budget}

@@ -1,0 +1,143 @@
+"""The geometry of the bulk, read off how its mutual information decays within and across layers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from emergence.errors import SettingsError
+from emergence.holography import geometry
+from emergence.holography.bulk_pairs import PairInformation
+from emergence.holography.bulk_readings import Found, Study, studies
+from emergence.holography.bulk_stored import MAPS, stored_pairs
+from emergence.holography.decay import DecayFit
+
+CUTS = {"half": 0.5, "quarter": 0.25}
+"""Same-layer pairs are taken up to these shares of the side."""
+
+UNRESOLVED = 99.0
+"""Relative error of a slope that no pair tells."""
+
+
+def decays(results) -> Found:
+    """Mutual information of pairs in the coordinates in which one ξ gives both slopes."""
+    rows = []
+    for study in studies(results):
+        for name in MAPS:
+            pairs = stored_pairs(study.arrays, name, study.size)
+            within, across = geometry.same_layer(pairs), geometry.vertical(pairs)
+            for kind, chosen, x in (
+                ("same layer", within, within.separation / within.z),
+                ("vertical", across, 2.0 ** (across.other - across.level)),
+            ):
+                frame = pd.DataFrame(
+                    {
+                        "kind": kind, "level": chosen.level, "other": chosen.other,
+                        "separation": chosen.separation, "x": x, "value": chosen.value,
+                        "error": chosen.error,
+                    }
+                )  # fmt: skip
+                rows.append(frame.assign(**study.row(map=name)))
+    yield "geometry_pairs", pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+
+
+def fits(results) -> Found:
+    """Both slopes of every map at both cuts: do they give one ξ?"""
+    rows = []
+    for study in studies(results):
+        for name in MAPS:
+            pairs = stored_pairs(study.arrays, name, study.size)
+            for cut, farthest in CUTS.items():
+                found = slopes(pairs, farthest)
+                groups = (
+                    np.unique(geometry.same_layer(pairs, farthest=farthest).level),
+                    np.unique(geometry.vertical(pairs).other),
+                )
+                rows += [study.row(map=name, cut=cut, **row) for row in _fit_rows(found, groups)]
+                yield from _measurements(study, f"{name}_%s_{cut}", *found)
+    yield "geometry_fits", pd.DataFrame(rows)
+
+
+def slopes(pairs: PairInformation, farthest: float) -> tuple[DecayFit | None, DecayFit | None]:
+    """Fits of the same layer and of the vertical; None where too few pairs are above the noise."""
+    found = []
+    for fit, options in (
+        (geometry.fit_same_layer, {"farthest": farthest}),
+        (geometry.fit_vertical, {}),
+    ):
+        try:
+            found.append(fit(pairs, **options))
+        except SettingsError:
+            found.append(None)
+    return found[0], found[1]
+
+
+def _fit_rows(
+    found: tuple[DecayFit | None, DecayFit | None], groups: tuple[np.ndarray, np.ndarray]
+) -> list[dict[str, object]]:
+    """A row per fit and intercept, that of a level, so that a figure can draw it."""
+    rows = []
+    for kind, fit, levels in zip(("same layer", "vertical"), found, groups, strict=True):
+        if fit is None:
+            continue
+        for group, intercept in zip(levels, fit.intercepts, strict=True):
+            rows.append(
+                {
+                    "kind": kind, "group": group, "intercept": intercept, "rate": fit.rate,
+                    "rate_error": fit.error, "length": 1.0 / fit.rate,
+                    "length_error": abs(fit.relative_error / fit.rate), "scatter": fit.scatter,
+                }
+            )  # fmt: skip
+    return rows
+
+
+def _measurements(
+    study: Study, name: str, within: DecayFit | None, across: DecayFit | None
+) -> Found:
+    """Slopes, their ratio and the scatter about the laws; a slope that no pair tells has no power."""
+    for kind, fit in (("same_rate", within), ("vertical_rate", across)):
+        value, error = (fit.rate, fit.error) if fit else (1.0, UNRESOLVED)
+        note = "" if fit else "too few pairs above the noise"
+        yield from study.measured(name % kind, value, error, note=note)
+        yield from study.measured(name % f"{kind}_scatter", fit.scatter if fit else UNRESOLVED, 0.0)
+    if within and across:
+        pair = geometry.OneLength(within, across)
+        scale = 0.5 * (abs(within.rate) + abs(across.rate))
+        yield from study.measured(
+            name % "slope_gap", pair.difference / scale, pair.difference_error / scale,
+            note=pair.verdict,
+        )  # fmt: skip
+
+
+def geometries(results) -> Found:
+    """Which distance describes all pairs best: hyperbolic, flat, or a stack of layers."""
+    rows = []
+    for study in studies(results):
+        for name in MAPS:
+            pairs = stored_pairs(study.arrays, name, study.size)
+            try:
+                found = geometry.compare_geometries(pairs)
+            except SettingsError:
+                continue
+            for kind, fit in found.items():
+                rows.append(
+                    study.row(
+                        map=name, geometry=kind, aic=fit.aic, bic=fit.bic, scatter=fit.scatter,
+                        length=1.0 / fit.rate, length_error=abs(fit.relative_error / fit.rate),
+                    )
+                )  # fmt: skip
+            yield from _preference(study, name, found)
+    yield "geometries", pd.DataFrame(rows)
+
+
+def _preference(study: Study, name: str, found: dict[str, DecayFit]) -> Found:
+    """How much better the hyperbolic distance is than the best of the others, by Schwarz."""
+    others = min(fit.bic for kind, fit in found.items() if kind != "hyperbolic")
+    fit = found["hyperbolic"]
+    # Differences of log-likelihoods of P points scatter by about √P of their mean per point.
+    gap = others - fit.bic
+    yield from study.measured(f"{name}_hyperbolic_preference", gap, abs(gap) / np.sqrt(fit.points))
+    yield from study.measured(f"{name}_hyperbolic_scatter", fit.scatter, 0.0)
+
+
+PARTS = (decays, fits, geometries)

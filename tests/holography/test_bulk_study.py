@@ -1,0 +1,168 @@
+"""A whole study of a tiny bulk, its readings and its figures."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emergence import artifacts
+from emergence.errors import SettingsError
+from emergence.holography import (
+    bulk_figures,
+    bulk_readings,
+    bulk_study,
+    figures,
+    geometry_figures,
+    geometry_readings,
+    information_readings,
+)
+from emergence.holography.arms import flow_of
+from emergence.holography.bulk_stored import MAPS, stored_pairs
+from emergence.settings import Holography
+
+CHOSEN = Holography.model_validate(
+    {
+        "samples": 8,
+        "chunk": 8,
+        "theories": {
+            "free": {"model": "phi4", "t": 1.0, "mu": 2.25, "lam": 0.0},
+            "ising": {"model": "ising", "temperature": 2.3},
+        },
+        "stages": {"brief": [{"update": "adam", "steps": 2, "batch": 8}]},
+        "flows": {
+            "free": {
+                "theory": "free", "network": "spline", "bins": 4, "width": 4, "depth": 1,
+                "sizes": {8: "brief"},
+            },
+            "ising": {"theory": "ising", "network": "real_nvp", "sizes": {4: "brief"}},
+        },
+        "diagram": {"t": [0.2], "sides": [4], "sweeps": 10},
+        "bulks": {
+            "free": {"flow": "free", "size": 8, "samples": 100, "footprints": 20},
+            "ising": {"flow": "ising", "size": 4, "samples": 10},
+        },
+    }
+)  # fmt: skip
+SETTINGS = SimpleNamespace(holography=CHOSEN, seed=7)
+
+
+def parameters() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    start = flow_of(CHOSEN, "free", 8).initial_parameters(rng, 2)
+    return {name: value + 0.05 * rng.standard_normal(value.shape) for name, value in start.items()}
+
+
+@pytest.fixture(scope="module")
+def arrays() -> dict[str, np.ndarray]:
+    return bulk_study.study(SETTINGS, "free", parameters())
+
+
+class Results:
+    """As much of :class:`analysis.Results` as the readings ask for."""
+
+    settings, chosen = SETTINGS, CHOSEN.model_copy(
+        update={"bulks": {"free": CHOSEN.bulks["free"]}}
+    )  # fmt: skip
+
+    def __init__(self, found: dict[str, np.ndarray]) -> None:
+        self.found = found
+
+    def bulk(self, name: str) -> dict[str, np.ndarray]:
+        return self.found
+
+    def flow(self, arm: str, size: int) -> SimpleNamespace:
+        rng = np.random.default_rng(3)
+        log_weights = self.found["log_weights"].mean() - 1.0 + rng.standard_normal((1, 1, 100))
+        return SimpleNamespace(
+            arrays={"t": np.array([1.0]), "mu": np.array([2.25]), "log_weights": log_weights}
+        )
+
+
+@pytest.fixture(scope="module")
+def read(arrays) -> tuple[dict[str, pd.DataFrame], dict[str, object]]:
+    tables, measured = {}, {}
+    for module in (bulk_readings, information_readings, geometry_readings):
+        for part in module.PARTS:
+            for name, item in part(Results(arrays)):
+                (tables if isinstance(item, pd.DataFrame) else measured)[name] = item
+    return tables, measured
+
+
+def test_arrays_can_be_stored_and_are_whole(arrays, tmp_path: Path) -> None:
+    artifacts.write_arrays(tmp_path / "bulk.npz", arrays)
+    for name in MAPS:
+        pairs = stored_pairs(arrays, name, 8)
+        assert np.isfinite(pairs.value).all()
+        assert pairs.replicas.shape == (200, pairs.value.size)
+        assert arrays[f"{name}_budget"].shape == (6, 2)
+    assert arrays["log_weights"].shape == (800,)
+    assert arrays["layer_0"].shape == (2, 8, 8)
+    assert arrays["layer_2"].shape == (2, 2, 2)
+    np.testing.assert_allclose(arrays["haar_participation"][:, 0], [4.0, 16.0, 64.0])
+
+
+def test_a_study_is_fixed_by_its_seed(arrays) -> None:
+    again = bulk_study.study(SETTINGS, "free", parameters())
+    assert arrays.keys() == again.keys()
+    for name, values in arrays.items():
+        np.testing.assert_array_equal(values, again[name], err_msg=name)
+
+
+def test_the_untrained_bulk_is_the_boundary_and_smooth_maps_hide_less(read) -> None:
+    _, measured = read
+    multi = {name: measured[f"bulk.free.{name}_multi"].value for name in MAPS}
+    assert multi["optimal"] < multi["haar"] < multi["random"] < multi["untrained"]
+    length = measured["bulk.free.boundary_length"]
+    sites = measured["bulk.free.untrained_length"]
+    # A cell of the first layer is two sites wide.
+    assert sites.value == pytest.approx(length.value / 2.0, rel=0.3)
+    assert measured["bulk.free.haar_core_exponent"].value == pytest.approx(2.0, abs=1e-9)
+    assert abs(measured["bulk.free.untrained_core_exponent"].value) < 0.5
+
+
+def test_chain_rule_and_the_slides_identity_on_the_reference_field(read) -> None:
+    _, measured = read
+    assert measured["budget.haar_total"].value == pytest.approx(0.5098, abs=5e-5)
+    assert measured["budget.haar_coarse"].value == pytest.approx(0.3006, abs=5e-5)
+    assert measured["budget.haar_bulk"].value == pytest.approx(0.1486, abs=5e-5)
+    assert measured["budget.haar_slides_sum"].value == pytest.approx(0.4492, abs=5e-5)
+    assert measured["budget.worst_chain_defect"].value < 1e-12
+    assert measured["budget.mismatched_chain_defect"].value > 0.1
+    assert measured["budget.optimal_multi"].value < measured["budget.haar_multi"].value
+    # Linear steps of samples obey it too, wide flows do not.
+    assert measured["bulk.free.haar_relative_chain_defect"].value < 1e-10
+
+
+def test_a_slope_that_no_pair_tells_has_no_power(read) -> None:
+    _, measured = read
+    # Three levels have no vertical decay at all.
+    assert measured["bulk.free.haar_vertical_rate_half"].error > 10.0
+    assert "bulk.free.haar_slope_gap_half" not in measured
+
+
+def test_figures_are_drawn_from_the_tables(read, tmp_path: Path) -> None:
+    tables, _ = read
+    for name, table in tables.items():
+        artifacts.write_table(tmp_path / f"{name}.csv", table)
+    for name in (*bulk_figures.FIGURES, *geometry_figures.FIGURES):
+        figures.draw(name, tmp_path, tmp_path / "drawn" / name)
+        for suffix in (".png", ".svg", ".csv"):
+            assert (tmp_path / "drawn" / f"{name}{suffix}").stat().st_size > 200
+
+
+def test_vortices_come_in_pairs() -> None:
+    rng = np.random.default_rng(4)
+    turns = bulk_readings.vorticity(rng.uniform(-np.pi, np.pi, (8, 8)))
+    assert turns.sum() == 0
+    assert set(np.unique(turns)) == {-1, 0, 1}
+    y, x = np.indices((8, 8)) - 3.5
+    single = bulk_readings.vorticity(np.arctan2(y, x))
+    assert single[3, 3] == 1
+    assert bulk_readings.vorticity(np.full((4, 4), 3.0)).any() == np.False_
+
+
+def test_a_real_field_is_refused() -> None:
+    with pytest.raises(SettingsError, match="real field"):
+        bulk_study.study(SETTINGS, "ising", parameters())
