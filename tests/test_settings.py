@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from emergence.errors import SettingsError
-from emergence.settings import Introspection, Settings, Stage, fingerprint, load, parse
+from emergence.settings import (
+    BulkSettings,
+    ChainsSettings,
+    FlowArm,
+    Holography,
+    Introspection,
+    Settings,
+    Stage,
+    fingerprint,
+    load,
+    parse,
+)
 
 SHIPPED = sorted((Path(__file__).parents[1] / "config").glob("*.yaml"))
 SOURCE = "config/mine.yaml"
@@ -51,6 +62,12 @@ def told(error, source):
     return sentence
 
 
+CHAINS = {
+    "flow": "line", "size": 2, "space": "bulk",
+    "chains": 2, "tuning": 5, "trajectories": 5, "leapfrogs": 2,
+}  # fmt: skip
+
+
 class TestValid:
     def test_a_minimal_mapping_gets_every_default(self, build_settings):
         settings = parse(build_settings(), SOURCE)
@@ -77,13 +94,51 @@ class TestValid:
     def test_the_scales_that_are_shipped_are_valid(self, path):
         assert load(path).scale == path.stem
 
-    @pytest.mark.parametrize("section", [Settings, Introspection, Stage])
+    @pytest.mark.parametrize(
+        "section",
+        [Settings, Introspection, Stage, Holography, FlowArm, ChainsSettings, BulkSettings],
+    )
     def test_every_number_says_what_it_is(self, section):
         silent = {name for name, field in section.model_fields.items() if not field.description}
         # Mappings of named entries are described by the section that each entry is.
         named = {"introspection", "datasets", "stages", "translators", "distillers", "spectral"}
-        named |= {"retraining", "chains"}
+        named |= {"holography", "theories", "flows", "diagram", "retraining", "chains"}
         assert silent <= named
+
+
+class TestHolography:
+    """What cannot be trained or measured is told before any work."""
+
+    @pytest.mark.parametrize(
+        ("path", "value", "told"),
+        [
+            (("flows", "disc", "sizes"), {6: "brief"}, "power of two"),
+            (("flows", "disc", "sizes"), {4: "brief", 2: "brief"}, "must exceed its predecessor"),
+            (("theories", "disc", "lam"), 0.0, "no lowest value"),
+            (("theories", "disc", "lam"), -1.0, "greater than or equal to 0"),
+            (("theories", "line", "t"), [0.5, 0.1], "runs from 0.5 down to 0.1"),
+            (("theories", "ising", "t"), 1.0, "takes no t"),
+            (("flows", "disc", "theory"), "ising", "splines are for complex fields"),
+            (("flows", "disc", "theory"), "none", "flows.disc.theory"),
+            (("stages", "brief", 0, "update"), "natural_gradient", "must use adam"),
+            (("stages", "brief", 0, "groups"), 3, "multiple of its groups"),
+            (("samples",), 13, "no multiple of the chunk"),
+            (("chains",), {"a": {**CHAINS, "flow": "none"}}, "chains.a.flow"),
+            (("chains",), {"a": {**CHAINS, "size": 8}}, "has no size 8"),
+            (("chains",), {"a": {**CHAINS, "flow": "disc", "t": [0.2]}}, "is not told t"),
+            (("chains",), {"a": {**CHAINS, "t": [0.7]}}, "outside the flow's"),
+        ],
+    )
+    def test_a_fault_names_file_key_and_reason(self, build_settings, path, value, told):
+        content = build_settings()
+        node = content["holography"]
+        for part in path[:-1]:
+            node = node[part]
+        node[path[-1]] = value
+        with pytest.raises(SettingsError) as caught:
+            parse(content, SOURCE)
+        assert SOURCE in caught.value.message
+        assert told in caught.value.message
 
 
 class TestFiles:
