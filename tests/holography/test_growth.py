@@ -41,7 +41,7 @@ def grown(settings, tmp_path_factory):
 def test_samples_carry_the_exact_partition_function(grown):
     found = Evaluation(grown[0][0]["log_weights"][0, 0])
     exact = small_torus(ComplexPhi4(1.0, 1.0, 1.0)).log_partition
-    assert found.samples == 4096
+    assert found.samples == 16384
     assert found.log_partition == pytest.approx(exact, abs=5.0 * found.error)
     assert found.error < 0.05
 
