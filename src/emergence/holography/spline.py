@@ -30,6 +30,8 @@ from emergence.updates import Parameters
 LEAST_BIN = 1e-3
 """Smallest share of the circle of a bin."""
 LEAST_SLOPE = 1e-3
+FARTHEST = 12.0
+"""Standard deviations of s beyond which a neighbour is read as if it were there."""
 
 AROUND = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 """Displacements of the eight surrounding sites."""
@@ -246,7 +248,8 @@ class PolarSpline:
         seeds, number, _, high, wide, batch = seen.shape
         seen = tf.reshape(seen, [seeds, number, 3, -1])
         mask = mask[:, None]
-        normal = mask * seen[:, :, 0]
+        # A site far out in the tail of the prior must not carry its neighbours to infinity.
+        normal = mask * tf.clip_by_value(seen[:, :, 0], -FARTHEST, FARTHEST)
         size = mask * tf.exp(parameters["amplitude"][:, None, None] * normal)
         vector = size[:, :, None] * seen[:, :, 1:]
         total = tf.reduce_sum(parameters["field"][..., None, None] * vector, axis=1)
