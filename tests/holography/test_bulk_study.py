@@ -22,6 +22,9 @@ from emergence.holography.arms import flow_of
 from emergence.holography.bulk_stored import MAPS, stored_pairs
 from emergence.settings import Holography
 
+# Three compilations, which a busy machine takes minutes for.
+pytestmark = pytest.mark.timeout(900)
+
 CHOSEN = Holography.model_validate(
     {
         "samples": 8,

@@ -63,7 +63,7 @@ def bulk_mass(tables: Path, stem: Path) -> None:
     for axis, name in zip(axes, names, strict=False):
         part = table[(table["bulk"] == name) & (table["cells"] <= part_limit(table, name))]
         _against_distance(axis, part)
-        axis.set_title(title(part))
+        axis.set_title(f"    {title(part)}", fontsize=7)
     _lengths(axes[-1], lengths[lengths["bulk"].isin(names)], names)
     plotting.panel_letters(axes)
     plotting.save(fig, stem, {"information": table, "lengths": lengths})
@@ -76,7 +76,7 @@ def part_limit(table: pd.DataFrame, name: str) -> float:
 
 def _against_distance(axis: Axes, part: pd.DataFrame) -> None:
     axis.set(xscale="log", yscale="log")
-    boundary = part[part["map"] == "boundary"]
+    boundary = part[(part["map"] == "boundary") & (part["value"] > 2.0 * part["error"])]
     axis.errorbar(
         boundary["cells"], boundary["value"], yerr=boundary["error"], color=ROLES["reference"],
         marker=".", label="boundary, sites",
