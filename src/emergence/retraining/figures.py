@@ -1,7 +1,8 @@
 """The figures of retraining, each drawn from the tables of the analysis and nothing else.
 
 Those here look at what a grown wave function knows: correlations, memory, edges, direction,
-entanglement. Energies and training are in ``growth_figures``.
+entanglement. Energies and training are in ``growth_figures``, squares and the original's networks in
+``square_figures``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from matplotlib.axes import Axes
 
 from emergence import artifacts, plotting
 from emergence.plotting import ROLES, SEQUENCE
-from emergence.retraining import growth_figures
+from emergence.retraining import growth_figures, square_figures
 from emergence.retraining.growth_figures import any_shipped, empty, legend, marks, over_seeds
 
 CHAINS = {"ising": "critical Ising", "heisenberg": "Heisenberg"}
@@ -138,7 +139,7 @@ def edge_profile(tables: Path, stem: Path) -> None:
         _profile(whole, largest, infinite[arm])
         decay.set(xscale="log", yscale="log")
         for index, size in enumerate(_sizes(part)):
-            one = part[(part["size"] == size) & (part["bond"] <= size // 2)]
+            one = _folded(part[part["size"] == size])
             one = one.assign(excess=(one["value"] - infinite[arm]).abs())
             points = over_seeds(one, "bond", "excess", "error")
             resolved = points[points["y"] > 2.0 * points["error"]]
@@ -153,6 +154,17 @@ def edge_profile(tables: Path, stem: Path) -> None:
         legend(decay, any_shipped(part), fontsize=6)
     plotting.panel_letters(axes)
     plotting.save(fig, stem, table)
+
+
+def _folded(profile: pd.DataFrame) -> pd.DataFrame:
+    """Each bond of one size together with its mirror image, seed by seed."""
+    nearer = np.minimum(profile["bond"], profile["size"] - profile["bond"])
+    sides = profile.assign(bond=nearer, square=profile["error"] ** 2).groupby(["seed", "bond"])
+    found = sides.agg(
+        value=("value", "mean"), exact=("exact", "mean"), square=("square", "mean"),
+        count=("square", "size"), shipped=("shipped", "max"),
+    ).reset_index()  # fmt: skip
+    return found.assign(error=np.sqrt(found["square"] / found["count"]))
 
 
 def _profile(axis: Axes, largest: pd.DataFrame, infinite: float) -> None:
@@ -240,6 +252,7 @@ def entanglement(tables: Path, stem: Path) -> None:
 
 FIGURES: dict[str, Callable[[Path, Path], None]] = {
     **growth_figures.FIGURES,
+    **square_figures.FIGURES,
     "correlations": correlations,
     "forgetting": forgetting,
     "edge_profile": edge_profile,

@@ -31,7 +31,7 @@ MOST_FEW = 2
 """So many networks tell no spread: their median has the error of the sampling alone."""
 
 
-SOLVED_SITES = 16
+SOLVED_SITES = 20
 """Chains up to which a diagonalisation gives the exact profile and correlations."""
 
 FARTHEST = 32
