@@ -7,6 +7,7 @@ legend, were trained beforehand at a larger cost and shipped with the project.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -79,14 +80,19 @@ def empty(axis: Axes, table: pd.DataFrame) -> bool:
     if len(table):
         return False
     axis.text(0.5, 0.5, "not run at this scale", transform=axis.transAxes, ha="center")
-    axis.set(xticks=[], yticks=[])
+    # Hidden, not taken away: panels may share an axis.
+    axis.xaxis.set_visible(False)
+    axis.yaxis.set_visible(False)
     return True
 
 
 def sizes_axis(axis: Axes, sizes: pd.Series, label: str = "sites N") -> None:
+    """A logarithmic axis that names the sizes, but for one that the next is too near to."""
     axis.set_xscale("log")
     named = sorted(set(sizes))
-    axis.set_xticks(named, [f"{size:g}" for size in named])
+    crowded = [after < 1.5 * size for size, after in pairwise(named)] + [False]
+    words = ["" if close else f"{size:g}" for size, close in zip(named, crowded, strict=True)]
+    axis.set_xticks(named, words)
     axis.set_xticks([], minor=True)
     axis.set_xlabel(label)
 
