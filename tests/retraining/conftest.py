@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from emergence import artifacts, settings
-from emergence.retraining import free_fermions
+from emergence.retraining import free_fermions, profiles
 from emergence.retraining.ordering import Moves
 
 SEEDS, SAMPLES = 3, 256
@@ -30,7 +30,7 @@ ARMS = {
 }  # fmt: skip
 
 
-def _terms(model, energy, rng, bias):
+def _terms(model, energy):
     """Diagonal and moving terms of a chain whose profile is exact, or as good as it can be."""
     moves = Moves(model).pairs
     pairs = model.bonds.pairs
@@ -49,13 +49,28 @@ def _terms(model, energy, rng, bias):
         moving[near] = 2.0 * diagonal[near]
         rest = energy - diagonal.sum() - moving.sum()
         diagonal[[near[0], near[-1]]] += rest / 2.0
-    tilt = bias * np.linspace(-1.0, 1.0, len(diagonal))
-    noise = rng.normal(0.0, 1e-4, (SEEDS, len(diagonal)))
+    return diagonal, moving
+
+
+def _measured(values, rng, error=1e-4):
+    """Values with noise for every seed, and their errors."""
+    return values + rng.normal(0.0, error, (SEEDS, len(values))), np.full(
+        (SEEDS, len(values)), error
+    )
+
+
+def _chain(model, terms, rng, bias):
+    """Energies of bonds, left minus right and in the middle; tilted by ``bias``."""
+    profile = profiles.bond_profile(model, *terms)
+    bonds, error = _measured(profile + bias * np.linspace(-1.0, 1.0, len(profile)), rng)
+    sides = profiles.sides(bonds[..., None])[..., 0]
     return {
-        "diagonal": diagonal + tilt + noise,
-        "diagonal_error": np.full((SEEDS, len(diagonal)), 1e-4),
-        "moving": moving + rng.normal(0.0, 1e-4, (SEEDS, len(moving))),
-        "moving_error": np.full((SEEDS, len(moving)), 1e-4),
+        "bonds": bonds,
+        "bonds_error": error,
+        "sides": sides,
+        "sides_error": np.full(sides.shape, np.sqrt(2.0) * 1e-4),
+        "central": bonds @ profiles.central_bonds(model.sites),
+        "central_error": np.full(SEEDS, 1e-5),
     }
 
 
@@ -115,12 +130,18 @@ def _arrays(arm, model, size, before, rank, probed, rng):
 
     reference = analysis.reference(model).energy
     arrays = _energies(reference, before, rank, rng, arm == "ising_scratch")
-    terms = _terms(model, reference, rng, 0.0)
-    biased = _terms(model, reference, rng, 2e-3)
-    arrays |= terms | {f"plain_{name}": value for name, value in biased.items()}
+    terms = _terms(model, reference)
+    for name, values in zip(("diagonal", "moving"), terms, strict=True):
+        arrays[name], arrays[f"{name}_error"] = _measured(values, rng)
+    if profiles.has_two_ends(model):
+        arrays |= _chain(model, terms, rng, 0.0)
+        biased = _chain(model, terms, rng, 2e-3)
+        arrays |= {f"plain_{name}": value for name, value in biased.items()}
+        for name in ("sides", "sides_error"):
+            arrays[f"mirrored_{name}"] = 1e-12 * arrays[name]
     arrays["variance"] = np.full(SEEDS, 1e-4 * abs(reference))
     spins = rng.choice(np.array([-1, 1], np.int8), (SEEDS, SAMPLES, model.sites))
-    arrays |= {"samples": spins, "plain_samples": spins}
+    arrays["samples"] = spins
     arrays |= {"cost": np.array(1e6), "cost_total": np.array(1e6 * (rank + 1))}
     arrays["shipped"] = np.array(int(arm == "heisenberg_200"))
     if size in probed:

@@ -121,7 +121,7 @@ class TestFaults:
         settings, folder = copy
         path = folder / "chains" / "ising" / "20" / "arrays.npz"
         arrays = artifacts.read_arrays(path)
-        del arrays["moving_error"]
+        del arrays["bonds_error"]
         artifacts.write_arrays(path, arrays)
-        with pytest.raises(ArtifactError, match=r"20/arrays\.npz lacks the array moving_error"):
+        with pytest.raises(ArtifactError, match=r"20/arrays\.npz lacks the array bonds_error"):
             analysis.analyse(settings, folder)

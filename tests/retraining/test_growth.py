@@ -6,9 +6,7 @@ import pytest
 from emergence.errors import ArtifactError, DivergenceError, SettingsError
 from emergence.randomness import generator
 from emergence.retraining import evaluation, exact, growth
-from emergence.retraining.arms import hamiltonian_of, state_of
 from emergence.retraining.cells import GatedUnit
-from emergence.retraining.models import model_of
 from emergence.settings import parse
 from emergence.steps import parameters_of
 
@@ -92,20 +90,6 @@ def test_exploding_local_energies_are_told(settings, grown):
     weights = {name: np.nan * value for name, value in parameters_of(grown[0][2]).items()}
     with pytest.raises(DivergenceError, match="local energies of ising at size 4 are not finite"):
         evaluation.evaluate(settings, "ising", 4, weights, "final", True)
-
-
-def test_the_energy_of_enough_samples_is_the_enumerated_one(settings):
-    arm = settings.retraining.chains["ising"]
-    state = state_of(arm, 4)
-    weights = state.initial_parameters(1, 3)
-    found = evaluation.energies(state, hamiltonian_of(arm, 4), weights, 1, 8192, 64)
-    from emergence.retraining import diagonalisation
-
-    matrix, states = diagonalisation.hamiltonian(model_of(arm, 4))
-    spins = diagonalisation.spins_of(states, 4).astype(np.float64)
-    psi = np.exp(state.log_amplitude(weights, spins[None])[0].numpy()[0])
-    assert abs(found["energy"][0] - psi @ (matrix @ psi)) < 5 * found["error"][0]
-    assert 0.0 < found["error"][0] < 0.05
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from emergence.retraining.profiles import Estimate
 
 
 def exact_terms(model):
-    """Diagonal and moving terms of the exact ground state, one seed, with small errors."""
+    """Diagonal and moving terms of the exact ground state."""
     if model.name == "ising":
         matrix = free_fermions.correlation_matrix(model)
         diagonal = free_fermions.bond_energies(model, matrix)
@@ -22,38 +22,49 @@ def exact_terms(model):
         pairs = model.bonds.pairs
         diagonal = model.diagonal * state.parallel[pairs[:, 0], pairs[:, 1]]
         moving = state.bond_energies() - diagonal
-    return tuple(Estimate(x[None], np.full((1, len(x)), 1e-3)) for x in (diagonal, moving))
+    return diagonal, moving
 
 
 def test_the_profile_of_a_heisenberg_chain_sums_to_its_energy():
     model = bethe.chain(10)
     profile = profiles.bond_profile(model, *exact_terms(model))
-    assert profile.value.sum() == pytest.approx(bethe.energy(model), abs=1e-9)
-    np.testing.assert_allclose(profile.value[0], profile.value[0, ::-1], atol=1e-9)
-    np.testing.assert_allclose(profile.error, np.sqrt(2.0) * 1e-3)
+    assert profile.sum() == pytest.approx(bethe.energy(model), abs=1e-9)
+    np.testing.assert_allclose(profile, profile[::-1], atol=1e-9)
+
+
+def test_a_profile_of_samples_is_that_of_each():
+    model = bethe.chain(6)
+    rng = np.random.default_rng(0)
+    diagonal, moving = rng.normal(size=(2, 2, 5, 7))
+    profile = profiles.bond_profile(model, diagonal, moving)
+    alone = profiles.bond_profile(model, diagonal[1, :, 3], moving[1, :, 3])
+    np.testing.assert_allclose(profile[1, :, 3], alone)
+    sides = profiles.sides(profile)
+    assert sides.shape == (2, 2, 7)
+    np.testing.assert_allclose(sides[:, 1], profile[:, 1] - profile[:, 3])
 
 
 def test_second_neighbours_are_shared_by_the_two_bonds_under_them():
     model = build_model("j1j2", "chain", 8, j2=0.5)
     profile = profiles.bond_profile(model, *exact_terms(model))
-    assert profile.value.shape == (1, 7)
-    assert profile.value.sum() == pytest.approx(-3.0, abs=1e-9)
+    assert profile.shape == (7,)
+    assert profile.sum() == pytest.approx(-3.0, abs=1e-9)
 
 
 def test_the_profile_of_an_ising_chain_lacks_half_of_the_outer_fields_alone():
     model = free_fermions.chain(20, 1.0)
     terms = exact_terms(model)
     profile = profiles.bond_profile(model, *terms)
-    missing = 0.5 * (terms[1].value[0, 0] + terms[1].value[0, -1])
-    assert profile.value.sum() + missing == pytest.approx(free_fermions.energy(model))
+    missing = 0.5 * (terms[1][0] + terms[1][-1])
+    assert profile.sum() + missing == pytest.approx(free_fermions.energy(model))
 
 
 @pytest.mark.parametrize(("sites", "excess"), [(20, 5e-4), (80, 3e-5), (160, 6e-6)])
 def test_the_middle_half_of_an_ising_chain_has_nearly_the_bulk_energy(sites, excess):
     model = free_fermions.chain(sites, 1.0)
-    found = profiles.central_energy(model, *exact_terms(model))
-    assert abs(found.value[0] + 4.0 / np.pi) < excess
-    assert found.value[0] != pytest.approx(free_fermions.energy(model) / sites, abs=1e-3)
+    found = profiles.central_bonds(sites) @ profiles.bond_profile(model, *exact_terms(model))
+    assert abs(found + 4.0 / np.pi) < excess
+    assert found != pytest.approx(free_fermions.energy(model) / sites, abs=1e-3)
 
 
 @pytest.mark.parametrize("sites", [2, 3, 4, 5, 10, 11, 80])
@@ -63,9 +74,10 @@ def test_the_middle_half_is_symmetric_and_has_as_many_odd_as_even_bonds(sites):
     np.testing.assert_allclose(share, share[::-1])
     if sites > 3:
         assert share[::2].sum() == pytest.approx(share[1::2].sum())
-    diagonal, moving = profiles.central_weights(free_fermions.chain(sites, 1.0))
-    # A uniform chain of bond energy -1 and field energy -1 has energy -2 per site.
-    assert diagonal.sum() + moving.sum() == pytest.approx(2.0)
+    # A uniform chain of bond energy 1 and field energy 1 has energy 2 per site.
+    model = free_fermions.chain(sites, 1.0)
+    profile = profiles.bond_profile(model, np.ones(sites - 1), np.ones(sites))
+    assert share @ profile == pytest.approx(2.0)
 
 
 def test_sizes_subtracted_leave_no_edge():
@@ -128,11 +140,15 @@ def test_correlations_about_the_middle_are_those_of_the_samples():
 
 def test_asymmetry_tells_noise_from_bias():
     rng = np.random.default_rng(0)
-    error = np.full((2, 401), 1e-3)
     noise = rng.normal(0.0, 1e-3, (2, 401))
     tilt = 5e-3 * np.linspace(-1.0, 1.0, 401)
-    quiet = profiles.asymmetry_strength(profiles.asymmetry(Estimate(noise, error)))
-    biased = profiles.asymmetry_strength(profiles.asymmetry(Estimate(noise + tilt, error)))
+    error = np.full((2, 200), np.sqrt(2.0) * 1e-3)
+
+    def strength(profile):
+        difference = profiles.sides(profile[..., None])[..., 0]
+        return profiles.asymmetry_strength(Estimate(difference, error))
+
+    quiet, biased = strength(noise), strength(noise + tilt)
     np.testing.assert_allclose(quiet.in_errors, 1.0, atol=0.12)
     assert np.all(quiet.absolute < 1e-3)
     # The difference of mirrored bonds is twice the tilt: its rms is 2 · 5e-3 / √3.
@@ -143,4 +159,4 @@ def test_asymmetry_tells_noise_from_bias():
 def test_lattices_without_two_ends_are_refused():
     for model in (free_fermions.chain(8, 1.0, "periodic"), build_model("heisenberg", "square", 2)):
         with pytest.raises(SettingsError, match="has no two ends"):
-            profiles.central_weights(model)
+            profiles.bond_weights(model)

@@ -19,23 +19,13 @@ if TYPE_CHECKING:
     from emergence.retraining.analysis import Results, Run
 
 
-def _terms(run: Run, plain: bool = False) -> tuple[Estimate, Estimate]:
-    prefix = "plain_" if plain else ""
-    return tuple(
-        Estimate(run.arrays[f"{prefix}{name}"], run.arrays[f"{prefix}{name}_error"])
-        for name in ("diagonal", "moving")
-    )
+def _estimate(run: Run, name: str) -> Estimate:
+    """Arrays of a run with the standard errors beside them."""
+    return Estimate(run.arrays[name], run.arrays[f"{name}_error"])
 
 
-def _energy(run: Run) -> Estimate:
-    return Estimate(run.arrays["energy"], run.arrays["energy_error"])
-
-
-def _central(run: Run) -> Estimate:
-    """Energy per site of the middle half, with the error of whole samples where it was kept."""
-    if run.has("central"):
-        return Estimate(run.arrays["central"], run.arrays["central_error"])
-    return shapes.central_energy(run.model, *_terms(run))
+def _per_site(run: Run) -> Estimate:
+    return Estimate(*(part / run.model.sites for part in _estimate(run, "energy")))
 
 
 def bulk(results: Results) -> Found:
@@ -47,8 +37,8 @@ def bulk(results: Results) -> Found:
         if infinite is None:
             continue
         found = {
-            "raw": [(run, Estimate(*(x / run.model.sites for x in _energy(run)))) for run in runs],
-            "central": [(run, _central(run)) for run in runs],
+            "raw": [(run, _per_site(run)) for run in runs],
+            "central": [(run, _estimate(run, "central")) for run in runs],
             "difference": _differences(runs),
             "fit": _fits(runs),
         }
@@ -73,7 +63,9 @@ def _differences(runs: list[Run]) -> list[tuple[Run, Estimate]]:
         (
             larger,
             shapes.size_difference(
-                _energy(smaller), _energy(larger), (smaller.model.sites, larger.model.sites)
+                _estimate(smaller, "energy"),
+                _estimate(larger, "energy"),
+                (smaller.model.sites, larger.model.sites),
             ),
         )
         for smaller, larger in pairwise(runs)
@@ -93,7 +85,7 @@ def _fits(runs: list[Run]) -> list[tuple[Run, Estimate]]:
             shapes.fit_sizes(
                 sites,
                 Estimate(*(np.array([x[seed] for x in parts]) / sites for parts in zip(
-                    *(_energy(run) for run in used), strict=True))),
+                    *(_estimate(run, "energy") for run in used), strict=True))),
             )
             for seed in range(used[0].seeds)
         ]  # fmt: skip
@@ -131,47 +123,53 @@ def _bulk_measurements(name: str, estimates: list[tuple[Run, Estimate]], infinit
 
 def exact_profile(model: Model) -> np.ndarray | None:
     """Energy of every bond of the exact ground state, ``[N − 1]``; None where out of reach."""
-    weights = shapes.bond_weights(model)
     if isinstance(model, Ising):
         matrix = free_fermions.correlation_matrix(model)
-        terms = (free_fermions.bond_energies(model, matrix),
-                 free_fermions.field_energies(model, matrix))  # fmt: skip
-        return weights[0] @ terms[0] + weights[1] @ terms[1]
+        return shapes.bond_profile(
+            model,
+            free_fermions.bond_energies(model, matrix),
+            free_fermions.field_energies(model, matrix),
+        )
     if model.sites > SOLVED_SITES:
         return None
+    weights = shapes.bond_weights(model)
     return weights[0] @ diagonalisation.ground_state(model).bond_energies()
+
+
+BONDS = {"averaged": "bonds", "plain": "plain_bonds"}
+"""What the table of bond energies calls them → the arrays of a run."""
+
+SIDES = {"sampled": "sides", "averaged": "mirrored_sides", "plain": "plain_sides"}
+"""What the table of left minus right calls each way to it → the arrays: of independent samples of
+the average; of the average and of the network alone, with each sample counted from either side."""
 
 
 def profiles(results: Results) -> Found:
     """Bond energies (centre against edge) and their asymmetry, averaged over directions or not."""
     frames, sides = [], []
     for arm in results.chosen.chains:
-        differences: dict[str, list[Estimate]] = {}
-        both = results.chosen.chains[arm].averaged
-        runs = chains(results, arm)
+        runs, averaged = chains(results, arm), results.chosen.chains[arm].averaged
         for run in runs:
             truth = exact_profile(run.model)
-            for state in ("averaged", "plain") if both else ("plain",):
-                if state == "plain" and not run.has("plain_diagonal"):
-                    continue
-                profile = shapes.bond_profile(run.model, *_terms(run, state == "plain"))
-                columns = {
-                    "bond": np.arange(1, run.model.sites),
-                    "value": profile.value,
-                    "error": profile.error,
-                    "exact": np.nan if truth is None else truth,
-                }
-                frames.append(rows(run, **columns).assign(state=state))
-                difference = shapes.asymmetry(profile)
-                if difference.value.shape[1]:
-                    differences.setdefault(state, []).append(difference)
-                    sides.append(_sides(run, difference).assign(state=state))
+            for state, name in (BONDS if averaged else {"plain": "bonds"}).items():
+                frames.append(_bonds(run, _estimate(run, name), truth).assign(state=state))
+            for state, name in (SIDES if averaged else {"plain": "sides"}).items():
+                sides.append(_sides(run, _estimate(run, name)).assign(state=state))
         yield from _edge_measurements(arm, runs)
-        if both and "plain" in differences:
-            for state, found in differences.items():
-                yield from _asymmetry_measurements(arm, state, found)
+        if averaged and runs:
+            yield from _asymmetry_measurements(arm, runs)
     yield "profiles", gathered(frames, ["bond", "value", "error", "exact", "state"])
     yield "asymmetry", gathered(sides, ["bond", "value", "error", "state"])
+
+
+def _bonds(run: Run, profile: Estimate, truth: np.ndarray | None) -> pd.DataFrame:
+    columns = {
+        "bond": np.arange(1, run.model.sites),
+        "value": profile.value,
+        "error": profile.error,
+        "exact": np.nan if truth is None else truth,
+    }
+    return rows(run, **columns)
 
 
 def _sides(run: Run, difference: Estimate) -> pd.DataFrame:
@@ -186,8 +184,7 @@ def _edge_measurements(arm: str, runs: list[Run]) -> Found:
         return
     for name, run in (("first", runs[0]), ("last", runs[-1])):
         scale = abs(infinite)
-        middle = _central(run)
-        ends = shapes.bond_profile(run.model, *_terms(run))
+        middle, ends = _estimate(run, "central"), _estimate(run, "bonds")
         edge = Estimate(ends.value[:, [0, -1]].mean(axis=1),
                         0.5 * np.hypot(ends.error[:, 0], ends.error[:, -1]))  # fmt: skip
         for part, estimate in (("centre", middle), ("edge", edge)):
@@ -196,14 +193,16 @@ def _edge_measurements(arm: str, runs: list[Run]) -> Found:
             yield from one(label, excess, estimate.error / scale, run.source)
 
 
-def _asymmetry_measurements(arm: str, state: str, found: list[Estimate]) -> Found:
+def _asymmetry_measurements(arm: str, runs: list[Run]) -> Found:
     """Pooled over all sizes; the root mean square of M pairs has a spread of 1/√(2M)."""
-    seeds = min(len(part.value) for part in found)
-    pooled = Estimate(*(np.concatenate([x[:seeds] for x in parts], axis=1) for parts in zip(
-        *found, strict=True)))  # fmt: skip
-    strength = shapes.asymmetry_strength(pooled)
-    spread = np.full(seeds, 1.0 / np.sqrt(2.0 * pooled.value.shape[1]))
-    source = f"chains/{arm}"
-    yield from one(f"{arm}.{state}_asymmetry_in_errors", strength.in_errors, spread, source)
-    noise = np.sqrt(np.mean(pooled.error**2, axis=1))
-    yield from one(f"{arm}.{state}_asymmetry", strength.absolute, noise * spread, source)
+    for state, name in SIDES.items():
+        found = [_estimate(run, name) for run in runs]
+        seeds = min(len(part.value) for part in found)
+        pooled = Estimate(*(np.concatenate([x[:seeds] for x in parts], axis=1) for parts in zip(
+            *found, strict=True)))  # fmt: skip
+        strength = shapes.asymmetry_strength(pooled)
+        spread = np.full(seeds, 1.0 / np.sqrt(2.0 * pooled.value.shape[1]))
+        noise = np.sqrt(np.mean(pooled.error**2, axis=1))
+        label, source = f"{arm}.{state}_asymmetry", f"chains/{arm}"
+        yield from one(f"{label}_in_errors", strength.in_errors, spread, source)
+        yield from one(label, strength.absolute, noise * spread, source)

@@ -1,7 +1,8 @@
 """The figures of retraining, each drawn from the tables of the analysis and nothing else.
 
 Those here look at what a grown wave function knows: correlations, memory, edges, direction,
-entanglement. Energies and training are in ``growth_figures``.
+entanglement. Energies and training are in ``growth_figures``, squares and the original's networks in
+``square_figures``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from matplotlib.axes import Axes
 
 from emergence import artifacts, plotting
 from emergence.plotting import ROLES, SEQUENCE
-from emergence.retraining import growth_figures
+from emergence.retraining import growth_figures, square_figures
 from emergence.retraining.growth_figures import any_shipped, empty, legend, marks, over_seeds
 
 CHAINS = {"ising": "critical Ising", "heisenberg": "Heisenberg"}
@@ -123,11 +124,14 @@ def _room_below(axis: Axes) -> None:
 
 
 def edge_profile(tables: Path, stem: Path) -> None:
-    """Energy of each bond, and how fast it nears the bulk's with the distance from the edge."""
+    """Energy of each bond, and how it nears the bulk's with the distance from the edge."""
     table = artifacts.read_table(tables / "profiles.csv")
     table = table[(table["state"] == "averaged") & table["arm"].isin(CHAINS)]
+    middle = artifacts.read_table(tables / "bulk.csv")
+    middle = middle[(middle["estimator"] == "central") & middle["arm"].isin(CHAINS)]
     fig, axes = plotting.figure(2, 2, height=4.8)
     infinite = {"ising": -4.0 / np.pi, "heisenberg": 0.25 - np.log(2.0)}
+    nearing = {"ising": _binned_excess, "heisenberg": _alternating_excess}
     for row, (arm, title) in enumerate(CHAINS.items()):
         part = table[table["arm"] == arm]
         whole, decay = axes[row]
@@ -136,23 +140,74 @@ def edge_profile(tables: Path, stem: Path) -> None:
             continue
         largest = part[part["size"] == part["size"].max()]
         _profile(whole, largest, infinite[arm])
-        decay.set(xscale="log", yscale="log")
-        for index, size in enumerate(_sizes(part)):
-            one = part[(part["size"] == size) & (part["bond"] <= size // 2)]
-            one = one.assign(excess=(one["value"] - infinite[arm]).abs())
-            points = over_seeds(one, "bond", "excess", "error")
-            resolved = points[points["y"] > 2.0 * points["error"]]
-            marks(decay, resolved, SEQUENCE[index], f"N = {size}")
-            exact = one[one["exact"].notna()].drop_duplicates("bond")
-            if len(exact):
-                label = "exact" if index == 0 else None
-                distance = (exact["exact"] - infinite[arm]).abs()
-                plotting.reference_line(decay, exact["bond"], distance, label=label)
-        decay.set(xlabel="bond, counted from the edge", ylabel="|energy of the bond − e∞|")
-        decay.set_title("where two standard errors resolve it", fontsize=7)
+        decay.set_xscale("log")
+        decay.set_xlabel("bond, counted from the edge")
+        nearing[arm](decay, part, infinite[arm], middle[middle["arm"] == arm])
         legend(decay, any_shipped(part), fontsize=6)
     plotting.panel_letters(axes)
-    plotting.save(fig, stem, table)
+    plotting.save(fig, stem, {"profiles": table, "middle": middle})
+
+
+def _binned_excess(axis: Axes, part: pd.DataFrame, infinite: float, middle: pd.DataFrame) -> None:
+    """Bonds of the largest size, gathered in doubling bins of the distance from the edge.
+
+    Errors of the bonds in a bin are added as if independent, which makes them too large; those of
+    the middle half are of whole samples.
+    """
+    size = int(part["size"].max())
+    one = _folded(part[part["size"] == size])
+    groups = one.assign(bin=np.floor(np.log2(one["bond"]))).groupby(["seed", "bin"])
+    bins = groups.agg(
+        bond=("bond", lambda bonds: np.exp(np.log(bonds).mean())), value=("value", "mean"),
+        error=("error", lambda errors: np.sqrt((errors**2).sum()) / len(errors)),
+        exact=("exact", "mean"), shipped=("shipped", "max"),
+    ).reset_index()  # fmt: skip
+    bins = bins.assign(excess=bins["value"] - infinite)
+    axis.set_yscale("symlog", linthresh=1e-3)
+    if one["exact"].notna().any():
+        first = one[one["seed"] == one["seed"].min()]
+        plotting.reference_line(axis, first["bond"], first["exact"] - infinite, label="exact")
+    marks(axis, over_seeds(bins, "bond", "excess", "error"), ROLES["learnt"],
+          f"N = {size}, bonds in doubling bins")  # fmt: skip
+    half = middle[middle["size"] == size]
+    half = half.assign(excess=half["value"] - infinite, bond=0.375 * size)
+    marks(axis, over_seeds(half, "bond", "excess", "error"), SEQUENCE[1],
+          f"N = {size}, middle half", "D")  # fmt: skip
+    axis.set_ylabel("energy of the bond − e∞  (units of J)")
+
+
+def _alternating_excess(
+    axis: Axes, part: pd.DataFrame, infinite: float, middle: pd.DataFrame
+) -> None:
+    """Strength of the alternation: the largest sizes, and the largest with an exact profile."""
+    axis.set_yscale("log")
+    solved = part[part["exact"].notna()]["size"]
+    sizes = sorted(set(part["size"]))[1 - MOST_SIZES :]
+    if len(solved):
+        sizes = sorted({*sizes, solved.max()})
+    for index, size in enumerate(sizes):
+        one = _folded(part[part["size"] == size])
+        one = one.assign(excess=(one["value"] - infinite).abs())
+        points = over_seeds(one, "bond", "excess", "error")
+        resolved = points[points["y"] > 2.0 * points["error"]]
+        marks(axis, resolved, SEQUENCE[index], f"N = {size}")
+        exact = one[one["exact"].notna()].drop_duplicates("bond")
+        if len(exact):
+            distance = (exact["exact"] - infinite).abs()
+            plotting.reference_line(axis, exact["bond"], distance, label=f"exact, N = {size}")
+    axis.set_title("where two standard errors resolve it", fontsize=7)
+    axis.set_ylabel("|energy of the bond − e∞|  (units of J1)")
+
+
+def _folded(profile: pd.DataFrame) -> pd.DataFrame:
+    """Each bond of one size together with its mirror image, seed by seed."""
+    nearer = np.minimum(profile["bond"], profile["size"] - profile["bond"])
+    sides = profile.assign(bond=nearer, square=profile["error"] ** 2).groupby(["seed", "bond"])
+    found = sides.agg(
+        value=("value", "mean"), exact=("exact", "mean"), square=("square", "mean"),
+        count=("square", "size"), shipped=("shipped", "max"),
+    ).reset_index()  # fmt: skip
+    return found.assign(error=np.sqrt(found["square"] / found["count"]))
 
 
 def _profile(axis: Axes, largest: pd.DataFrame, infinite: float) -> None:
@@ -163,7 +218,9 @@ def _profile(axis: Axes, largest: pd.DataFrame, infinite: float) -> None:
         plotting.reference_line(axis, exact["bond"], exact["exact"], label="exact")
     marks(axis, over_seeds(largest, "bond", "value", "error"), ROLES["learnt"], f"N = {size}")
     axis.set(xlabel="bond", ylabel="energy of the bond  (units of J)")
-    legend(axis, any_shipped(largest), fontsize=6)
+    bottom, top = axis.get_ylim()
+    axis.set_ylim(top=top + 0.3 * (top - bottom))  # room for the legend
+    legend(axis, any_shipped(largest), loc="upper center", fontsize=6, ncols=3)
 
 
 def directional_bias(tables: Path, stem: Path) -> None:
@@ -187,7 +244,9 @@ def directional_bias(tables: Path, stem: Path) -> None:
             if len(chosen):
                 points = over_seeds(chosen, "bond", "value", "error")
                 marks(axis, points, ROLES[role], label, marker)
-        axis.set(xlabel="bond, counted from the edge", ylabel="left − right bond energy")
+        axis.set(
+            xlabel="bond, counted from the edge", ylabel="left − right bond energy  (units of J)"
+        )
         legend(axis, any_shipped(part), fontsize=6)
     _excess_of_the_plain(axes[2], energies)
     plotting.panel_letters(axes)
@@ -240,6 +299,7 @@ def entanglement(tables: Path, stem: Path) -> None:
 
 FIGURES: dict[str, Callable[[Path, Path], None]] = {
     **growth_figures.FIGURES,
+    **square_figures.FIGURES,
     "correlations": correlations,
     "forgetting": forgetting,
     "edge_profile": edge_profile,

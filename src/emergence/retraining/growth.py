@@ -2,7 +2,7 @@
 
 Of each size: the energy before any step (zero-shot) and of an untrained network, the training, and
 the final energies in double precision with exact local energies, for the network averaged over the
-point group and for the plain one, with what each bond and each move contributes.
+point group and for the network alone, with what each bond and each move contributes.
 
 The original's schedule of sizes is not recoverable; doubling is ours.
 """
@@ -47,9 +47,10 @@ def grow(
     Returns:
         Arrays, the history table, and the tensors that the next size starts from. Arrays: as
         :func:`evaluate`, the error named ``energy_error``; ``zero_shot_…`` before the first step;
-        ``plain_…`` without averaging; ``untrained_…`` of random weights; ``cost`` and
-        ``cost_total``, cell evaluations of this training and of all up to it; ``shipped``, whether
-        it began from weights that come with the project; and what the probes found.
+        ``plain_…`` of the network alone, where ``energy`` is of its average; ``untrained_…`` of
+        random weights; ``cost`` and ``cost_total``, cell evaluations of this training and of all up
+        to it; ``shipped``, whether it began from weights that come with the project; and what the
+        probes found.
 
     Raises:
         ArtifactError: ``before`` is of another network.
@@ -87,8 +88,9 @@ def grow(
     final = evaluate(settings, name, size, trained.parameters, "final", arm.averaged)
     final["energy_error"] = final.pop("error")
     arrays |= final
-    plain = evaluate(settings, name, size, trained.parameters, "plain", False)
-    arrays |= {f"plain_{key}": value for key, value in plain.items()}
+    if arm.averaged:
+        plain = evaluate(settings, name, size, trained.parameters, "plain", False)
+        arrays |= {f"plain_{key}": value for key, value in plain.items()}
     if size in arm.probes:
         arrays |= probe(settings, name, size, trained.parameters, fresh, final["samples"])
     arrays["cost"] = np.array(float(sum(cost(problem, stage) for stage in stages)))

@@ -1,4 +1,4 @@
-"""Figures of the growth itself: energies against size and step, the bulk, squares, the original.
+"""Figures of the growth itself: energies against size and step, and the bulk energy.
 
 Filled marks are networks that this run trained from its first step; hollow ones, named in the
 legend, were trained beforehand at a larger cost and shipped with the project.
@@ -7,6 +7,7 @@ legend, were trained beforehand at a larger cost and shipped with the project.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -79,19 +80,24 @@ def empty(axis: Axes, table: pd.DataFrame) -> bool:
     if len(table):
         return False
     axis.text(0.5, 0.5, "not run at this scale", transform=axis.transAxes, ha="center")
-    axis.set(xticks=[], yticks=[])
+    # Hidden, not taken away: panels may share an axis.
+    axis.xaxis.set_visible(False)
+    axis.yaxis.set_visible(False)
     return True
 
 
 def sizes_axis(axis: Axes, sizes: pd.Series, label: str = "sites N") -> None:
+    """A logarithmic axis that names the sizes, but for one that the next is too near to."""
     axis.set_xscale("log")
     named = sorted(set(sizes))
-    axis.set_xticks(named, [f"{size:g}" for size in named])
+    crowded = [after < 1.5 * size for size, after in pairwise(named)] + [False]
+    words = ["" if close else f"{size:g}" for size, close in zip(named, crowded, strict=True)]
+    axis.set_xticks(named, words)
     axis.set_xticks([], minor=True)
     axis.set_xlabel(label)
 
 
-def _arms(table: pd.DataFrame, *arms: str) -> pd.DataFrame:
+def of_arms(table: pd.DataFrame, *arms: str) -> pd.DataFrame:
     return table[table["arm"].isin(arms)]
 
 
@@ -113,7 +119,7 @@ def energy_error(tables: Path, stem: Path) -> None:
         "J1–J2": ["j1j2", "majumdar_ghosh"],
     }
     for axis, (title, arms) in zip(axes, panels.items(), strict=True):
-        part = _arms(table, *arms)
+        part = of_arms(table, *arms)
         axis.set_title(title)
         if empty(axis, part):
             continue
@@ -128,7 +134,7 @@ def energy_error(tables: Path, stem: Path) -> None:
                 points = over_seeds(chosen, "sites", "relative_error", "relative_uncertainty")
                 marks(axis, points, colour, label, marker, "-")
         if title == "critical Ising":
-            scratch = _arms(table[table["kind"] == "grown"], "ising_scratch")
+            scratch = of_arms(table[table["kind"] == "grown"], "ising_scratch")
             points = over_seeds(scratch, "sites", "relative_error", "relative_uncertainty")
             marks(axis, points, ROLES["control"], "from scratch, equal cost", "D")
         sizes_axis(axis, part["sites"])
@@ -142,7 +148,7 @@ def energy_error(tables: Path, stem: Path) -> None:
 def _both_couplings(axis: Axes, table: pd.DataFrame) -> None:
     names = {"j1j2": ("J2 = 0.2, grown", "o"), "majumdar_ghosh": ("J2 = 0.5, grown", "v")}
     for index, (arm, (label, marker)) in enumerate(names.items()):
-        chosen = _arms(table, arm)
+        chosen = of_arms(table, arm)
         if len(chosen):
             points = over_seeds(chosen, "sites", "relative_error", "relative_uncertainty")
             marks(axis, points, SEQUENCE[2 * index], label, marker, "-")
@@ -151,7 +157,7 @@ def _both_couplings(axis: Axes, table: pd.DataFrame) -> None:
 def bulk_energy(tables: Path, stem: Path) -> None:
     """Distance of estimates of the bulk energy from the infinite chain's, against size."""
     table = artifacts.read_table(tables / "bulk.csv")
-    table = _arms(table, "ising", "heisenberg", "heisenberg_200")
+    table = of_arms(table, "ising", "heisenberg", "heisenberg_200")
     table = table.assign(excess=np.maximum((table["value"] - table["infinite"]).abs(), FLOOR))
     fig, axes = plotting.figure(1, 2, height=2.9)
     looks = {
@@ -162,7 +168,7 @@ def bulk_energy(tables: Path, stem: Path) -> None:
     }
     titles = {"critical Ising": ["ising"], "Heisenberg": ["heisenberg", "heisenberg_200"]}
     for axis, (title, arms) in zip(axes, titles.items(), strict=True):
-        part = _arms(table, *arms)
+        part = of_arms(table, *arms)
         axis.set_title(title)
         if empty(axis, part):
             continue
@@ -202,7 +208,7 @@ def training(tables: Path, stem: Path) -> None:
     fig, axes = plotting.figure(2, 2, height=4.6, squeeze=False)
     for row, arm in enumerate(("ising", "heisenberg")):
         against_step, against_variance = axes[row]
-        part = _arms(table, arm)
+        part = of_arms(table, arm)
         part = part[part["exact"].notna()]
         if empty(against_step, part) | empty(against_variance, part):
             continue
@@ -220,7 +226,7 @@ def training(tables: Path, stem: Path) -> None:
         legend(against_step, False, fontsize=6)
         _to_zero(against_variance, part, lines[lines["arm"] == arm])
     plotting.panel_letters(axes)
-    plotting.save(fig, stem, {"training": _arms(table, *present), "extrapolation": lines})
+    plotting.save(fig, stem, {"training": of_arms(table, *present), "extrapolation": lines})
 
 
 def _to_zero(axis: Axes, part: pd.DataFrame, lines: pd.DataFrame) -> None:
@@ -244,109 +250,12 @@ def _to_zero(axis: Axes, part: pd.DataFrame, lines: pd.DataFrame) -> None:
     plotting.reference_line(axis, y=0.0, label="exact")
     axis.set_title(f"N = {largest['size'].max()}")
     axis.set(xlabel="variance of the local energy / N", ylabel="10⁴ (E − exact)/N")
+    axis.locator_params(axis="x", nbins=4)
     legend(axis, any_shipped(largest), fontsize=6)
-
-
-def two_dimensions(tables: Path, stem: Path) -> None:
-    """Energies of squares beside exact diagonalisation and quantum Monte Carlo."""
-    table = artifacts.read_table(tables / "energies.csv")
-    squares = table[(table["geometry"] == "square") & (table["kind"] == "grown")]
-    squares = squares.assign(
-        per_site=squares["energy"] / squares["sites"],
-        per_site_error=squares["error"] / squares["sites"],
-    )
-    fig, axes = plotting.figure(1, 3, height=2.8)
-    for axis, arms, title in (
-        (axes[0], ["ising_square"], "Ising, h = 3, periodic"),
-        (axes[1], ["heisenberg_square"], "Heisenberg, open"),
-    ):
-        part = _arms(squares, *arms)
-        axis.set_title(title)
-        if empty(axis, part):
-            continue
-        reference = part.drop_duplicates("size").sort_values("size")
-        axis.errorbar(
-            reference["size"], reference["reference"] / reference["sites"],
-            yerr=reference["reference_error"] / reference["sites"], color=ROLES["reference"],
-            marker="_", markersize=14, linestyle="none", label=_methods(reference),
-        )  # fmt: skip
-        marks(axis, over_seeds(part, "size", "per_site", "per_site_error"), ROLES["learnt"],
-              "grown")  # fmt: skip
-        axis.set(xlabel="L of L × L", ylabel="E/N  (units of J)")
-        axis.set_xticks(sorted(set(part["size"])))
-        axis.margins(x=0.3, y=0.35)
-        legend(axis, any_shipped(part), loc="best", fontsize=6)
-    _square_errors(axes[2], table)
-    plotting.panel_letters(axes)
-    plotting.save(fig, stem, squares)
-
-
-def _methods(reference: pd.DataFrame) -> str:
-    words = reference["method"].str.replace(r"\s*\(.*\)", "", regex=True).unique()
-    return " / ".join(words)
-
-
-def _square_errors(axis: Axes, table: pd.DataFrame) -> None:
-    names = {"ising_square": "Ising", "heisenberg_square": "Heisenberg"}
-    part = _arms(table[table["kind"].isin(["grown", "untrained"])], *names)
-    part = part[part["relative_error"].notna()]
-    if empty(axis, part):
-        return
-    axis.set_yscale("log")
-    for index, (arm, label) in enumerate(names.items()):
-        for kind, marker in (("grown", "o"), ("untrained", "s")):
-            chosen = part[(part["arm"] == arm) & (part["kind"] == kind)]
-            if len(chosen):
-                points = over_seeds(chosen, "size", "relative_error", "relative_uncertainty")
-                colour = SEQUENCE[2 * index] if kind == "grown" else SEQUENCE[2 * index + 1]
-                marks(axis, points, colour, f"{label}, {kind}", marker)
-    axis.set(xlabel="L of L × L", ylabel="relative error of the energy")
-    axis.set_xticks(sorted(set(part["size"])))
-    axis.set_ylim(top=300.0 * axis.get_ylim()[1])
-    axis.margins(x=0.3)
-    legend(axis, any_shipped(part), loc="upper right", fontsize=6)
-
-
-def original_network(tables: Path, stem: Path) -> None:
-    """The original's networks, which learn the sign, beside ours at the same sizes."""
-    table = artifacts.read_table(tables / "energies.csv")
-    table = table[table["relative_error"].notna()]
-    fig, axes = plotting.figure(1, 2, height=2.8, sharey=True)
-    panels = (
-        ("Heisenberg chain, open", "paper_chain", "heisenberg", "sites N"),
-        ("Heisenberg square, open", "paper_square", "heisenberg_square", "L of L × L"),
-    )
-    for axis, (title, theirs, ours, label) in zip(axes, panels, strict=True):
-        part = _arms(table, theirs)
-        axis.set_title(title)
-        if empty(axis, part):
-            continue
-        axis.set_yscale("symlog", linthresh=1e-6, linscale=0.4)
-        plotting.reference_line(axis, y=0.0, label="exact")
-        beside = _arms(table, ours)
-        beside = beside[beside["size"].isin(part["size"])]
-        for chosen, colour, marker, word in (
-            (part[part["kind"] == "untrained"], ROLES["baseline"], "s", "original's, untrained"),
-            (part[part["kind"] == "grown"], SEQUENCE[1], "^", "original's network, learnt phase"),
-            (beside[beside["kind"] == "grown"], ROLES["learnt"], "o", "ours, Marshall's sign"),
-        ):
-            if len(chosen):
-                points = over_seeds(chosen, "size", "relative_error", "relative_uncertainty")
-                marks(axis, points, colour, word, marker)
-        axis.set_xticks(sorted(set(part["size"])))
-        axis.set_xlabel(label)
-        axis.set_ylim(-3e-7, 1e4)  # room for the legend above the untrained
-        axis.margins(x=0.3)
-        legend(axis, any_shipped(pd.concat([part, beside])), loc="upper left", fontsize=6)
-    axes[0].set_ylabel("relative error of the energy")
-    plotting.panel_letters(axes)
-    plotting.save(fig, stem, _arms(table, *(name for panel in panels for name in panel[1:3])))
 
 
 FIGURES: dict[str, Callable[[Path, Path], None]] = {
     "energy_error": energy_error,
     "bulk_energy": bulk_energy,
     "training": training,
-    "two_dimensions": two_dimensions,
-    "original_network": original_network,
 }

@@ -26,8 +26,13 @@ class Estimate(NamedTuple):
     error: np.ndarray
 
 
+def has_two_ends(model: Model) -> bool:
+    """Whether it is an open chain."""
+    return model.lattice.geometry == "chain" and not model.lattice.periodic
+
+
 def _open_chain(model: Model) -> None:
-    if model.lattice.geometry != "chain" or model.lattice.periodic:
+    if not has_two_ends(model):
         raise SettingsError(
             f"The {model} has no two ends.", "Choose an open chain for profiles of the energy."
         )
@@ -57,62 +62,40 @@ def bond_weights(model: Model) -> tuple[np.ndarray, np.ndarray]:
     return diagonal, 0.5 * ((site == bond) | (site == bond + 1))
 
 
-def bond_profile(model: Model, diagonal: Estimate, moving: Estimate) -> Estimate:
-    """Energy of every nearest-neighbour bond, ``[seeds, N − 1]``.
+def bond_profile(model: Model, diagonal: np.ndarray, moving: np.ndarray) -> np.ndarray:
+    """Energy of every nearest-neighbour bond, ``[..., N − 1, samples]`` or ``[N − 1]``.
 
     Args:
-        diagonal: ⟨diagonal term⟩ of ``model.bonds``, ``[seeds, bonds]``.
-        moving: ⟨off-diagonal term⟩ of every move, ``[seeds, moves]``.
+        diagonal: diagonal term of ``model.bonds``, ``[..., bonds, samples]`` or ``[bonds]``.
+        moving: off-diagonal term of every move, ``[..., moves, samples]`` or ``[moves]``.
 
     Raises:
         SettingsError: not an open chain.
     """
-    return _weighted(bond_weights(model), diagonal, moving)
+    weights = bond_weights(model)
+    return weights[0] @ diagonal + weights[1] @ moving
 
 
-def _weighted(
-    weights: tuple[np.ndarray, np.ndarray], diagonal: Estimate, moving: Estimate
-) -> Estimate:
-    """Errors of the terms are added in quadrature: their covariance is not known here."""
-    value = diagonal.value @ weights[0].T + moving.value @ weights[1].T
-    square = diagonal.error**2 @ weights[0].T ** 2 + moving.error**2 @ weights[1].T ** 2
-    return Estimate(value, np.sqrt(square))
+def sides(profile: np.ndarray) -> np.ndarray:
+    """ε_b − ε_b' of each bond b of the left half and its mirror image b', ``[..., pairs, samples]``.
 
-
-def central_weights(model: Model) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of the terms in the energy per site of the middle half, ``[bonds]`` and ``[moves]``.
-
-    Odd and even bonds, which differ in an antiferromagnet, have the same share.
-
-    Raises:
-        SettingsError: not an open chain.
+    Args:
+        profile: ``[..., N − 1, samples]``.
     """
-    share = central_bonds(model.sites)
-    diagonal, moving = bond_weights(model)
-    return share @ diagonal, share @ moving
+    return (profile - profile[..., ::-1, :])[..., : profile.shape[-2] // 2, :]
 
 
 def central_bonds(sites: int) -> np.ndarray:
-    """Share of every bond in the middle half, symmetric about the middle, ``[N − 1]``, sum 1."""
+    """Share of every bond in the energy per site of the middle half, ``[N − 1]``, sum 1.
+
+    Symmetric about the middle; odd and even bonds, which differ in an antiferromagnet, share alike.
+    """
     count = sites - 1
     reach = max(1, sites // 4)
     offset = np.abs(np.arange(count) - (count - 1) / 2.0)
     # Bonds inside count fully, the two at the rim by half where one bond is the middle.
     share = np.clip(reach + 0.5 - offset, 0.0, 1.0)
     return share / share.sum()
-
-
-def central_energy(model: Model, diagonal: Estimate, moving: Estimate) -> Estimate:
-    """Energy per site of the middle half, ``[seeds]``.
-
-    The error, with the terms' covariance unknown, is too large: terms side by side are
-    anticorrelated. Where samples are at hand, average :func:`central_weights` sample by sample.
-
-    Raises:
-        SettingsError: not an open chain.
-    """
-    weights = central_weights(model)
-    return _weighted(weights, diagonal, moving)
 
 
 def size_difference(smaller: Estimate, larger: Estimate, sites: tuple[int, int]) -> Estimate:
@@ -217,16 +200,6 @@ def correlations(samples: np.ndarray, distances: np.ndarray) -> Estimate:
     return Estimate(product.mean(axis=1), product.std(axis=1, ddof=1) / np.sqrt(count))
 
 
-def asymmetry(profile: Estimate) -> Estimate:
-    """ε_b − ε_b' of each bond b of the left half and its mirror image b', ``[seeds, pairs]``."""
-    half = profile.value.shape[1] // 2
-    mirrored = Estimate(*(array[:, ::-1] for array in profile))
-    return Estimate(
-        (profile.value - mirrored.value)[:, :half],
-        np.hypot(profile.error, mirrored.error)[:, :half],
-    )
-
-
 class Asymmetry(NamedTuple):
     """Left against right, over all pairs of mirrored bonds, ``[seeds]`` each."""
 
@@ -237,7 +210,7 @@ class Asymmetry(NamedTuple):
 
 
 def asymmetry_strength(difference: Estimate) -> Asymmetry:
-    """The strength of what :func:`asymmetry` found (several profiles may be concatenated)."""
+    """The strength of mean :func:`sides` ``[seeds, pairs]`` (several sizes may be concatenated)."""
     ratio = difference.value / np.maximum(difference.error, 1e-300)
     excess = np.mean(difference.value**2 - difference.error**2, axis=1)
     return Asymmetry(np.sqrt(np.mean(ratio**2, axis=1)), np.sqrt(np.maximum(excess, 0.0)))

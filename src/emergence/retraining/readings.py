@@ -31,7 +31,7 @@ MOST_FEW = 2
 """So many networks tell no spread: their median has the error of the sampling alone."""
 
 
-SOLVED_SITES = 16
+SOLVED_SITES = 20
 """Chains up to which a diagonalisation gives the exact profile and correlations."""
 
 FARTHEST = 32
@@ -144,6 +144,11 @@ def correlation_functions(results: Results) -> Found:
             "exact": np.nan if truth is None else truth,
         }
         frames.append(rows(run, **columns))
+        if isinstance(run.model, Ising):
+            each = run.arrays["samples"].mean(axis=2, dtype=np.float64)
+            noise = each.std(axis=1) / np.sqrt(each.shape[1])
+            name = f"{run.arm}.magnetisation_{run.size}"
+            yield from one(name, np.abs(each.mean(axis=1)), noise, run.source)
         if truth is not None:
             error = np.sqrt(np.mean((found.value - truth) ** 2, axis=1))
             noise = np.sqrt(np.mean(found.error**2, axis=1))

@@ -58,6 +58,13 @@ class GrowthArm(Section):
         pattern=r"^[a-z][a-z0-9_]*$",
         description="Weights of weights/retraining/ that the first size goes on from.",
     )
+    samples: int | None = Field(
+        None,
+        strict=True,
+        ge=4,
+        le=10_000_000,
+        description="Samples of each final energy instead of the system's, for a dear network.",
+    )
     probes: list[Size] = Field([], description="Sizes at which memory and entropy are measured.")
 
     @model_validator(mode="after")
