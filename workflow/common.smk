@@ -4,6 +4,9 @@
 # rerun by: that are the fingerprints of the settings and the ledgers' contents, wherever they lie.
 
 
+from emergence.holography.points import points_of
+
+
 def settings_file(wildcards, input):
     return SETTINGS_FILE
 
@@ -22,6 +25,34 @@ def weights_before(system, folder, arm, size):
 
 def before_option(wildcards, input):
     return f"--before {input.before[0]}" if input.before else ""
+
+
+def flow_fingerprint(chosen, common, name, size):
+    """Of all that the numbers of a flow at one side depend on, beside the weights it starts from."""
+    arm = chosen.flows[name]
+    stages = chosen.stages[arm.sizes[size]]
+    theory = chosen.theories[arm.theory]
+    return fingerprint(
+        arm.model_dump(mode="json", exclude={"sizes"})
+        | {
+            "precision": chosen.precision,
+            "samples": chosen.samples,
+            "chunk": chosen.chunk,
+            "theory": theory.model_dump(mode="json"),
+            "stages": [stage.model_dump(mode="json") for stage in stages],
+            "points": points_of(chosen, name),
+            "common": common,
+        }
+    )
+
+
+def study_fingerprint(chosen, common, study):
+    """Of a run of chains or a bulk, beside the weights it reads."""
+    line = chosen.diagram.model_dump(
+        mode="json", include={"lam", "mu", "mu_slope", "t", "thermalisation"}
+    )
+    line |= {"chunk": chosen.chunk}
+    return fingerprint(study.model_dump(mode="json") | {"line": line, "common": common})
 
 
 SYSTEMS = ["introspection", "holography", "retraining"]

@@ -1,8 +1,6 @@
 # Holography (arXiv:1903.00804): reference, flows grown from side to side -> chains and bulks in them
 # -> analysis -> figures.
 
-from emergence.holography.points import points_of
-
 HOLOGRAPHY = SETTINGS.holography
 BULK = f"{RESULTS}/holography"
 HOLOGRAPHY_COMMON = fingerprint({"seed": SETTINGS.seed, "threads": SETTINGS.threads})
@@ -21,41 +19,12 @@ HOLOGRAPHY_FIGURES = [
     "layers",
 ]
 
-
-def flow_fingerprint(name, size):
-    """Of all that the numbers of a flow at one side depend on, beside the weights it starts from."""
-    arm = HOLOGRAPHY.flows[name]
-    stages = HOLOGRAPHY.stages[arm.sizes[size]]
-    theory = HOLOGRAPHY.theories[arm.theory]
-    return fingerprint(
-        arm.model_dump(mode="json", exclude={"sizes"})
-        | {
-            "precision": HOLOGRAPHY.precision,
-            "samples": HOLOGRAPHY.samples,
-            "chunk": HOLOGRAPHY.chunk,
-            "theory": theory.model_dump(mode="json"),
-            "stages": [stage.model_dump(mode="json") for stage in stages],
-            "points": points_of(HOLOGRAPHY, name),
-            "common": HOLOGRAPHY_COMMON,
-        }
-    )
-
-
-def study_fingerprint(study):
-    """Of a run of chains or a bulk, beside the weights it reads."""
-    line = HOLOGRAPHY.diagram.model_dump(
-        mode="json", include={"lam", "mu", "mu_slope", "t", "thermalisation"}
-    )
-    line |= {"chunk": HOLOGRAPHY.chunk}
-    return fingerprint(study.model_dump(mode="json") | {"line": line, "common": HOLOGRAPHY_COMMON})
-
-
 # Of each side of each flow: what it starts from, and a fingerprint of all its numbers depend on.
 FLOWS = {
     name: {
         str(size): {
             "before": weights_before("holography", f"{BULK}/flows/{name}", arm, size),
-            "settings": flow_fingerprint(name, size),
+            "settings": flow_fingerprint(HOLOGRAPHY, HOLOGRAPHY_COMMON, name, size),
         }
         for size in arm.sizes
     }
@@ -66,7 +35,7 @@ STUDIES = {
     kind: {
         name: {
             "weights": f"{BULK}/flows/{study.flow}/{study.size}/weights",
-            "settings": study_fingerprint(study),
+            "settings": study_fingerprint(HOLOGRAPHY, HOLOGRAPHY_COMMON, study),
         }
         for name, study in getattr(HOLOGRAPHY, kind).items()
     }
