@@ -48,8 +48,8 @@ def settings_of(build: Build, **runs: dict[str, Any]) -> Settings:
     return Settings.model_validate(build() | {"holography": holography})
 
 
-def crooked(settings: Settings, flow: str, spread: float = 0.3) -> chains.Arrays:
-    """Random weights in every layer: a flow that is far from the identity and from the theory."""
+def crooked(settings: Settings, flow: str, spread: float = 0.1) -> chains.Arrays:
+    """Random weights in every layer: a flow that is neither the identity nor near the theory."""
     rng = np.random.default_rng(5)
     start = problem_of(settings, flow, 2).initial_parameters()
     return {
