@@ -23,6 +23,12 @@ from emergence.errors import DivergenceError
 
 Function = Callable[[Mapping[str, float]], float]
 
+LEAST_LENGTH = 10.0
+"""In τ_int; the slow modes of a shorter chain are not seen at all."""
+
+LEAST_AGREEMENT = 1e-3
+"""p-value of the scatter of the chains' means below which they are too short to be averaged."""
+
 WINDOW_FACTOR = 1.5
 """S of the windowing: τ_exp is taken as S τ_int; Wolff advises 1 to 2."""
 
@@ -47,7 +53,13 @@ class Estimate:
     """p-value of the scatter of the chains' means about theirs (χ²); 1 for a single chain. A tiny
     one says that the chains are too short, or that they started too far from equilibrium."""
     windowed: bool
-    """Whether the window closed within half a chain; otherwise the error is too small."""
+    """Whether the window closed within half a chain of at least ten τ_int; otherwise the error is
+    too small."""
+
+    @property
+    def equilibrated(self) -> bool:
+        """Whether the error can be trusted: the window closed, and the chains agree."""
+        return self.windowed and self.agreement >= LEAST_AGREEMENT
 
 
 def _checked(series: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -128,7 +140,7 @@ def estimate(
     covariance = autocovariance(fluctuations)
     if covariance[0] <= 0.0:
         return Estimate(value, 0.0, 0.0, 0.5, 0.0, 0, samples, 1.0, True)
-    window, windowed = _window(covariance, samples, factor)
+    window, closed = _window(covariance, samples, factor)
     # Subtracting the measured mean lowers every Γ(w) by the variance of that mean, eq. (49).
     total = covariance[0] + 2.0 * np.sum(covariance[1 : window + 1])
     # An alternating series has no window that is sure to have summed enough of it: no gain is taken.
@@ -146,7 +158,7 @@ def estimate(
         window=window,
         samples=samples,
         agreement=float(chdtrc(chains - 1, scatter)) if chains > 1 else 1.0,
-        windowed=windowed,
+        windowed=closed and length >= LEAST_LENGTH * tau,
     )
 
 

@@ -15,7 +15,7 @@ covariance between distances and, left out one at a time, all errors.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 
 from emergence.holography.actions import lattice_cosines
+from emergence.holography.autocorrelation import estimate_mean
 from emergence.statistics import Measurement
 
 if TYPE_CHECKING:
@@ -167,13 +168,23 @@ def correlations(results: Results) -> Found:
                 frame[law] = found.amplitude * shape(side, found.parameter)
             rows.append(pd.DataFrame(frame).assign(phase=phase, source=source, t=t, size=side))
             where = f"{'reference' if source == 'reference' else 'chains/line_'}{side}"
-            yield from _measurements(blocks, phase, source, where)
+            trusted = source == "reference" or equilibrated(arrays["order"][index])
+            for name, found in _measurements(blocks, phase, source, where):
+                yield name, found if trusted else replace(found, error=None, note=UNTRUSTED)
             if source == "reference" and phase == "algebraic":
                 yield _stiffness_exponent(arrays, index, where)
     columns = ["phase", "source", "t", "size", "r", "value", "error", *LAWS]
     yield "correlations", pd.concat(rows) if rows else pd.DataFrame(columns=columns)
     columns = ["phase", "source", "law", "parameter", "error", "amplitude", "chi_square", "freedom"]
     yield "correlation_fits", pd.DataFrame(fits, columns=columns)
+
+
+UNTRUSTED = "the chains have not equilibrated"
+
+
+def equilibrated(order: np.ndarray) -> bool:
+    """Whether chains ``[chains, time]`` of the order parameter have forgotten their start."""
+    return estimate_mean(order).equilibrated
 
 
 def largest(results: Results) -> int | None:

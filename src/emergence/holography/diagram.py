@@ -9,6 +9,7 @@ whatever the flow is), and by clusters (*reference*). Corrected and reference mu
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,7 +100,8 @@ def corrected_rows(chains: Arrays, side: int) -> pd.DataFrame:
         series = {name: chains[name][index] for name in PRIMARY}
         found = estimate_all(series, chosen)
         values = {name: (each.value, each.error, each.tau) for name, each in found.items()}
-        rows += _rows("corrected", t, values)
+        trusted = all(each.equilibrated for each in found.values())
+        rows += [row | {"equilibrated": trusted} for row in _rows("corrected", t, values)]
     return pd.DataFrame(rows)
 
 
@@ -128,7 +130,7 @@ def pulls_of(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns observable, t, ``corrected`` and ``raw`` (at the same hopping), ``neighbour`` (the
-        corrected value against the reference of the next hopping, which must differ).
+        reference against that of the next hopping, which must differ).
     """
     wide = table.pivot_table(
         index=["observable", "t"], columns="kind", values=["value", "error"], dropna=False
@@ -141,9 +143,8 @@ def pulls_of(table: pd.DataFrame) -> pd.DataFrame:
         for kind in ("corrected", "raw"):
             value, error = (part[column, kind].to_numpy() for column in ("value", "error"))
             found[kind] = (value - reference[0]) / np.hypot(error, reference[1])
-        value, error = (part[column, "corrected"].to_numpy() for column in ("value", "error"))
         shifted = [np.append(each[1:], each[-2:-1]) for each in reference]
-        found["neighbour"] = (value - shifted[0]) / np.hypot(error, shifted[1])
+        found["neighbour"] = (reference[0] - shifted[0]) / np.hypot(reference[1], shifted[1])
         frames.append(pd.DataFrame(found))
     return pd.concat(frames, ignore_index=True)
 
@@ -156,29 +157,37 @@ def probability(pulls: pd.Series) -> float:
 
 def _measurements(table: pd.DataFrame, pulls: pd.DataFrame, side: int, source: str) -> Found:
     """Per observable the p-value over all hoppings, their smallest, and the largest errors."""
+    corrected = table[table["kind"] == "corrected"]
+    trusted = bool(corrected["equilibrated"].all())
     for kind in ("corrected", "neighbour", "raw"):
+        exact = partial(_exact, trusted=trusted or kind != "corrected")
         found = {name: probability(part[kind]) for name, part in pulls.groupby("observable")}
         for observable in OBSERVABLES:
-            yield from _exact(f"diagram.{kind}_p_{observable}_{side}", found[observable], source)
-        yield from _exact(f"diagram.{kind}_p_smallest_{side}", min(found.values()), source)
-    corrected = table[table["kind"] == "corrected"]
+            yield from exact(f"diagram.{kind}_p_{observable}_{side}", found[observable], source)
+        yield from exact(f"diagram.{kind}_p_smallest_{side}", min(found.values()), source)
     for observable in OBSERVABLES:
         part = corrected[corrected["observable"] == observable]
         size = part["error"] / part["value"].abs()
         if observable == "helicity":
             deep = part["value"] < DISORDERED
             absolute = part["error"][deep].max() if deep.any() else 0.0
-            yield from _exact(f"diagram.absolute_error_helicity_{side}", absolute, source)
+            name = f"diagram.absolute_error_helicity_{side}"
+            yield from _exact(name, absolute, source, trusted=trusted)
             size = size[~deep]
         elif observable == "correlation_length":
             size = size[part["value"] >= RESOLVED]
-        yield from _exact(f"diagram.relative_error_{observable}_{side}", size.max(), source)
+        name = f"diagram.relative_error_{observable}_{side}"
+        yield from _exact(name, size.max(), source, trusted=trusted)
 
 
-def _exact(name: str, value: float, source: str) -> Found:
-    """A measurement without an error; none where there was nothing to measure."""
+def _exact(name: str, value: float, source: str, trusted: bool) -> Found:
+    """A measurement without an error, none where there was nothing to measure.
+
+    Of chains that have not equilibrated nothing is known: neither is the error.
+    """
     if np.isfinite(value):
-        yield name, Measurement(name, value, 0.0, source=source)
+        note = "" if trusted else "some chains have not equilibrated"
+        yield name, Measurement(name, value, 0.0 if trusted else None, source=source, note=note)
 
 
 PARTS = (diagram,)

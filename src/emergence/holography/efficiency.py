@@ -137,7 +137,7 @@ def _hamiltonian(results: Results, pair: str, space: str) -> Sampler:
 
 
 def _known(found: Estimate) -> float:
-    return found.tau_error if found.windowed else np.nan
+    return found.tau_error if found.equilibrated else np.nan
 
 
 def _others(results: Results, pair: str) -> list[Sampler]:

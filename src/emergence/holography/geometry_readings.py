@@ -41,6 +41,10 @@ def decays(results) -> Found:
     yield "geometry_pairs", pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
 
 
+FITS = ["bulk", "map", "kind", "cut", "group", "rate", "rate_error", "intercept"]
+"""What the figure reads of the fits."""
+
+
 def fits(results) -> Found:
     """Both slopes of every map at both cuts: do they give one ξ?"""
     rows = []
@@ -55,7 +59,8 @@ def fits(results) -> Found:
                 )
                 rows += [study.row(map=name, cut=cut, **row) for row in _fit_rows(found, groups)]
                 yield from _measurements(study, f"{name}_%s_{cut}", *found)
-    yield "geometry_fits", pd.DataFrame(rows)
+    # With no fit at all the figure still asks for these.
+    yield "geometry_fits", pd.DataFrame(rows) if rows else pd.DataFrame(columns=FITS)
 
 
 def slopes(pairs: PairInformation, farthest: float) -> tuple[DecayFit | None, DecayFit | None]:
