@@ -21,7 +21,7 @@ def settings(build_settings):
     flows["disc"] |= {
         "depth": 1,
         "bins": 4,
-        "samples": 4096,
+        "samples": 16384,
         "observed": False,
         "sizes": {2: "brief", 4: "brief"},
     }

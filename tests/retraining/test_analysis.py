@@ -25,7 +25,8 @@ def test_every_measurement_that_the_ledger_asks_for_is_made(analysed_growth, tmp
     assert set(found.tables) == TABLES
     # It names the first measurement that a claim lacks.
     decisions = decide(LEDGER, found.named, "laptop")
-    assert all(decision.verdict != "not run" for decision in decisions)
+    asked = [decision for decision in decisions if "laptop" in decision.claim.scales]
+    assert asked and all(decision.verdict != "not run" for decision in asked)
     assert all(measurement.source for measurement in found.measurements)
     # It refuses two of one name.
     write_measurements(tmp_path / "measurements.json", found.measurements)
@@ -34,6 +35,8 @@ def test_every_measurement_that_the_ledger_asks_for_is_made(analysed_growth, tmp
 
 def test_exact_ground_states_are_judged_as_the_ledger_expects_of_a_good_growth(analysed_growth):
     for decision in decide(LEDGER, analysed_growth().named, "laptop"):
+        if "laptop" not in decision.claim.scales:
+            continue
         notes = [outcome.note for outcome in decision.outcomes]
         wanted = "deviates" if decision.claim.id == "S5-correlation" else "reproduced"
         assert decision.verdict == wanted, (decision.claim.id, notes)
