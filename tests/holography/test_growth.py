@@ -26,6 +26,8 @@ def settings(build_settings):
         "sizes": {2: "brief", 4: "brief"},
     }
     flows["line"] |= {"depth": 1, "bins": 4}
+    # At t = 1 the weights of a flow this brief have no variance.
+    content["holography"]["theories"]["disc"]["t"] = 0.5
     content["holography"]["chunk"] = 16
     return parse(content, "settings of a test")
 
@@ -40,7 +42,7 @@ def grown(settings, tmp_path_factory):
 
 def test_samples_carry_the_exact_partition_function(grown):
     found = Evaluation(grown[0][0]["log_weights"][0, 0])
-    exact = small_torus(ComplexPhi4(1.0, 1.0, 1.0)).log_partition
+    exact = small_torus(ComplexPhi4(0.5, 1.0, 1.0)).log_partition
     assert found.samples == 16384
     assert found.log_partition == pytest.approx(exact, abs=5.0 * found.error)
     assert found.error < 0.05
