@@ -113,7 +113,7 @@ def test_ising_truth_is_exact_or_from_clusters() -> None:
     assert value == pytest.approx(0.7613589086, abs=1e-9) and error == 0.0
     value, error = efficiency.spin_truth(settings, 16, 2.269185314213022)
     assert value == pytest.approx(0.54544, abs=4.0 * error)
-    assert 0.0 < error < 0.005
+    assert 0.0 < error < 0.003
 
 
 def test_the_figure_is_drawn_with_and_without_runs(tmp_path: Any) -> None:

@@ -37,8 +37,8 @@ TIMING_ERROR = 0.1
 INDEPENDENCE_CHAINS = 4
 """Chains into which the flow's samples are cut as proposals."""
 
-SPIN_RUN = {"chains": 8, "sweeps": 2000, "thermalisation": 200}
-"""Cluster run of the Ising model where a transfer matrix is too large: m² to one in a thousand."""
+SPIN_RUN = {"chains": 8, "sweeps": 4000, "thermalisation": 200}
+"""Cluster run of the Ising model where a transfer matrix is too large: m² to some three in a thousand."""
 
 
 class Sampler(NamedTuple):
