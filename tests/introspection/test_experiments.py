@@ -105,7 +105,7 @@ def untrained(monkeypatch):
         loss = np.zeros(problem.seeds)
         history = pd.DataFrame({"step": 0, "seed": range(problem.seeds), "loss": loss})
         start = {f"p/{name}": value for name, value in problem.initial_parameters().items()}
-        return training.Trained(start, loss, history)
+        return training.Trained(start, loss, history, seconds_per_step=0.0)
 
     monkeypatch.setattr(training, "train", train)
     return asked
