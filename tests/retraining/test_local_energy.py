@@ -91,6 +91,7 @@ def test_the_average_over_images_is_invariant_and_a_single_image_is_the_network(
     for image in model.lattice.point_group:
         turned = tf.gather(spins, image, axis=2)
         np.testing.assert_allclose(averaged.log_amplitude(weights, turned)[0], reference)
+    np.testing.assert_allclose(averaged.log_amplitude(weights, -spins)[0], reference)
     turned = tf.gather(spins, model.lattice.point_group[1], axis=2)
     difference = plain.log_amplitude(weights, turned)[0] - plain.log_amplitude(weights, spins)[0]
     assert np.abs(difference).max() > 1e-4

@@ -104,20 +104,23 @@ class TestMoves:
     @given(model=models(), data=st.data())
     def test_of_an_image_are_the_images_of_the_moves(self, model, data):
         moves = Moves(model)
-        group, moved_moves = moves.images(symmetric=True)
-        assert len(group) == (2 if model.lattice.geometry == "chain" else 8)
+        group, signs, moved_moves = moves.images(symmetric=True)
+        flips = 2 if isinstance(model, Ising) else 1
+        assert len(group) == flips * (2 if model.lattice.geometry == "chain" else 8)
+        assert sorted(set(signs)) == ([-1.0, 1.0] if flips == 2 else [1.0])
         spins = np.random.default_rng(0).choice([-1, 1], model.sites)
         element = data.draw(st.integers(0, len(group) - 1))
-        image, order = group[element], moved_moves[element]
+        image, sign, order = group[element], signs[element], moved_moves[element]
         assert sorted(order) == list(range(len(moves.pairs)))
         for move, pair in enumerate(moves.pairs):
-            expected = moved(spins, pair)[image]
-            assert np.array_equal(moved(spins[image], moves.pairs[order[move]]), expected)
+            expected = sign * moved(spins, pair)[image]
+            assert np.array_equal(moved(sign * spins[image], moves.pairs[order[move]]), expected)
             assert moves.elements[move] == moves.elements[order[move]]
 
     @given(model=models())
     def test_without_symmetry_have_one_image(self, model):
-        group, order = Moves(model).images(symmetric=False)
+        group, signs, order = Moves(model).images(symmetric=False)
+        assert signs.tolist() == [1.0]
         assert group.tolist() == [list(range(model.sites))]
         assert order.tolist() == [list(range(len(Moves(model).pairs)))]
 

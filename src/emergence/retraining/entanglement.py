@@ -24,7 +24,7 @@ from emergence.retraining.models import Ising, Model
 LogAmplitude = Callable[[np.ndarray], tuple[ArrayLike, ArrayLike | None]]
 """Spins ``[seeds, rows, sites]`` → ln |ψ| and the phase (or None), ``[seeds, rows]``."""
 
-MOST_DIAGONALISED = 2**15
+MOST_DIAGONALISED = 2**20
 """Basis states up to which the exact entropy comes from a diagonalisation."""
 
 

@@ -292,7 +292,7 @@ def entanglement(tables: Path, stem: Path) -> None:
             axis, y=0.0, color=ROLES["control"], linestyle=":", label="independent spins"
         )
         axis.set(xlabel="first ℓ sites", ylabel="Rényi entropy S₂ (natural logarithm)")
-        legend(axis, any_shipped(part), loc="best", fontsize=6)
+        legend(axis, any_shipped(part), loc="lower right", bbox_to_anchor=(1.0, 0.08), fontsize=6)
     plotting.panel_letters(axes)
     plotting.save(fig, stem, table)
 

@@ -125,7 +125,7 @@ def cost(problem: EnergyMinimisation, stage: GrowthStage) -> float:
     """Cell evaluations of a stage: samples, gradient (counted as three passes) and branches."""
     model = problem.hamiltonian.model
     moves, sites = problem.hamiltonian.moves, model.sites
-    images = len(model.lattice.point_group) if stage.symmetric else 1
+    images = len(moves.images(stage.symmetric)[0])
     followed = min(stage.truncation or sites, sites)
     branch = moves.per_position * (followed * (sites - followed) + followed * (followed + 1) / 2)
     return problem.seeds * stage.steps * stage.batch * images * (4.0 * sites + branch)

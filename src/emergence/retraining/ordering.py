@@ -135,16 +135,20 @@ class Moves:
         table[self.slot] = self._along[:, 1]
         return frozen(table.reshape(self.model.sites, self.per_position))
 
-    def images(self, symmetric: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Lattice symmetries as (permutations of sites, permutations of moves).
+    def images(self, symmetric: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Symmetries as (permutations of sites, signs of spins, permutations of moves).
 
-        ``spins[..., permutation]`` is a transformed configuration; move ``m`` of the original is
-        move ``moved[m]`` of the transformed one. Without symmetry: the identity alone.
+        ``sign * spins[..., permutation]`` is a transformed configuration; move ``m`` of the original
+        is move ``moved[m]`` of the transformed one. They are the lattice's point group and, of the
+        Ising model, its product with the flip of all spins. Without symmetry: the identity alone.
         """
         group = self.model.lattice.point_group if symmetric else np.arange(self.model.sites)[None]
+        signs = np.ones(len(group))
+        if symmetric and isinstance(self.model, Ising):
+            group, signs = np.concatenate([group, group]), np.concatenate([signs, -signs])
         index = {tuple(sorted(pair)): m for m, pair in enumerate(self.pairs.tolist())}
         moved = []
         for permutation in group:
             image = np.append(np.argsort(permutation), -1)
             moved.append([index[tuple(sorted(pair))] for pair in image[self.pairs].tolist()])
-        return group, np.array(moved)
+        return group, signs, np.array(moved)

@@ -81,7 +81,7 @@ def _square_errors(axis: Axes, table: pd.DataFrame) -> None:
 
 
 def original_network(tables: Path, stem: Path) -> None:
-    """The original's networks, which learn the sign, beside ours at the same sizes."""
+    """The original's networks, which learn the sign, beside ours at about the same sizes."""
     table = artifacts.read_table(tables / "energies.csv")
     table = table[table["relative_error"].notna()]
     fig, axes = plotting.figure(1, 2, height=2.8, sharey=True)
@@ -97,16 +97,21 @@ def original_network(tables: Path, stem: Path) -> None:
         axis.set_yscale("symlog", linthresh=1e-6, linscale=0.4)
         plotting.reference_line(axis, y=0.0, label="exact")
         beside = of_arms(table, ours)
-        beside = beside[beside["size"].isin(part["size"])]
+        beside = beside[beside["size"] <= 2 * part["size"].max()]
         for chosen, colour, marker, word in (
-            (part[part["kind"] == "untrained"], ROLES["baseline"], "s", "original's, untrained"),
+            (
+                part[part["kind"] == "untrained"].assign(shipped=False),
+                ROLES["baseline"],
+                "s",
+                "original's, untrained",
+            ),
             (part[part["kind"] == "grown"], SEQUENCE[1], "^", "original's network, learnt phase"),
             (beside[beside["kind"] == "grown"], ROLES["learnt"], "o", "ours, Marshall's sign"),
         ):
             if len(chosen):
                 points = over_seeds(chosen, "size", "relative_error", "relative_uncertainty")
                 marks(axis, points, colour, word, marker)
-        axis.set_xticks(sorted(set(part["size"])))
+        axis.set_xticks(sorted({*part["size"], *beside["size"]}))
         axis.set_xlabel(label)
         axis.set_ylim(-3e-7, 1e4)  # room for the legend above the untrained
         axis.margins(x=0.3)

@@ -2,7 +2,8 @@
 
 |ψ(s)|² = p(s), or, symmetrised, the mean of p over the images of s under the lattice's point group
 (parity of a chain, C4v of a square), with the phase arg Σ_g p(gs) e^{iφ(gs)} (Roth,
-arXiv:2003.06228: the average over reading directions).
+arXiv:2003.06228: the average over reading directions). Of the Ising model the flip of all spins is
+among the symmetries: a network is free to break it where the gap is small, the ground state is not.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class RecurrentState:
         return self.network.moves.model
 
     @cached_property
-    def _images(self) -> tuple[np.ndarray, np.ndarray]:
+    def _images(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self.network.moves.images(self.symmetric)
 
     def initial_parameters(self, seeds: int, seed: int) -> dict[str, np.ndarray]:
@@ -76,18 +77,26 @@ class RecurrentState:
     def sample(self, parameters: Parameters, seed: tf.Tensor, batch: int) -> tf.Tensor:
         """Independent samples of |ψ|²."""
         spins = self.network.sample(parameters, seed, batch)
-        group = self._images[0]
+        group, signs, _ = self._images
         if len(group) == 1:
             return spins
         # p(gs) averaged over g is the law of an image, by a random g, of a sample of p.
         drawn = tf.random.stateless_uniform(
             spins.shape[:2], seed + tf.constant([0, 1 << 30]), 0, len(group), tf.int32
         )
-        return tf.gather(spins, tf.gather(tf.constant(group), drawn), batch_dims=2)
+        signs = tf.gather(tf.constant(signs, spins.dtype), drawn)
+        return signs[..., None] * tf.gather(
+            spins, tf.gather(tf.constant(group), drawn), batch_dims=2
+        )
 
     def all_images(self, spins: tf.Tensor) -> tf.Tensor:
-        """Samples and their images under the group, ``[seeds, images · batch, sites]``."""
-        return tf.concat([tf.gather(spins, image, axis=2) for image in self._images[0]], axis=1)
+        """Samples and their images under the symmetries, ``[seeds, images · batch, sites]``."""
+        group, signs, _ = self._images
+        images = [
+            float(sign) * tf.gather(spins, image, axis=2)
+            for image, sign in zip(group, signs, strict=True)
+        ]
+        return tf.concat(images, axis=1)
 
     def _of_images(self, parameters: Parameters, images: tf.Tensor) -> tuple[tf.Tensor, Any]:
         """log p and phase of each image, ``[seeds, images, batch]``."""
@@ -106,7 +115,7 @@ class RecurrentState:
         """ln ψ(s')/ψ(s) for every move; branches share the prefix with their sample."""
         images = self.all_images(spins)
         branched = branches(self.network, parameters, images, self.window)
-        number, moved = len(self._images[0]), self._images[1]
+        number, moved = len(self._images[0]), self._images[2]
         if number == 1:
             return Ratios(0.5 * branched.log_probability, branched.phase)
 

@@ -16,7 +16,11 @@ class GrowthStage(Stage):
     """One stage of training a wave function at one size; ``window`` is the number of sites."""
 
     window: int = Field(0, strict=True, ge=0, description="Set to the number of sites by the run.")
-    symmetric: bool = Field(False, description="Average over the lattice's point group.")
+    symmetric: bool = Field(
+        False,
+        description="Average over the lattice's point group and, of the Ising model, the flip of"
+        " all spins.",
+    )
     truncation: int | None = Field(
         None, strict=True, ge=1, description="Sites that a flip is followed; none: to the end."
     )
