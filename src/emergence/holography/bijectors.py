@@ -60,6 +60,13 @@ class Chart(Protocol):
     def log_prior(self, latents: tf.Tensor) -> tf.Tensor:
         """``[seeds, batch, L, L, c]`` → ``[seeds, batch]``."""
 
+    def move(self, latents: tf.Tensor, step: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Random steps from ``[batch, L, L, c]`` that leave the prior in balance.
+
+        Args:
+            step: b of each sample, ``[batch]``: a small step, or at 1 a fresh draw.
+        """
+
     def to_field(self, coordinates: tf.Tensor, mu: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Field ``[seeds, batch, L, L, components]``, ln |Jacobian| ``[seeds, batch]``.
 
@@ -111,6 +118,12 @@ def _normal_prior(latents: tf.Tensor) -> tf.Tensor:
     return sum_sites(-0.5 * (latents**2 + LOG_TWO_PI))
 
 
+def _normal_step(latents: tf.Tensor, step: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """√(1 − b²)·z + b·N(0, 1): N(0, 1) stays what it is, and every step is as likely backwards."""
+    noise = tf.random.stateless_normal(latents.shape, seed, dtype=latents.dtype)
+    return tf.sqrt(1.0 - step**2) * latents + step * noise
+
+
 @dataclass(frozen=True)
 class PlaneChart:
     """The coordinates are the field; prior N(0, 1) of every real."""
@@ -124,6 +137,10 @@ class PlaneChart:
     def log_prior(self, latents: tf.Tensor) -> tf.Tensor:
         """See :class:`Chart`."""
         return _normal_prior(latents)
+
+    def move(self, latents: tf.Tensor, step: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """See :class:`Chart`."""
+        return _normal_step(latents, step[:, None, None, None], seed)
 
     def to_field(self, coordinates: tf.Tensor, mu: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """See :class:`Chart`."""
@@ -152,6 +169,10 @@ class RingChart:
     def log_prior(self, latents: tf.Tensor) -> tf.Tensor:
         """See :class:`Chart`."""
         return _normal_prior(latents)
+
+    def move(self, latents: tf.Tensor, step: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """See :class:`Chart`."""
+        return _normal_step(latents, step[:, None, None, None], seed)
 
     def to_field(self, coordinates: tf.Tensor, mu: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """See :class:`Chart`."""
@@ -192,6 +213,14 @@ class PolarChart:
     def log_prior(self, latents: tf.Tensor) -> tf.Tensor:
         """See :class:`Chart`."""
         return sum_sites(-0.5 * latents[..., 0] ** 2 - 1.5 * LOG_TWO_PI)
+
+    def move(self, latents: tf.Tensor, step: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """See :class:`Chart`."""
+        seeds, step = tf.random.split(seed, 2), step[:, None, None]
+        shape, dtype = latents.shape[:3], latents.dtype
+        turn = step * tf.random.stateless_uniform(shape, seeds[1], -np.pi, np.pi, dtype=dtype)
+        normal = _normal_step(latents[..., 0], step, seeds[0])
+        return tf.stack([normal, wrap(latents[..., 1] + turn)], axis=-1)
 
     def to_field(self, coordinates: tf.Tensor, mu: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """See :class:`Chart`."""

@@ -1,7 +1,8 @@
-"""Hamiltonian Monte Carlo in the bulk of a flow or on its boundary, all couplings side by side.
+"""Chains in the bulk of a flow or on its boundary, all couplings side by side.
 
-Chains of every coupling run in one compiled batch, each coupling with a step size of its own. They
-start from samples of the flow in both spaces, move towards equilibrium while the step is tuned, and
+Chains of every coupling run in one compiled batch, each coupling tuned by itself, and move by
+Hamiltonian trajectories or, in the bulk, by refreshed latents. They
+start from samples of the flow in both spaces, move towards equilibrium while the moves are tuned, and
 are then measured. From a *cold start* both spaces begin at the same field, the most ordered one: all
 φ equal with |φ|² = the mean-field density, or x = Ks of all Ising spins up; in the bulk its latents
 are those that the flow gives it.
@@ -22,28 +23,16 @@ import tensorflow as tf
 
 from emergence.holography.actions import IsingDualField
 from emergence.holography.arms import problem_of
+from emergence.holography.chain_moves import SEGMENT, HamiltonianMoves, Moves, RefreshMoves
 from emergence.holography.cluster import run_ising, run_phi4
 from emergence.holography.flow import FlowProblem, compile_weigher, symmetrised
-from emergence.holography.hmc import HamiltonianSampler, HmcRun
 from emergence.holography.points import Point, action_of, centre_of, line_within
 from emergence.holography.reference import blocks_of
-from emergence.holography.targets import (
-    axis_correlations,
-    boundary_density,
-    bulk_density,
-    bulk_observables,
-    field_observables,
-)
+from emergence.holography.targets import axis_correlations, field_observables
 from emergence.progress import Progress
 from emergence.randomness import derive_seed
 from emergence.settings import ChainsSettings, Holography, Settings, TheorySettings
 from emergence.updates import Parameters
-
-SEGMENT = 25
-"""Trajectories of one compiled call: between two of them progress is told."""
-
-JITTER = 0.2
-"""Of a tuned step, see :class:`HamiltonianSampler`; a fixed step stays as it is."""
 
 TIMED_SWEEPS = 200
 """Cluster sweeps whose time is taken."""
@@ -65,7 +54,8 @@ def run(settings: Settings, name: str, parameters: Arrays) -> tuple[Arrays, dict
         quantity ``[points, chains, trajectories]``, and ``cold_<name>`` of the same from the cold
         start; for complex fields ``correlation`` ``[points, blocks, L/2 + 1]``, the mean along the
         axes of each block of trajectories. Timing, in processor seconds without compilation:
-        ``seconds_per_trajectory`` of one chain, ``seconds_per_force`` of one leapfrog step of it,
+        ``seconds_per_trajectory`` of one chain, ``evaluations`` of the
+        density or of its force in it, and the ``seconds_per_force`` of each,
         ``seconds_per_sweep`` of the cluster algorithm at the first point; after a cold start in the
         bulk also ``seconds_per_sample``, an independent sample of the flow with its weight.
 
@@ -90,7 +80,8 @@ def run(settings: Settings, name: str, parameters: Arrays) -> tuple[Arrays, dict
     }
     timing = {
         "seconds_per_trajectory": batch.seconds_per_trajectory,
-        "seconds_per_force": batch.seconds_per_trajectory / entry.leapfrogs,
+        "evaluations": batch.moves.evaluations,
+        "seconds_per_force": batch.seconds_per_trajectory / batch.moves.evaluations,
         "seconds_per_sweep": _time_of_sweep(told, points[0], entry.size),
     }
     if entry.cold and entry.space == "bulk":
@@ -136,18 +127,10 @@ class Batch:
     def __post_init__(self) -> None:
         entry, problem = self.entry, self.problem
         self._couplings = tf.repeat(tf.constant(self.points, problem.dtype), entry.chains, axis=0)
-        self._generate = weighed_generator(problem)
-        self._context: tuple[Any, ...] = (self._couplings,)
-        density, observe = boundary_density(problem.theory), observables
-        if entry.space == "bulk":
-            chart = problem.flow.chart
-            density = bulk_density(self._generate, chart.log_prior, problem.theory)
-            observe = bulk_observables(self._generate, observables)
-            self._context += (self.parameters,)
-        jitter = JITTER if entry.step is None else 0.0
-        # A flow takes minutes to compile, and would be compiled once for each loop.
-        fused = entry.space == "boundary"
-        self._sampler = HamiltonianSampler(density, observe, entry.leapfrogs, jitter, fused=fused)
+        context = (self._couplings, self.parameters)
+        kind = HamiltonianMoves if entry.refreshes is None else RefreshMoves
+        generate = weighed_generator(problem)
+        self.moves: Moves = kind(entry, problem, len(self.points), generate, observables, context)
         self._times: list[float] = []
 
     @property
@@ -164,23 +147,23 @@ class Batch:
         """Tune, measure and start cold; the arrays of :func:`run` but for the couplings."""
         entry = self.entry
         state = self.start(tf.constant([derive_seed(seed, "start"), 0], tf.int32))
-        state, step = self._tuned(state, seed, progress)
+        state, tuned = self.moves.tune(state, entry.tuning, seed)
         progress.advance(entry.tuning, "tuned")
-        found, _ = self._segments(state, step, entry.trajectories, seed, "run", progress)
+        found, _ = self._segments(state, tuned, entry.trajectories, seed, "run", progress)
         series = {key: value for key, value in found.items() if not key.startswith("correlation")}
         arrays = {key: self._by_point(value) for key, value in series.items()}
         arrays["acceptance"] = arrays.pop("accepted").mean(axis=(1, 2))
-        arrays["step"] = np.broadcast_to(np.asarray(step, float), len(self.points)).copy()
+        arrays["step"] = self.moves.step(tuned)
         if correlations := [value for key, value in found.items() if key not in series]:
             along = self._by_point(np.stack(correlations, axis=-1))
             arrays["correlation"] = np.stack([blocks_of(each) for each in along])
         if entry.cold:
             state = self.cold_start()
-            cold, _ = self._segments(state, step, entry.cold, seed, "cold", progress)
+            cold, _ = self._segments(state, tuned, entry.cold, seed, "cold", progress)
             for key in set(series) - {"accepted"}:
                 arrays[f"cold_{key}"] = self._by_point(cold[key])
         if len(self._times) < 2:
-            self._segments(state, step, 1, seed, "time", progress)
+            self._segments(state, tuned, 1, seed, "time", progress)
         return dict(sorted(arrays.items()))
 
     def start(self, seed: tf.Tensor) -> tf.Tensor:
@@ -201,27 +184,10 @@ class Batch:
         inverted = self.problem.flow.invert(self.parameters, field[None], self._couplings[None])
         return inverted[0][0]
 
-    def _tuned(
-        self, state: tf.Tensor, seed: int, progress: Progress
-    ) -> tuple[tf.Tensor, float | np.ndarray]:
-        """Chains after ``tuning`` trajectories, and the step of each point, or the fixed one."""
-        entry = self.entry
-        if entry.step is not None:
-            _, state = self._segments(state, entry.step, entry.tuning, seed, "tune", progress)
-            return state, entry.step
-        return self._sampler.tune(
-            state,
-            trajectories=entry.tuning,
-            seed=derive_seed(seed, "tune"),
-            target=entry.target,
-            groups=len(self.points),
-            context=self._context,
-        )
-
     def _segments(
         self,
         state: tf.Tensor,
-        step: float | np.ndarray,
+        tuned: Any,
         trajectories: int,
         seed: int,
         part: str,
@@ -233,19 +199,14 @@ class Batch:
         before = {"run": entry.tuning, "cold": entry.tuning + entry.trajectories}.get(part, 0)
         for index in range(-(-trajectories // self._length)):
             began = time.process_time()
-            run: HmcRun = self._sampler.run(
-                state,
-                step=step,
-                trajectories=self._length,
-                seed=derive_seed(seed, part, index),
-                context=self._context,
+            series, state = self.moves.segment(
+                state, tuned, self._length, derive_seed(seed, part, index)
             )
             self._times.append(time.process_time() - began)
-            state = run.state
-            found.append(run.series | {"accepted": run.accepted})
+            found.append(series)
             if part != "time":
                 done = before + min((index + 1) * self._length, trajectories)
-                progress.advance(done, f"acceptance {run.acceptance:.2f}")
+                progress.advance(done, f"acceptance {series['accepted'].mean():.2f}")
         arrays = {
             key: np.concatenate([each[key] for each in found], axis=1)[:, :trajectories]
             for key in sorted(found[0])

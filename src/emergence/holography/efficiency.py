@@ -1,6 +1,7 @@
 """How fast each sampler moves: from a cold start, and by τ_int per step, per force and per second.
 
-A *pair* is two runs of chains of one flow, ``<pair>_bulk`` and ``<pair>_boundary``. Beside them stand
+A *pair* is two runs of chains of one flow, ``<pair>_bulk`` and ``<pair>_boundary``; where the former
+refreshes latents, ``<pair>_hamiltonian`` may follow trajectories there instead. Beside them stand
 the cluster algorithm and independence Metropolis with the flow's samples as proposals. A step is a
 trajectory, a sweep, or a proposal. Seconds are processor seconds of one chain, and of an independent
 sample 2 τ_int steps. The window of τ_int must have closed; if not, no error is known of it.
@@ -46,13 +47,13 @@ class Sampler(NamedTuple):
 
     pair: str
     sampler: str
-    """bulk, boundary, cluster or independence."""
+    """bulk, boundary, hamiltonian (in the bulk), cluster or independence."""
     tau: float
     """In steps."""
     tau_error: float
     """NaN where the window of τ_int did not close: τ is then a lower bound."""
     forces: float
-    """Force evaluations (leapfrog steps) of a step; NaN where there are none."""
+    """Evaluations of the force (leapfrogs), or of a density alone, in a step; NaN: not counted."""
     seconds: float
     """Of a step."""
     acceptance: float
@@ -73,11 +74,11 @@ def sampling(results: Results) -> Found:
     samplers, cold = [], []
     for pair in pairs(results):
         found = [
-            _hamiltonian(results, pair, space) for space in ("bulk", "boundary")
+            _chains(results, pair, space) for space in spaces(results, pair)
         ] + _others(results, pair)  # fmt: skip
         truth, error = truth_of(results, pair)
         samplers += [each._asdict() | {"truth": truth, "truth_error": error} for each in found]
-        for space in ("bulk", "boundary"):
+        for space in spaces(results, pair):
             arrays, timing = results.chains(f"{pair}_{space}")
             key = observable(arrays)
             if f"cold_{key}" in arrays:
@@ -87,6 +88,12 @@ def sampling(results: Results) -> Found:
     yield "sampling", pd.DataFrame(samplers, columns=[*Sampler._fields, "truth", "truth_error"])
     columns = ["pair", "space", "trajectory", "seconds", "value", "error", "truth"]
     yield "cold", pd.concat(cold) if cold else pd.DataFrame(columns=columns)
+
+
+def spaces(results: Results, pair: str) -> list[str]:
+    """The runs of a pair."""
+    every = ("bulk", "boundary", "hamiltonian")
+    return [space for space in every if f"{pair}_{space}" in results.chosen.chains]
 
 
 def observable(arrays: Arrays) -> str:
@@ -124,12 +131,12 @@ def _nearest(places: np.ndarray, place: float) -> int:
     return int(np.argmin(np.abs(places - place)))
 
 
-def _hamiltonian(results: Results, pair: str, space: str) -> Sampler:
+def _chains(results: Results, pair: str, space: str) -> Sampler:
     arrays, timing = results.chains(f"{pair}_{space}")
     found = estimate_mean(arrays[observable(arrays)][0])
     return Sampler(
         pair, space, found.tau, _known(found),
-        forces=float(results.chosen.chains[f"{pair}_{space}"].leapfrogs),
+        forces=timing["evaluations"],
         seconds=timing["seconds_per_trajectory"],
         acceptance=float(arrays["acceptance"][0]), step=float(arrays["step"][0]),
         mean=found.value, error=found.error,
@@ -224,9 +231,9 @@ def _relaxations(results: Results, pair: str, truth: float) -> Found:
     """Σ over trajectories of (value − truth)/(start − truth), from the cold start, in each space.
 
     For a single exponential it is its relaxation time in trajectories; the error is the scatter of
-    the chains.
+    the chains. A chain that never moves has the number of trajectories.
     """
-    for space in ("bulk", "boundary"):
+    for space in spaces(results, pair):
         arrays, _ = results.chains(f"{pair}_{space}")
         key = observable(arrays)
         if f"cold_{key}" not in arrays:
@@ -238,6 +245,8 @@ def _relaxations(results: Results, pair: str, truth: float) -> Found:
         totals = (series - truth).sum(axis=1) / (start - truth)
         error = totals.std(ddof=1) / np.sqrt(len(totals)) if len(totals) > 1 else None
         yield _named(pair, f"{space}_relaxation", totals.mean(), error)
+        if space == "hamiltonian":
+            yield _named(pair, "frozen_relaxation", float(series.shape[1]), 0.0)
 
 
 def _ordered(results: Results, flow: str, arrays: Arrays) -> float:

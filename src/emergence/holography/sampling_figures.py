@@ -15,6 +15,7 @@ from emergence.plotting import ROLES, SEQUENCE
 SAMPLERS = {
     "bulk": (ROLES["learnt"], "bulk"),
     "boundary": (ROLES["baseline"], "boundary"),
+    "hamiltonian": (SEQUENCE[3], "bulk,\ntrajectories"),
     "independence": (SEQUENCE[1], "independent\nproposals"),
     "cluster": (ROLES["reference"], "clusters"),
 }
@@ -52,9 +53,12 @@ def _cold(axis: Axes, cold: pd.DataFrame, pair: str, exact: bool) -> None:
         axis.text(0.5, 0.5, "not run at this scale", transform=axis.transAxes, ha="center")
         axis.set(xticks=[], yticks=[])
         return
-    for space in ("bulk", "boundary"):
+    for space in SAMPLERS:
         part = cold[cold["space"] == space]
+        if not len(part):
+            continue
         colour, label = SAMPLERS[space]
+        label = label.replace("\n", " ")
         axis.plot(part["trajectory"], part["value"], color=colour, label=label)
         low, high = (part["value"] + sign * part["error"] for sign in (-1, 1))
         axis.fill_between(part["trajectory"], low, high, color=colour, alpha=0.25, linewidth=0)

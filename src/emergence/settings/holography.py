@@ -155,7 +155,10 @@ class PlaneSettings(Section):
 
 
 class ChainsSettings(Section):
-    """One run of Hamiltonian Monte Carlo, in the bulk of a flow or on its boundary."""
+    """One run of chains in the bulk of a flow or on its boundary: trajectories or refreshed latents.
+
+    A *trajectory* of refreshed latents is what lies between two records.
+    """
 
     flow: ArmName = Field(description="Entry of flows.")
     size: Side = Field(description="Which of its sizes.")
@@ -166,12 +169,29 @@ class ChainsSettings(Section):
     chains: Count = Field(description="Side by side, at each t.")
     tuning: Count = Field(description="Trajectories that tune the step.")
     trajectories: Count = Field(description="Measured trajectories.")
-    leapfrogs: int = Field(strict=True, ge=1, le=1000, description="Steps of each trajectory.")
+    leapfrogs: int | None = Field(
+        None, strict=True, ge=1, le=1000, description="Steps of each Hamiltonian trajectory."
+    )
+    refreshes: int | None = Field(
+        None,
+        strict=True,
+        ge=1,
+        le=10_000,
+        description="Sweeps of refreshed latents between records.",
+    )
     step: float | None = Field(None, gt=0, le=10, description="Fixed step size, untuned.")
     target: float = Field(0.8, gt=0, lt=1, description="Acceptance that the step is tuned to.")
     cold: int = Field(
         0, strict=True, ge=0, le=1_000_000, description="Trajectories recorded from a cold start."
     )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ChainsSettings:
+        if (self.leapfrogs is None) == (self.refreshes is None):
+            raise ValueError("give either leapfrogs or refreshes")
+        if self.refreshes is not None and (self.space == "boundary" or self.step is not None):
+            raise ValueError("latents are refreshed in the bulk, by steps that are tuned")
+        return self
 
 
 class BulkSettings(Section):

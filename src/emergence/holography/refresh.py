@@ -1,0 +1,229 @@
+"""Metropolis in the bulk of a flow by refreshing latents: exact for any flow, and without a force.
+
+Latents ζ are to follow p(ζ) w(ζ), with the prior p and the importance weight w = e^{−S}/q of the
+field that the flow g makes of them; g(ζ) then follows e^{−S}. A proposal moves some latents of one
+level so that it leaves p in balance, and is accepted with probability min(1, w'/w). A latent's
+footprint is local at its level's scale, so that ln w changes by the flow's error *there*, and not by
+that of the whole lattice as in independence Metropolis, which is the proposal of all latents at once.
+
+How much is proposed at a level is one number, its *strength* σ ≤ 0: the share e^σ of the level's
+latents is drawn afresh; where that is less than one latent, one takes a step b = e^σ·(latents of the
+level). Strengths are tuned to an acceptance before the measured run and fixed in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from emergence.errors import DivergenceError, SettingsError
+from emergence.randomness import derive_seed
+
+Evaluate = Callable[..., tuple[tf.Tensor, tf.Tensor]]
+"""(latents ``[chains, L, L, c]``, *context) → ln w ``[chains]`` up to a constant, and the field."""
+
+Move = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+"""(latents, step b in (0, 1] ``[chains]``, seed) → proposals that leave the prior in balance."""
+
+Measure = Callable[..., dict[str, tf.Tensor]]
+"""(field, couplings) → name → ``[chains]``."""
+
+TARGET = 0.4
+"""Acceptance that strengths are tuned to."""
+
+JITTER = 1.0
+"""Each proposal's σ is moved by a uniform number within ± so much, so that no scale is left out."""
+
+GAIN, DECAY = 2.0, 0.6
+"""Of the stochastic approximation: the n-th proposal moves σ by GAIN·n^−DECAY·(accepted − target)."""
+
+SMALLEST = 6.0
+"""A step is at least e^{−SMALLEST}."""
+
+
+@dataclass(frozen=True)
+class RefreshRun:
+    """What a run of sweeps leaves."""
+
+    series: dict[str, np.ndarray]
+    """Name → ``[chains, trajectories]``."""
+    accepted: np.ndarray
+    """Share of the proposals that were accepted, ``[chains, trajectories]``."""
+    state: tf.Tensor
+    """Where the chains ended, ``[chains, L, L, c]``."""
+    strength: np.ndarray
+    """σ of each group of chains and level, ``[groups, levels]``."""
+
+
+class RefreshSampler:
+    """Chains of latents at any couplings side by side, compiled when first called.
+
+    Args:
+        evaluate: the flow with its weight; its context begins with the couplings.
+        move: of the flow's prior.
+        measure: what to record of the field.
+        levels: level of each latent, ``[L, L]``.
+        refreshes: sweeps over all levels between two records.
+
+    Raises:
+        SettingsError: there are no sweeps.
+    """
+
+    def __init__(
+        self,
+        evaluate: Evaluate,
+        move: Move,
+        measure: Measure,
+        levels: np.ndarray,
+        refreshes: int,
+    ) -> None:
+        if refreshes < 1:
+            raise SettingsError(
+                f"Chains with {refreshes} sweeps between two records do not move.",
+                "Choose at least 1 refresh.",
+            )
+        self._move, self._measure, self._refreshes = move, measure, refreshes
+        self._members = np.stack([levels == level for level in np.unique(levels)])
+        self._numbers = self._members.sum(axis=(1, 2))
+        self._evaluate = evaluate
+        self._start = tf.function(evaluate, jit_compile=True, autograph=False)
+        self._run = tf.function(self._recorded, jit_compile=True, autograph=False)
+
+    @property
+    def proposals(self) -> int:
+        """Of each trajectory, as a trajectory is here what lies between two records."""
+        return self._refreshes * len(self._numbers)
+
+    def first_strength(self, groups: int) -> np.ndarray:
+        """One latent afresh at every level, ``[groups, levels]``."""
+        return np.tile(-np.log(self._numbers), (groups, 1))
+
+    def run(
+        self,
+        start: tf.Tensor,
+        *,
+        strength: np.ndarray,
+        trajectories: int,
+        seed: int,
+        context: tuple[Any, ...],
+        tuned: int | None = None,
+    ) -> RefreshRun:
+        """``trajectories`` records from ``start`` ``[chains, L, L, c]``.
+
+        Args:
+            strength: ``[groups, levels]``, of as many consecutive chains each.
+            context: couplings ``[chains, 2]``, and what else the flow needs.
+            tuned: proposals of each level by which σ was tuned before, to go on tuning from; None
+                keeps it fixed, which a measured run must.
+
+        Raises:
+            DivergenceError: ln w is not finite at the start.
+        """
+        value, field = self._start(start, *context)
+        if not np.isfinite(value.numpy()).all():
+            raise DivergenceError(
+                "The weight of a field is not finite where chains of latents start.",
+                "Look at the weights of the flow.",
+            )
+        dtype = start.dtype
+        gain = tf.constant(0.0 if tuned is None else GAIN, dtype)
+        key = tf.constant(derive_seed(seed, "refresh"), tf.int32)
+        state, strength, accepted, series = self._run(
+            start, value, field, tf.constant(strength, dtype), gain,
+            tf.constant(float(tuned or 0), dtype), key, trajectories, context,
+        )  # fmt: skip
+        return RefreshRun(
+            {name: values.numpy().T for name, values in series.items()},
+            accepted.numpy().T, state, strength.numpy(),
+        )  # fmt: skip
+
+    def _recorded(
+        self,
+        state: tf.Tensor,
+        value: tf.Tensor,
+        field: tf.Tensor,
+        strength: tf.Tensor,
+        gain: tf.Tensor,
+        tuned: tf.Tensor,
+        key: tf.Tensor,
+        trajectories: int,
+        context: tuple[Any, ...],
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """Compiled with the flow in it once: in the inner loop, over proposals."""
+        levels, dtype, chains = len(self._numbers), state.dtype, state.shape[0]
+        names = list(self._measure(field, context[0]))
+
+        def propose(index, state, value, field, strength, share):
+            level = index % levels
+            seeds = tf.random.split(tf.stack([key, index]), 2)
+            proposal = self._proposal(state, strength, level, seeds[0])
+            weight, made = self._evaluate(proposal, *context)
+            change = weight - value
+            luck = tf.random.stateless_uniform([chains], seeds[1], dtype=dtype)
+            # What is not finite is not accepted.
+            accepted = tf.math.log(luck) < change
+            chance = tf.where(tf.math.is_finite(change), tf.exp(tf.minimum(change, 0.0)), 0.0)
+            state, field = (
+                tf.where(accepted[:, None, None, None], new, old)
+                for new, old in ((proposal, state), (made, field))
+            )
+            value = tf.where(accepted, weight, value)
+            step = tuned + tf.cast(index // levels, dtype) + 1.0
+            strength = self._tuned(strength, level, chance, gain * step**-DECAY)
+            share = share + tf.cast(accepted, dtype) / self.proposals
+            return index + 1, state, value, field, strength, share
+
+        def record(trajectory, *carried):
+            last = (trajectory + 1) * self.proposals
+            moving, columns = carried[:4], carried[4:]
+            start = (trajectory * self.proposals, *moving, tf.zeros([chains], dtype))
+            _, *moving, share = _loop(propose, start, last, self.proposals)
+            found = [share, *self._measure(moving[2], context[0]).values()]
+            columns = [c.write(trajectory, v) for c, v in zip(columns, found, strict=True)]
+            return trajectory + 1, *moving, *columns
+
+        columns = [
+            tf.TensorArray(dtype, trajectories, element_shape=[chains]) for _ in ["share", *names]
+        ]
+        start = (tf.constant(0), state, value, field, strength, *columns)
+        _, state, _, _, strength, *columns = _loop(record, start, trajectories, trajectories)
+        share, *series = [column.stack() for column in columns]
+        return state, strength, share, dict(zip(names, series, strict=True))
+
+    def _proposal(
+        self, state: tf.Tensor, strength: tf.Tensor, level: tf.Tensor, seed: tf.Tensor
+    ) -> tf.Tensor:
+        """Latents with some of a level moved, by the strength of each group of chains."""
+        dtype, chains = state.dtype, state.shape[0]
+        seeds = tf.random.split(seed, 3)
+        number = tf.gather(tf.constant(self._numbers, dtype), level)
+        moved = tf.random.stateless_uniform([chains], seeds[0], -JITTER, JITTER, dtype)
+        each = tf.repeat(tf.gather(strength, level, axis=1), chains // strength.shape[0])
+        each = tf.minimum(each + moved, 0.0)
+        alone = -tf.math.log(number)
+        share = tf.exp(tf.maximum(each, alone))
+        step = tf.exp(tf.minimum(each - alone, 0.0))
+        drawn = tf.random.stateless_uniform(state.shape[:3], seeds[1], dtype=dtype)
+        members = tf.gather(tf.constant(self._members), level)
+        chosen = members & (drawn < share[:, None, None])
+        return tf.where(chosen[..., None], self._move(state, step, seeds[2]), state)
+
+    def _tuned(
+        self, strength: tf.Tensor, level: tf.Tensor, chance: tf.Tensor, gain: tf.Tensor
+    ) -> tf.Tensor:
+        """σ of this level after a proposal, ``[groups, levels]``."""
+        reached = tf.reduce_mean(tf.reshape(chance, [strength.shape[0], -1]), axis=1)
+        here = tf.one_hot(level, strength.shape[1], dtype=strength.dtype)
+        strength = strength + gain * (reached - TARGET)[:, None] * here
+        lowest = tf.constant(-np.log(self._numbers) - SMALLEST, strength.dtype)
+        return tf.clip_by_value(strength, lowest, 0.0)
+
+
+def _loop(body: Callable[..., tuple], start: tuple, last: Any, most: int) -> tuple:
+    return tf.while_loop(
+        lambda index, *_: index < last, body, start, maximum_iterations=most, parallel_iterations=1
+    )
