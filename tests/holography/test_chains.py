@@ -1,4 +1,4 @@
-"""Runs of Hamiltonian Monte Carlo as the workflow makes them: exact whatever the flow is."""
+"""Chains as the workflow runs them, by trajectories or refreshed latents: exact for any flow."""
 
 from collections.abc import Callable
 from typing import Any
@@ -79,6 +79,47 @@ def test_both_spaces_have_the_exact_small_torus(build_settings: Build, space: st
     assert arrays["acceptance"][0] == pytest.approx(0.8, abs=0.15)
     assert min(timing.values()) > 0.0
     assert timing["seconds_per_force"] == timing["seconds_per_trajectory"] / 5
+
+
+REFRESHED = {"space": "bulk", "leapfrogs": None, "refreshes": 8}
+
+
+def test_refreshed_latents_have_the_exact_small_torus(build_settings: Build) -> None:
+    run = REFRESHED | {"flow": "disc", "cold": 40}
+    settings = settings_of(build_settings, run=run)
+    arrays, timing = chains.run(settings, "run", crooked(settings, "disc"))
+    action = ComplexPhi4(1.0, 1.0, 1.0)
+    exact = small_torus(action)
+    measured = estimate_all({n: arrays[n][0] for n in PRIMARY}, formulas(2, action))
+    for name, value in (
+        ("susceptibility", exact.susceptibility),
+        ("bond", exact.neighbour),
+        ("density", exact.density),
+    ):
+        assert measured[name].equilibrated, name
+        assert measured[name].value == pytest.approx(value, abs=4.0 * measured[name].error), name
+        assert measured[name].error < 0.05 * value
+    # From the ordered field the chains come to the same mean.
+    start, end = (
+        np.square(arrays["cold_order"][0][:, part]).mean() for part in (0, slice(8, None))
+    )
+    here = np.square(arrays["order"][0]).mean()
+    assert abs(end - here) < 0.25 * abs(start - here)
+    assert timing["evaluations"] == 8 * 2
+    assert arrays["step"].shape == (1,)
+
+
+def test_refreshed_latents_of_splines_follow_every_hopping(build_settings: Build) -> None:
+    run = REFRESHED | {"flow": "line", "t": "diagram"}
+    settings = settings_of(build_settings, run=run)
+    arrays, _ = chains.run(settings, "run", crooked(settings, "line"))
+    for index, t in enumerate((0.2, 0.9)):
+        action = ComplexPhi4(t, -200.0 + 2.0 * t, 25.0)
+        found = estimate_all({name: arrays[name][index] for name in PRIMARY}, formulas(2))
+        exact = small_torus(action).neighbour
+        assert found["bond"].equilibrated
+        assert found["bond"].value == pytest.approx(exact, abs=4.0 * found["bond"].error)
+        assert found["bond"].error < 0.1 * exact
 
 
 def test_a_symmetrised_flow_keeps_the_exact_magnetisation(build_settings: Build) -> None:
@@ -168,6 +209,10 @@ def test_other_weights_and_impossible_settings_are_refused(build_settings: Build
         ({"flow": "nothing"}, "nothing"),
         ({"flow": "disc", "size": 4}, "has no size 4"),
         ({"flow": "disc", "leapfrogs": 0}, "leapfrogs"),
+        ({"flow": "disc", "refreshes": 5}, "either leapfrogs or refreshes"),
+        ({"flow": "disc", "leapfrogs": None}, "either leapfrogs or refreshes"),
+        (REFRESHED | {"flow": "disc", "space": "boundary"}, "refreshed in the bulk"),
+        (REFRESHED | {"flow": "disc", "step": 0.1}, "refreshed in the bulk"),
     ):
         with pytest.raises(ValidationError, match=message):
-            settings_of(build_settings, run=run | {"space": "bulk"})
+            settings_of(build_settings, run={"space": "bulk"} | run)

@@ -1,0 +1,145 @@
+"""Refreshed latents: the prior where nothing is weighed, known Gaussians where something is."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from emergence.errors import DivergenceError, SettingsError
+from emergence.holography.autocorrelation import estimate_mean
+from emergence.holography.bijectors import PlaneChart, PolarChart
+from emergence.holography.densities import RadialLaw
+from emergence.holography.hierarchy import bulk_positions
+from emergence.holography.refresh import TARGET, RefreshSampler
+
+SIDE, CHAINS = 4, 64
+LEVELS = bulk_positions(SIDE)["level"]
+CHART = PlaneChart(components=1)
+
+
+def neighbours() -> np.ndarray:
+    """Graph Laplacian of the torus, ``[sites, sites]``."""
+    sites = np.arange(SIDE**2).reshape(SIDE, SIDE)
+    matrix = 4.0 * np.eye(SIDE**2)
+    for axis in (0, 1):
+        for shift in (-1, 1):
+            matrix[sites.ravel(), np.roll(sites, shift, axis).ravel()] -= 1.0
+    return matrix
+
+
+def coupled(strength: float):
+    """ln w = −k/2 Σ (differences)²: with the prior a Gaussian of precision 1 + k·Laplacian."""
+    laplacian = tf.constant(neighbours(), tf.float64)
+
+    def evaluate(latents, couplings):
+        flat = tf.reshape(latents, [latents.shape[0], -1])
+        weight = -0.5 * strength * tf.reduce_sum(flat * (flat @ laplacian), axis=1)
+        return weight, latents + 0.0 * couplings[0, 0]
+
+    return evaluate
+
+
+def moments(field, couplings):
+    """Square of a boundary latent, of the last one of the bulk, and their product."""
+    fine, top = field[:, 1, 1, 0], field[:, 0, 0, 0]
+    return {"fine": fine**2, "top": top**2, "both": fine * top}
+
+
+def started(chart, seed: int = 1):
+    return chart.sample(tf.constant([seed, 2]), [CHAINS, SIDE, SIDE], tf.float64)
+
+
+def context():
+    return (tf.zeros([CHAINS, 2], tf.float64),)
+
+
+def run(sampler, start, **options):
+    options = {"trajectories": 200, "seed": 3, "context": context()} | options
+    options.setdefault("strength", sampler.first_strength(2))
+    return sampler.run(start, **options)
+
+
+@pytest.mark.parametrize(("strength", "refreshes"), [(0.3, 3), (3.0, 30)])
+def test_a_coupled_gaussian_has_its_exact_covariance(strength: float, refreshes: int) -> None:
+    sampler = RefreshSampler(coupled(strength), CHART.move, moments, LEVELS, refreshes)
+    tuned = run(sampler, started(CHART), trajectories=60, tuned=0)
+    found = run(sampler, tuned.state, strength=tuned.strength, seed=4)
+    exact = np.linalg.inv(np.eye(SIDE**2) + strength * neighbours())
+    for name, value in (("fine", exact[5, 5]), ("top", exact[0, 0]), ("both", exact[5, 0])):
+        measured = estimate_mean(found.series[name])
+        assert measured.equilibrated
+        assert measured.value == pytest.approx(value, abs=4.0 * measured.error), name
+        assert measured.error < 0.05 * exact[0, 0]
+    assert abs(exact[5, 5] - 1.0) > 0.3, "The prior alone would be found out."
+
+
+def test_strengths_are_tuned_to_the_acceptance_and_then_kept() -> None:
+    sampler = RefreshSampler(coupled(3.0), CHART.move, moments, LEVELS, refreshes=5)
+    first = sampler.first_strength(2)
+    tuned = run(sampler, started(CHART), trajectories=60, tuned=0)
+    assert tuned.strength.shape == first.shape == (2, 3)
+    kept = run(sampler, tuned.state, strength=tuned.strength, trajectories=60)
+    np.testing.assert_array_equal(kept.strength, tuned.strength)
+    assert kept.accepted.mean() == pytest.approx(TARGET, abs=0.1)
+    assert np.all((kept.accepted >= 0.0) & (kept.accepted <= 1.0))
+    assert sampler.proposals == 5 * 3
+
+
+def test_what_is_not_weighed_keeps_the_prior_and_is_drawn_afresh() -> None:
+    chart = PolarChart(RadialLaw(-2.0, 1.0))
+
+    def flat(latents, couplings):
+        return 0.0 * couplings[:, 0], latents
+
+    def observe(field, couplings):
+        normal, angle = field[..., 0], field[..., 1]
+        return {
+            "square": tf.reduce_mean(normal**2, axis=[1, 2]),
+            "cosine": tf.reduce_mean(tf.cos(angle), axis=[1, 2]),
+            "farthest": tf.reduce_max(tf.abs(angle), axis=[1, 2]),
+        }
+
+    sampler = RefreshSampler(flat, chart.move, observe, LEVELS, refreshes=2)
+    tuned = run(sampler, tf.zeros([CHAINS, SIDE, SIDE, 2], tf.float64), trajectories=40, tuned=0)
+    assert np.all(tuned.strength[:, :2] == 0.0), "Everything is accepted, so everything is drawn."
+    found = run(sampler, tuned.state, strength=tuned.strength)
+    assert np.all(found.accepted > 1.0 - 1e-9)
+    for name, value in (("square", 1.0), ("cosine", 0.0)):
+        measured = estimate_mean(found.series[name])
+        assert measured.value == pytest.approx(value, abs=4.0 * measured.error), name
+        assert measured.error < 0.01
+    assert found.series["farthest"].max() <= np.pi
+
+
+def test_a_weight_that_is_not_finite_is_never_accepted() -> None:
+    """A wall of NaN at |ζ| = 1: the chains keep the prior inside it."""
+
+    def walled(latents, couplings):
+        beyond = tf.reduce_any(tf.abs(latents) > 1.0, axis=[1, 2, 3])
+        nan = tf.constant(np.nan, tf.float64)
+        return tf.where(beyond, nan, 0.0 * couplings[:, 0]), latents
+
+    sampler = RefreshSampler(walled, CHART.move, moments, LEVELS, refreshes=5)
+    inside = tf.zeros([CHAINS, SIDE, SIDE, 1], tf.float64)
+    tuned = run(sampler, inside, trajectories=40, tuned=0)
+    found = run(sampler, tuned.state, strength=tuned.strength)
+    assert np.isfinite(found.strength).all()
+    assert found.series["fine"].max() <= 1.0
+    measured = estimate_mean(found.series["fine"])
+    # ⟨x²⟩ of N(0, 1) cut off at ±1: 1 − 2φ(1)/(Φ(1) − Φ(−1)).
+    assert measured.value == pytest.approx(0.2911, abs=4.0 * measured.error + 1e-4)
+    with pytest.raises(DivergenceError, match="not finite where chains of latents start"):
+        run(sampler, inside + 2.0)
+
+
+def test_runs_are_the_same_bit_for_bit_and_follow_their_seed() -> None:
+    sampler = RefreshSampler(coupled(1.0), CHART.move, moments, LEVELS, refreshes=1)
+    first, again, other = (run(sampler, started(CHART), seed=seed) for seed in (3, 3, 4))
+    for name, values in first.series.items():
+        np.testing.assert_array_equal(values, again.series[name])
+        assert not np.array_equal(values, other.series[name])
+        assert values.shape == (CHAINS, 200)
+
+
+def test_no_refreshes_are_refused() -> None:
+    with pytest.raises(SettingsError, match="do not move"):
+        RefreshSampler(coupled(1.0), CHART.move, moments, LEVELS, refreshes=0)
