@@ -6,7 +6,6 @@ coordinates per site, h×w blocks. Samples come last, so that compiled loops run
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -235,75 +234,3 @@ class PolarChart:
         normal, log_volume = self.law.normal(radius, mu[..., None, None])
         angle = tf.math.atan2(field[..., 1], field[..., 0])
         return tf.stack([normal, angle], axis=-1), -sum_sites(log_volume)
-
-
-def scan_couplings(
-    couple: Callable[..., tuple[tf.Tensor, tf.Tensor]],
-    order: Sequence[int],
-    lattice: tf.Tensor,
-    context: tf.Tensor,
-    stacked: list[tf.Tensor],
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Couplings one after the other in a loop that is compiled once.
-
-    Its derivative is a loop as well, which computes each coupling again from the lattice before it:
-    only those are kept.
-
-    Args:
-        couple: (index, lattice, context, its parameters) → lattice, ln |Jacobian| ``[seeds, batch]``.
-        order: indices of the couplings.
-        stacked: parameters, each ``[couplings, seeds, ...]``.
-    """
-    number = len(order)
-    indices = tf.constant(order, tf.int32)
-
-    @tf.custom_gradient
-    def run(lattice: tf.Tensor, context: tf.Tensor, *stacked: tf.Tensor):
-        def body(step, lattice, log_det, inputs):
-            index = indices[step]
-            inputs = inputs.write(step, lattice)
-            own = [tf.gather(value, index) for value in stacked]
-            lattice, change = couple(index, lattice, context, *own)
-            return step + 1, lattice, log_det + change, inputs
-
-        inputs = tf.TensorArray(lattice.dtype, number, element_shape=lattice.shape)
-        log_det = tf.zeros([lattice.shape[0], lattice.shape[-1]], lattice.dtype)
-        start = (tf.constant(0), lattice, log_det, inputs)
-        _, after, log_det, inputs = _loop(number, body, start)
-        inputs = inputs.stack()
-
-        def gradient(lattice_bar: tf.Tensor, log_det_bar: tf.Tensor):
-            def back(step, lattice_bar, context_bar, *bars):
-                place = number - 1 - step
-                index = indices[place]
-                given = [inputs[place], context, *(tf.gather(value, index) for value in stacked)]
-                with tf.GradientTape() as tape:
-                    tape.watch(given)
-                    result = couple(index, *given)
-                found = tape.gradient(
-                    result, given, [lattice_bar, log_det_bar], unconnected_gradients="zero"
-                )
-                bars = [bar.write(index, own) for bar, own in zip(bars, found[2:], strict=True)]
-                return step + 1, found[0], context_bar + found[1], *bars
-
-            bars = [
-                tf.TensorArray(value.dtype, number, element_shape=value.shape[1:])
-                for value in stacked
-            ]
-            start = (tf.constant(0), lattice_bar, tf.zeros_like(context), *bars)
-            _, lattice_bar, context_bar, *bars = _loop(number, back, start)
-            return lattice_bar, context_bar, *(bar.stack() for bar in bars)
-
-        return (after, log_det), gradient
-
-    return run(lattice, context, *stacked)
-
-
-def _loop(number: int, body: Callable[..., tuple], start: tuple) -> tuple:
-    return tf.while_loop(
-        lambda step, *_: step < number,
-        body,
-        start,
-        maximum_iterations=number,
-        parallel_iterations=1,
-    )

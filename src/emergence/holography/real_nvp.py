@@ -13,7 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 from emergence.holography.bijectors import dense, he_uniform
+from emergence.holography.scan import scan_couplings
 from emergence.updates import Parameters
+
+PIECE_ROWS = 2048
+"""Blocks that go through all couplings at once: their hidden units fit into a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -82,31 +86,34 @@ class RealNVP:
         shape = blocks.shape
         seeds, batch = shape[0], shape[-1]
         values = tf.reshape(blocks, [seeds, self.size, -1])
-        spread = None
-        if context is not None:
-            spread = context[:, :, None, None] + tf.zeros([1, 1, *shape[3:5], 1], blocks.dtype)
-            spread = tf.reshape(spread, [seeds, context.shape[1], -1])
-        log_det = tf.zeros_like(values[:, 0])
-        masks = self.masks()
-        for index in reversed(range(self.couplings)) if inverse else range(self.couplings):
-            own = {name: value[:, index] for name, value in parameters.items()}
-            kept = tf.constant(masks[index], values.dtype)[:, None]
-            scale, shift = self._network(own, kept * values, spread)
-            moved = 1.0 - kept
-            scale, shift = moved * scale, moved * shift
+        context = tf.zeros([seeds, 0, batch], blocks.dtype) if context is None else context
+        spread = context[:, :, None, None] + tf.zeros([1, 1, *shape[3:5], 1], blocks.dtype)
+        spread = tf.reshape(spread, [seeds, context.shape[1], values.shape[2]])
+        names, masks = sorted(parameters), tf.constant(self.masks(), blocks.dtype)
+
+        def couple(
+            index: tf.Tensor, values: tf.Tensor, spread: tf.Tensor, *own: tf.Tensor
+        ) -> tuple[tf.Tensor, tf.Tensor]:
+            kept = tf.gather(masks, index)[:, None]
+            here = dict(zip(names, own, strict=True))
+            scale, shift = self._network(here, kept * values, spread)
+            scale, shift = (1.0 - kept) * scale, (1.0 - kept) * shift
             if inverse:
-                values, scale = (values - shift) * tf.exp(-scale), -scale
-            else:
-                values = values * tf.exp(scale) + shift
-            log_det += tf.reduce_sum(scale, axis=1)
+                return (values - shift) * tf.exp(-scale), -tf.reduce_sum(scale, axis=1)
+            return values * tf.exp(scale) + shift, tf.reduce_sum(scale, axis=1)
+
+        order = list(range(self.couplings))[:: -1 if inverse else 1]
+        stacked = [tf.stack(tf.unstack(parameters[name], axis=1)) for name in names]
+        pieces = _pieces(values.shape[2])
+        values, log_det = scan_couplings(couple, order, values, spread, stacked, pieces)
         log_det = tf.reduce_sum(tf.reshape(log_det, [seeds, -1, batch]), axis=1)
         return tf.reshape(values, shape), log_det
 
     def _network(
-        self, parameters: Parameters, kept: tf.Tensor, context: tf.Tensor | None
+        self, parameters: Parameters, kept: tf.Tensor, context: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """a and b, ``[seeds, reals, rows]`` each, from networks run side by side."""
-        given = kept if context is None else tf.concat([kept, context], axis=1)
+        given = tf.concat([kept, context], axis=1)
         weight, bias = parameters["in/weight"], parameters["in/bias"]
         # Both networks read the same: their first layers are one matrix.
         joint = tf.reshape(weight, [weight.shape[0], 2 * self.width, weight.shape[3]])
@@ -117,3 +124,11 @@ class RealNVP:
             hidden = tf.nn.elu(dense(weight[:, :, layer], bias[:, :, layer], hidden))
         out = dense(parameters["out/weight"], parameters["out/bias"], hidden)
         return parameters["bound"][..., None] * tf.tanh(out[:, 0]), out[:, 1]
+
+
+def _pieces(rows: int) -> int:
+    """Equal pieces of at most ``PIECE_ROWS`` rows, where a power of two cuts them so."""
+    pieces = 1
+    while rows // pieces > PIECE_ROWS and rows % (2 * pieces) == 0:
+        pieces *= 2
+    return pieces

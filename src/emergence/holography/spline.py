@@ -21,10 +21,10 @@ from emergence.holography.bijectors import (
     dense,
     from_blocks,
     he_uniform,
-    scan_couplings,
     to_blocks,
     wrap,
 )
+from emergence.holography.scan import scan_couplings
 from emergence.updates import Parameters
 
 LEAST_BIN = 1e-3
