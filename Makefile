@@ -115,7 +115,7 @@ format: $(STAMP) ## Format the code and the workflow.
 # The other locks are held to the pins of requirements.lock.
 compile = uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
   --fork-strategy fewest --generate-hashes --no-emit-index-url \
-  --custom-compile-command "make lock" --extra dev
+  --custom-compile-command "make lock" --extra dev --extra cluster
 
 .PHONY: lock
 lock: ## Write the locks anew after a change of the dependencies (needs uv).
