@@ -24,7 +24,6 @@ FREE_GIB = {"cpu": 12, "cuda": 30}
 """Disk that building takes: the image, and each of its layers once more while it is made."""
 
 PROGRAMS = {"mmdebstrap": "mmdebstrap", "runc": "runc", "iptables": "iptables"}
-BUILDER = os.environ.get("DOCKER_BUILDKIT", "0")
 BASE = "emergence-base:debian"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 # How this machine reaches its packages, if it says so; nothing of it stands in the project.
@@ -81,7 +80,7 @@ def engine() -> Iterator[Engine]:
         programs = _unpack(folder)
         with_programs = f"{programs / 'usr/bin'}:{programs / 'usr/sbin'}:{os.environ['PATH']}"
         environment = {**os.environ, "PATH": with_programs, "HOME": str(folder)}
-        environment |= {"DOCKER_HOST": f"unix://{folder}/socket", "DOCKER_BUILDKIT": BUILDER}
+        environment |= {"DOCKER_HOST": f"unix://{folder}/socket", "DOCKER_BUILDKIT": "0"}
         yield from _running(Engine(folder, environment))
     finally:
         _unmount(folder)
