@@ -44,7 +44,7 @@ MinJobAge=3600
 KillWait=2
 SlurmdParameters=config_overrides
 GresTypes=gpu
-NodeName={host} CPUs=2 RealMemory=8000 Gres=gpu:{gpus} State=UNKNOWN
+NodeName={host} CPUs=4 RealMemory=8000 Gres=gpu:{gpus} State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 GRES_CONF = "NodeName={host} Name=gpu File=/dev/tty[0-{last}]\n"
@@ -88,7 +88,7 @@ class Daemons:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Path]:
-    """The folder of a running cluster of one node with two processors and two GPUs."""
+    """The folder of a running cluster of one node; its four processors and two GPUs need not exist."""
     if os.geteuid() != 0:
         pytest.skip("Only root can start a SLURM cluster.")
     missing = {package for program, package in PROGRAMS.items() if not shutil.which(program)}
