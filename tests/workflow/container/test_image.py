@@ -113,17 +113,18 @@ class TestTensorFlow:
         assert int(self.python(inside, code)) > 0
 
 
-class TestWorkflow:
-    @pytest.fixture(scope="class")
-    def done(self, engine, image, results) -> subprocess.CompletedProcess:
-        """The workflow, offline, in the folder of somebody without an account."""
-        return engine(
-            *("run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp"),
-            *("--user", f"{SOMEBODY}:{SOMEBODY}", "--volume", f"{results}:/results"),
-            *("--env", "SCALE=smoke", image, "--cores", "2", *TARGETS),
-            timeout=1500,
-        )
+@pytest.fixture(scope="module")
+def done(engine, image, results) -> subprocess.CompletedProcess:
+    """The workflow, offline, in the folder of somebody without an account."""
+    return engine(
+        *("run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp"),
+        *("--user", f"{SOMEBODY}:{SOMEBODY}", "--volume", f"{results}:/results"),
+        *("--env", "SCALE=smoke", image, "--cores", "2", *TARGETS),
+        timeout=1500,
+    )
 
+
+class TestWorkflow:
     def test_ends_well(self, done):
         assert done.returncode == 0, done.stdout[-3000:]
         assert "(100%) done" in done.stdout
@@ -144,6 +145,16 @@ class TestWorkflow:
             content = json.loads(record.read_text())
             assert content["lock_sha256"] == sha256, record
             assert content["commit"] == revision().removesuffix("-dirty"), record
+
+    def test_a_report_is_made_offline(self, done, inside, results):
+        made = inside(
+            *("--report", "report.html", *TARGETS),
+            results=results,
+            user=f"{SOMEBODY}:{SOMEBODY}",
+            options=("--env", "SCALE=smoke"),
+        )
+        assert made.returncode == 0, made.stdout[-2000:]
+        assert "energy_error.png" in (results / "report.html").read_text()
 
     def test_has_nothing_left_to_do_for_another_user(self, done, inside, results):
         again = inside(
