@@ -60,6 +60,7 @@ ENV PATH=/opt/venv/bin:${PATH} \
     LOGNAME=emergence \
     XDG_CACHE_HOME=/tmp/.cache \
     MPLCONFIGDIR=/tmp/.matplotlib \
+    EMERGENCE_HOUSE=/app \
     EMERGENCE_REVISION=${REVISION} \
     EMERGENCE_LOCK=/app/${LOCK}
 USER 1000:1000

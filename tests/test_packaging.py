@@ -108,6 +108,22 @@ def test_gpu_lock_fixes_the_cuda_libraries():
     assert all(name.startswith("nvidia-") for name in added)
 
 
+def test_readme_tells_the_gpus_that_tensorflow_was_built_for():
+    """The wheel says it itself, on Linux, in a file that can be read without importing it."""
+    (built,) = [
+        path.read_text()
+        for file in importlib.metadata.files("tensorflow")
+        if file.match("python/platform/build_info.py") and (path := Path(file.locate()))
+    ]
+    named = re.findall(r"'(?:sm|compute)_(\d+)'", built)
+    if not named:
+        pytest.skip("This TensorFlow was built without CUDA.")
+    oldest, newest = (f"{int(number) // 10}.{int(number) % 10}" for number in (named[0], named[-1]))
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"compute capability {oldest} or more" in text
+    assert f"and for {newest} in a form that newer GPUs compile for themselves" in text
+
+
 def test_this_environment_is_the_locked_one():
     """What is installed has the locked version, and everything it asks for is locked too."""
     locked = pins("requirements.lock")
