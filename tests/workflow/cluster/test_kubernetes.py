@@ -1,8 +1,12 @@
-"""The Kubernetes profile, planned but not run; and the pod that runs the whole workflow."""
+"""The Kubernetes profile, planned at every scale and run against a stand-in for the cluster's API;
+and the pod that runs the whole workflow."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,6 +77,76 @@ def test_every_training_may_have_a_gpu_and_nothing_else():
         profile = yaml.safe_load((PROFILES / name / "profile.v9+.yaml").read_text())
         given = {rule for rule, asked in profile["set-resources"].items() if "gpu" in asked}
         assert given == trainings, name
+
+
+@pytest.fixture(scope="module")
+def submitted(environment, new_tree, tmp_path_factory):
+    """(job object, volume, what Snakemake said) of one rule, sent to the stand-in.
+
+    As from a pod of the image: the code has its place, `pip` has nothing to install.
+    """
+    if shutil.which("rsync") is None:
+        pytest.skip("Storage on a shared volume needs rsync: run .ci/run.")
+    folder = tmp_path_factory.mktemp("api")
+    tree = new_tree(tmp_path_factory.mktemp("kubernetes") / "clone")
+    volume, programs = folder / "volume", folder / "programs"
+    volume.mkdir()
+    programs.mkdir()
+    (programs / "pip").write_text("#!/bin/sh\n")
+    (programs / "pip").chmod(0o755)
+    variables = environment(tree, GPUS="1", EMERGENCE_HOUSE=str(tree))
+    variables["PATH"] = f"{programs}:{variables['PATH']}"
+    variables["KUBECONFIG"] = str(folder / "kubeconfig")
+    api = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("kubernetes_api.py"), folder], env=variables
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not (folder / "kubeconfig").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        command = ["timeout", "-k", "10", "150", sys.executable, "-m", "snakemake"]
+        command += ["--workflow-profile", "workflow/profiles/kubernetes", "--retries", "0"]
+        command += ["--default-storage-prefix", volume, "--seconds-between-status-checks", "1"]
+        command += ["--config", f"settings={tree}/config/smoke.yaml"]
+        command += ["--set-resources", "introspection_data:gpu=1", "introspection_data:mem_mb=700"]
+        done = subprocess.run(
+            [*command, "--", "results/smoke/introspection/data/strong.npz"],
+            cwd=tree,
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    finally:
+        api.terminate()
+        api.wait(timeout=20)
+    told = done.stdout + "".join(log.read_text() for log in folder.glob("*.log"))
+    assert done.returncode == 0, told[-4000:]
+    return json.loads((folder / "0.json").read_text()), volume, told
+
+
+@pytest.mark.slow
+class TestJob:
+    def test_its_result_is_on_the_volume(self, submitted):
+        _, volume, told = submitted
+        assert (volume / "results/smoke/introspection/data/strong.npz").exists(), told[-4000:]
+
+    def test_runs_in_the_image_with_the_volume_mounted(self, submitted):
+        job, _, _ = submitted
+        pod = job["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        assert container["image"] == "emergence:cuda"
+        mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+        (claimed,) = [v for v in pod["volumes"] if v["name"] == mounts["/results"]]
+        assert claimed["persistentVolumeClaim"]["claimName"] == "emergence"
+
+    def test_what_it_asks_for_is_a_limit_too(self, submitted):
+        """A cluster refuses a GPU that is requested without one."""
+        (container,) = submitted[0]["spec"]["template"]["spec"]["containers"]
+        for kind in ("requests", "limits"):
+            assert container["resources"][kind]["nvidia.com/gpu"] == "1"
+            assert container["resources"][kind]["memory"] == "700M"
+            assert container["resources"][kind]["ephemeral-storage"] == "2000M"
 
 
 class TestPod:
