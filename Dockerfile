@@ -28,9 +28,10 @@ RUN python3 -m venv /opt/venv \
 FROM ${BASE_IMAGE}
 ARG LOCK=requirements-gpu.lock
 
+# rsync is for storage on a volume that the pods of a cluster share.
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends python3 \
+ && apt-get install -y --no-install-recommends python3 rsync \
  && rm -rf /var/lib/apt/lists/*
 
 COPY --from=environment /opt/venv /opt/venv
@@ -59,6 +60,7 @@ ENV PATH=/opt/venv/bin:${PATH} \
     LOGNAME=emergence \
     XDG_CACHE_HOME=/tmp/.cache \
     MPLCONFIGDIR=/tmp/.matplotlib \
+    EMERGENCE_HOUSE=/app \
     EMERGENCE_REVISION=${REVISION} \
     EMERGENCE_LOCK=/app/${LOCK}
 USER 1000:1000

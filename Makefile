@@ -40,7 +40,7 @@ endef
 help: ## List the targets.
 	@echo "usage: make TARGET [SCALE=smoke|laptop|paper] [CORES=N] [ARGS='more arguments']"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "SCALE=$(SCALE) CORES=$(CORES) LOCK=$(LOCK) VENV=$(VENV)"
 
@@ -90,6 +90,18 @@ container: ## Build the container image for processors alone.
 container-cuda: ## Build the container image for NVIDIA GPUs.
 	@$(call build_image,$(IMAGE):cuda,requirements-gpu.lock)
 
+.PHONY: container-test
+container-test: $(STAMP) ## Build the image and run the whole smoke workflow in it, offline (as root).
+	@$(call test_image,cpu)
+
+.PHONY: container-cuda-test
+container-cuda-test: $(STAMP) ## The same with the CUDA libraries, on the processors alone.
+	@$(call test_image,cuda)
+
+# test_image(variant): with a container engine of the tests' own; `make test` runs less of it.
+test_image = $(WITH) CONTAINER_VARIANT=$(1) CONTAINER_TARGET=all \
+  $(BIN)/python -m pytest -rA tests/workflow/container $(ARGS)
+
 # build_image(tag, lock, further arguments); ARGS reaches `docker build`, BASE_IMAGE included.
 build_image = docker build --tag $(1) --build-arg LOCK=$(2) $(3) \
   --build-arg REVISION="$$(git describe --always --abbrev=40 --match= --dirty 2>/dev/null || echo unknown)" \
@@ -115,7 +127,7 @@ format: $(STAMP) ## Format the code and the workflow.
 # The other locks are held to the pins of requirements.lock.
 compile = uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
   --fork-strategy fewest --generate-hashes --no-emit-index-url \
-  --custom-compile-command "make lock" --extra dev
+  --custom-compile-command "make lock" --extra dev --extra cluster
 
 .PHONY: lock
 lock: ## Write the locks anew after a change of the dependencies (needs uv).

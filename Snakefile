@@ -16,8 +16,9 @@ min_version("9.0")
 
 # --- settings: checked whole before any work -----------------------------------------------------
 
-# Relative, so that results are still up to date after the whole folder was moved.
-HOUSE = Path(os.path.relpath(workflow.basedir))
+# Relative, so that results are still up to date after the whole folder was moved; in the image, where
+# every pod of a cluster has it.
+HOUSE = Path(os.environ.get("EMERGENCE_HOUSE") or os.path.relpath(workflow.basedir))
 SETTINGS_FILE = config.get("settings", HOUSE / f"config/{os.environ.get('SCALE', 'laptop')}.yaml")
 try:
     SETTINGS = load(SETTINGS_FILE)

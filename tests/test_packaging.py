@@ -1,9 +1,11 @@
 """The environment: locks, project file and their kin agree, and name no package index."""
 
 import importlib.metadata
+import json
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -14,9 +16,9 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 LOCKS = {
-    "requirements.lock": ("dev",),
-    "requirements-gpu.lock": ("dev", "gpu"),
-    "requirements-peers.lock": ("dev", "peers"),
+    "requirements.lock": ("dev", "cluster"),
+    "requirements-gpu.lock": ("dev", "cluster", "gpu"),
+    "requirements-peers.lock": ("dev", "cluster", "peers"),
 }
 PYTHONS = ("3.11", "3.12", "3.13")
 MACHINES = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
@@ -106,6 +108,22 @@ def test_gpu_lock_fixes_the_cuda_libraries():
     assert all(name.startswith("nvidia-") for name in added)
 
 
+def test_readme_tells_the_gpus_that_tensorflow_was_built_for():
+    """The wheel says it itself, on Linux, in a file that can be read without importing it."""
+    (built,) = [
+        path.read_text()
+        for file in importlib.metadata.files("tensorflow")
+        if file.match("python/platform/build_info.py") and (path := Path(file.locate()))
+    ]
+    named = re.findall(r"'(?:sm|compute)_(\d+)'", built)
+    if not named:
+        pytest.skip("This TensorFlow was built without CUDA.")
+    oldest, newest = (f"{int(number) // 10}.{int(number) % 10}" for number in (named[0], named[-1]))
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"compute capability {oldest} or more" in text
+    assert f"and for {newest} in a form that newer GPUs compile for themselves" in text
+
+
 def test_this_environment_is_the_locked_one():
     """What is installed has the locked version, and everything it asks for is locked too."""
     locked = pins("requirements.lock")
@@ -143,6 +161,28 @@ class TestCondaEnvironment:
         *plain, pip = environment["dependencies"]
         assert plain == ["python=3.12", "pip"]
         assert pip == {"pip": ["-r requirements.lock"]}
+
+    def test_resolves_to_the_pins_of_the_lock(self, tmp_path):
+        """As conda hands it to pip: one more file beside this one, which names the lock.
+
+        In this environment, which is the locked one, pip then finds nothing left to install; of a
+        pin that differed it would have to look for another release, and has no index to look in.
+        """
+        environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+        (tmp_path / "requirements.lock").symlink_to(ROOT / "requirements.lock")
+        handed = tmp_path / "condaenv.requirements.txt"
+        command = [sys.executable, "-m", "pip", "--isolated", "install", "--dry-run", "--no-index"]
+
+        def resolve(*lines: str) -> subprocess.CompletedProcess:
+            handed.write_text("\n".join(lines) + "\n")
+            asked = [*command, "--report", tmp_path / "report.json", "-r", handed]
+            return subprocess.run(asked, capture_output=True, text=True, timeout=120)
+
+        done = resolve(*environment["dependencies"][-1]["pip"])
+        assert done.returncode == 0, done.stderr
+        assert json.loads((tmp_path / "report.json").read_text())["install"] == []
+        other = f"numpy==0.1 --hash=sha256:{'0' * 64}"
+        assert resolve(other).returncode != 0, "Without the lock's pin it would not be satisfied."
 
     def test_python_is_one_the_project_supports(self):
         environment = yaml.safe_load((ROOT / "environment.yml").read_text())

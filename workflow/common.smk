@@ -20,7 +20,7 @@ def weights_before(system, folder, arm, size):
     before = arm.before(size)
     if before is not None:
         return [f"{folder}/{before}/weights"]
-    return [str(HOUSE / f"weights/{system}/{arm.shipped}")] if arm.shipped else []
+    return [local(str(HOUSE / f"weights/{system}/{arm.shipped}"))] if arm.shipped else []
 
 
 def before_option(wildcards, input):

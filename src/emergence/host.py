@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from emergence import devices
+
 
 def use_host(threads: int) -> str:
     """Fix TensorFlow's threads, determinism and memory growth; once, before any op.
@@ -20,6 +22,7 @@ def use_host(threads: int) -> str:
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
+    devices.prepare()
     if not gpus:
         return f"CPU ({threads} thread{'s' if threads > 1 else ''})"
     return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU"))

@@ -32,10 +32,11 @@ def stage(name: str, settings_file: Path, outputs: list[Path]) -> Iterator[dict[
 def _stage(
     name: str, settings_file: Path, outputs: list[Path], started: float
 ) -> Iterator[dict[str, Any]]:
-    from emergence import artifacts
+    from emergence import artifacts, devices
     from emergence.settings import load
 
     context: dict[str, Any] = {"settings": load(settings_file), "device": "CPU", "extra": None}
+    devices.want(context["settings"].devices)
     yield context
     artifacts.record_provenance(
         outputs,

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from emergence import natural_gradient, updates
+from emergence import devices, natural_gradient, updates
+from emergence.errors import SettingsError
 from emergence.settings import Stage
 from emergence.updates import Parameters
 
@@ -83,11 +84,14 @@ def compile_chunk(problem: Problem, stage: Stage, seed: int) -> Callable[..., An
         ``[CHUNK_STEPS, seeds]`` or ``[CHUNK_STEPS, seeds, 1 + metrics]``, zero past how many.
     """
     problem = problem.for_stage(stage) if hasattr(problem, "for_stage") else problem
-    step = _compile_step(problem, stage, seed)
+    # Who draws its samples from the network itself has no batch that could be shared.
+    shared = devices.wanted() > 1 and stage.update == "adam" and not hasattr(problem, "scores")
+    step = (_share_step if shared else _compile_step)(problem, stage, seed)
     columns = [1 + len(problem.metrics)] if getattr(problem, "metrics", ()) else []
 
-    # The linear systems are solved by Eigen, which a fully compiled step would not use.
-    @tf.function(jit_compile=stage.update == "adam", autograph=False)
+    # The linear systems are solved by Eigen, which a fully compiled step would not use; and what
+    # devices tell each other cannot be compiled.
+    @tf.function(jit_compile=stage.update == "adam" and not shared, autograph=False)
     def run_chunk(
         tensors: Parameters, first: tf.Tensor, count: tf.Tensor, scale: tf.Tensor
     ) -> tuple[Parameters, tf.Tensor]:
@@ -113,13 +117,64 @@ def compile_chunk(problem: Problem, stage: Stage, seed: int) -> Callable[..., An
     )
 
 
-def _compile_step(problem: Problem, stage: Stage, seed: int) -> Callable[..., Any]:
-    """``(tensors, index, factor on the rate)`` → ``(tensors, reported)`` for one update rule."""
+def _drawing(problem: Problem, stage: Stage, seed: int) -> Callable[..., tuple[tf.Tensor, ...]]:
+    """Index of a step → its batch, every candidate of a seed with the same one."""
 
     def draw(index: tf.Tensor) -> tuple[tf.Tensor, ...]:
         step_seed = tf.stack([tf.constant(seed, tf.int32), tf.cast(index, tf.int32)])
         batch = problem.draw(step_seed, stage.batch, stage.window)
         return tuple(tf.repeat(part, stage.candidates, axis=0) for part in batch)
+
+    return draw
+
+
+def _share_step(problem: Problem, stage: Stage, seed: int) -> Callable[..., Any]:
+    """An Adam step whose batch is shared among devices: the mean of their gradients is applied.
+
+    Each loss being a mean over the batch, this is the step of one device up to rounding. Further
+    columns are means over the devices too, so that a variance is one within each share.
+    """
+    strategy = devices.strategy()
+    number = strategy.num_replicas_in_sync
+    if stage.batch % number:
+        raise SettingsError(
+            f"A batch of {stage.batch} cannot be shared among {number} devices.",
+            "Choose batches that are multiples of the key devices.",
+        )
+    draw = tf.function(_drawing(problem, stage, seed), jit_compile=True, autograph=False)
+
+    @tf.function(jit_compile=True, autograph=False)
+    def gradients(parameters: Parameters, *batch: tf.Tensor) -> tuple[Parameters, tf.Tensor]:
+        return updates.adam_gradients(
+            lambda parameters: problem.objective(parameters, batch), parameters, stage
+        )
+
+    def gradients_of_share(
+        parameters: Parameters, batch: tuple[tf.Tensor, ...]
+    ) -> tuple[Parameters, tf.Tensor]:
+        index = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return gradients(
+            parameters, *(tf.gather(tf.split(part, number, axis=1), index) for part in batch)
+        )
+
+    def step(
+        tensors: Parameters, index: tf.Tensor, scale: tf.Tensor
+    ) -> tuple[Parameters, tf.Tensor]:
+        parameters = parameters_of(tensors)
+        found = strategy.run(gradients_of_share, args=(parameters, draw(index)))
+        means, reported = tf.nest.map_structure(
+            lambda values: strategy.reduce("MEAN", values, axis=None), found
+        )
+        changed = updates.adam_update(means, parameters, carried_of(tensors), stage, index, scale)
+        return join(*changed), reported
+
+    return step
+
+
+def _compile_step(problem: Problem, stage: Stage, seed: int) -> Callable[..., Any]:
+    """``(tensors, index, factor on the rate)`` → ``(tensors, reported)`` for one update rule."""
+
+    draw = _drawing(problem, stage, seed)
 
     def adam(
         parameters: Parameters, carried: Parameters, index: tf.Tensor, scale: tf.Tensor

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from emergence import devices
 from emergence.errors import ArtifactError, DivergenceError
 from emergence.progress import Progress, say
 from emergence.randomness import derive_seed
@@ -94,7 +95,10 @@ def train(
         DivergenceError: the loss became non-finite again after three restarts with smaller steps.
         ArtifactError: the checkpoint cannot be written.
     """
-    identity = fingerprint({"identity": identity, "stages": [s.model_dump() for s in stages]})
+    identity = fingerprint(
+        {"identity": identity, "stages": [s.model_dump() for s in stages]}
+        | ({"devices": devices.wanted()} if devices.wanted() > 1 else {})
+    )
     tensors, position = _resume(checkpoint, identity, title)
     if tensors is None:
         before = {name: tf.convert_to_tensor(value) for name, value in (start or {}).items()}

@@ -90,12 +90,34 @@ def adam_step(
     Returns:
         New parameters, new carried tensors, reported values ``[seeds]``.
     """
+    gradients, reported = adam_gradients(objective, parameters, stage)
+    changed = adam_update(gradients, parameters, carried, stage, step, rate_scale)
+    return *changed, reported
+
+
+def adam_gradients(
+    objective: Callable[[Parameters], tuple[tf.Tensor, tf.Tensor]],
+    parameters: Parameters,
+    stage: Stage,
+) -> tuple[Parameters, tf.Tensor]:
+    """Gradients of the loss with its ridge, and the reported values ``[seeds]``."""
     with tf.GradientTape() as tape:
         tape.watch(parameters)
         loss, reported = objective(parameters)
         penalty = tf.add_n([tf.reduce_sum(value**2) for value in parameters.values()])
         total = tf.reduce_sum(loss) + stage.ridge * penalty
-    gradients = tape.gradient(total, parameters, unconnected_gradients="zero")
+    return tape.gradient(total, parameters, unconnected_gradients="zero"), reported
+
+
+def adam_update(
+    gradients: Parameters,
+    parameters: Parameters,
+    carried: Parameters,
+    stage: Stage,
+    step: tf.Tensor,
+    rate_scale: tf.Tensor,
+) -> tuple[Parameters, Parameters]:
+    """New parameters and new carried tensors: what :func:`adam_step` makes of the gradients."""
     square = tf.add_n(
         [tf.reduce_sum(tf.reshape(g, [g.shape[0], -1]) ** 2, axis=1) for g in gradients.values()]
     )
@@ -116,7 +138,7 @@ def adam_step(
         change = rate * unbiased_first / (tf.sqrt(unbiased_second) + EPSILON)
         new_parameters[name] = parameters[name] - change
         new_carried[f"m/{name}"], new_carried[f"v/{name}"] = first, second
-    return new_parameters, new_carried, reported
+    return new_parameters, new_carried
 
 
 def adam_start(parameters: Parameters) -> Parameters:

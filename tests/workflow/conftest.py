@@ -46,9 +46,15 @@ def environment() -> Callable[..., dict[str, str]]:
 def snakemake(environment) -> Callable[..., subprocess.CompletedProcess]:
     """Runs Snakemake in a tree, as a person would there; standard error is part of the output."""
 
-    def run(tree: Path, *arguments: str, scale: str = "smoke", timeout: float = 120):
+    def run(
+        tree: Path,
+        *arguments: str,
+        scale: str = "smoke",
+        timeout: float = 120,
+        prefix: tuple[str, ...] = (),
+    ):
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments],
+            [*prefix, sys.executable, "-m", "snakemake", *arguments],
             cwd=tree,
             env=environment(tree, SCALE=scale),
             stdout=subprocess.PIPE,
@@ -59,6 +65,22 @@ def snakemake(environment) -> Callable[..., subprocess.CompletedProcess]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def offline() -> tuple[str, ...]:
+    """What to put before a command that shall have no network; nothing where that is not allowed.
+
+    A machine of its own, without any device but the loopback, and that switched off.
+    """
+    for command in (("unshare", "--net"), ("unshare", "--net", "--map-current-user")):
+        try:
+            done = subprocess.run([*command, "true"], capture_output=True, timeout=30)
+        except OSError:
+            continue
+        if done.returncode == 0:
+            return command
+    return ()
 
 
 @pytest.fixture(scope="session")

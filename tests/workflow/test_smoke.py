@@ -31,10 +31,10 @@ EVERY_FIGURE = [f"figure {name}" for name in FIGURES]
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory, new_tree, snakemake):
-    """(folder, finished process) of the smoke workflow in a fresh clone."""
+def smoke(tmp_path_factory, new_tree, snakemake, offline):
+    """(folder, finished process) of the smoke workflow in a fresh clone, without a network."""
     folder = new_tree(tmp_path_factory.mktemp("smoke") / "clone")
-    return folder, snakemake(folder, "--cores", "2", timeout=1500)
+    return folder, snakemake(folder, "--cores", "2", timeout=1500, prefix=offline)
 
 
 @pytest.fixture(scope="session")
@@ -420,3 +420,27 @@ class TestChangedSettings:
         everything = planned(copy, "--forceall")
         assert self.plan(copy, planned, changed("scale", value="mine")) == everything
         assert planned(copy) == []
+
+
+class TestOffline:
+    """Once the environment is there nothing is fetched: the run above had no network."""
+
+    @pytest.fixture
+    def off(self, offline):
+        if not offline:
+            pytest.skip("Nothing can be cut off from the network here (unshare --net).")
+        return offline
+
+    def test_there_was_no_network_to_fetch_from(self, off, finished):
+        code = "import socket; socket.create_connection(('192.0.2.1', 80), 5)"
+        done = subprocess.run([*off, sys.executable, "-c", code], capture_output=True, text=True)
+        assert "Network is unreachable" in done.stderr
+        assert (finished / "results/smoke/verdict.md").exists()
+
+    def test_the_report_is_made_and_read_without_one(self, off, copy, snakemake):
+        done = snakemake(copy, "--report", "report.html", prefix=off)
+        assert done.returncode == 0, done.stdout[-3000:]
+        page = (copy / "report.html").read_text()
+        assert "translation.png" in page
+        fetched = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"'](https?://[^\"']+)", page)
+        assert not fetched

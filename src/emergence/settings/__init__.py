@@ -82,6 +82,14 @@ class Settings(Section):
         le=256,
         description="TensorFlow threads per stage; numbers may depend on it.",
     )
+    devices: int = Field(
+        1,
+        strict=True,
+        ge=1,
+        le=64,
+        description="GPUs, or logical devices of the processor, that share each batch of Adam: the "
+        "numbers of one device to rounding. Other updates, and retraining, stay on the first.",
+    )
     precision: Literal["float32", "float64"] = Field("float64", description="Of the training.")
     checkpoint_seconds: float = Field(20.0, ge=0, le=86_400, description="Between checkpoints.")
     introspection: Introspection
