@@ -3,6 +3,8 @@
 
 SCALE  ?= laptop
 CORES  ?= all
+# Processes that share the tests; each takes up to 3 GB.
+WORKERS ?= 2
 LOCK   ?= requirements.lock
 VENV   ?= .venv
 PYTHON ?=
@@ -56,7 +58,7 @@ verify: check-scale $(STAMP) ## Compare the claims with what the ledger expects;
 
 .PHONY: test
 test: $(STAMP) ## Run all tests: units, the workflow's lint and dry runs, the smoke workflow.
-	@$(WITH) $(BIN)/python -m pytest $(ARGS)
+	@$(WITH) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 .PHONY: bench
 bench: check-scale $(STAMP) ## Time what should be fast (after `make peers`: against other people's methods).

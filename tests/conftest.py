@@ -57,6 +57,24 @@ MINIMAL_SETTINGS: dict[str, Any] = {
 }
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where the tests are shared among processes, those of one file or of one daemon stay together.
+
+    Those that wait for whole workflows come first, since the others fill the time beside them.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    root = config.rootpath / "tests"
+
+    def group(item: pytest.Item) -> str:
+        place = item.path.relative_to(root)
+        return str(place.parent if place.parts[0] == "workflow" else place)
+
+    items.sort(key=lambda item: not group(item).startswith("workflow"))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+
+
 @pytest.fixture(scope="session")
 def build_settings() -> Callable[[], dict[str, Any]]:
     """Makes a fresh mapping of settings: valid, and of no more keys than must be given."""
