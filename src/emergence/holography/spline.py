@@ -195,7 +195,7 @@ class PolarSpline:
         """Move the first site of every block of the lattice ``[seeds, 2, n, n, batch]``."""
         blocks = to_blocks(lattice)
         normal, angle = blocks[:, 0, 0], blocks[:, 0, 1]
-        features = self._features(parameters, mask, blocks[:, 1:], context)
+        features = self._features(parameters, mask, _around(blocks[:, 1:]), context)
         normal, angle, log_det = self._move(parameters, *features, normal, angle, inverse)
         moved = tf.stack([normal, angle], axis=1)[:, None]
         log_det = tf.reshape(log_det, [normal.shape[0], -1, normal.shape[-1]])
@@ -236,15 +236,14 @@ class PolarSpline:
         return tf.reshape(normal, shape), tf.reshape(angle, shape), log_slope + scale
 
     def _features(
-        self, parameters: Parameters, mask: tf.Tensor, sites: tf.Tensor, context: tf.Tensor
+        self, parameters: Parameters, mask: tf.Tensor, seen: tf.Tensor, context: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """arg H and |H| ``[seeds, rows]``, and the network's features ``[seeds, features, rows]``.
 
         Args:
             mask: 1 for the neighbours that are read, ``[8]``.
-            sites: the other three of every block, ``[seeds, 3, 2, h, w, batch]``.
+            seen: (s, cos θ, sin θ) of the neighbours, ``[seeds, 8, 3, h, w, batch]``.
         """
-        seen = _around(sites)
         seeds, number, _, high, wide, batch = seen.shape
         seen = tf.reshape(seen, [seeds, number, 3, -1])
         mask = mask[:, None]
