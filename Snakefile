@@ -75,3 +75,4 @@ rule all:
         rules.retraining_analysis.output,
         rules.retraining_figures.input,
         rules.verify.output,
+        rules.report.output,

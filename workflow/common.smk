@@ -1,6 +1,6 @@
 # What the rules of every system share.
 #
-# Both functions take the input only so that Snakemake leaves their paths out of what it decides a
+# These functions take the input only so that Snakemake leaves their paths out of what it decides a
 # rerun by: that are the fingerprints of the settings and the ledgers' contents, wherever they lie.
 
 
@@ -13,6 +13,10 @@ def settings_file(wildcards, input):
 
 def ledgers_folder(wildcards, input):
     return HOUSE / "claims"
+
+
+def costs_record(wildcards, input):
+    return HOUSE / "config/costs.csv"
 
 
 def weights_before(system, folder, arm, size):

@@ -31,3 +31,28 @@ rule verify:
     shell:
         "emergence verify --scale {params.scale} --judged-as {params.judged_as} --ledgers {params.ledgers} --report-only"
         " > {log} 2>&1"
+
+
+rule report:
+    input:
+        verdict=rules.verify.output.json,
+        ledgers=rules.verify.input.ledgers,
+        figures=rules.verify.input.figures,
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{RESULTS}/logs/report.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/report.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        scale=SCALE,
+        ledgers=ledgers_folder,
+        record=costs_record,
+    message:
+        "Writing the report; open {output} in a browser."
+    shell:
+        "emergence report --scale {params.scale} --ledgers {params.ledgers} --record {params.record} > {log} 2>&1"

@@ -25,6 +25,7 @@ from emergence.errors import EmergenceError, SettingsError
 from emergence.holography.commands import holography
 from emergence.introspection.commands import introspection
 from emergence.retraining.commands import retraining
+from emergence.verification import commands as verification
 
 app = typer.Typer(
     name="emergence",
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(introspection, name="introspection")
 app.add_typer(holography, name="holography")
 app.add_typer(retraining, name="retraining")
+verification.register(app)
 
 
 @app.command()
