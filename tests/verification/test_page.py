@@ -122,7 +122,9 @@ class TestContent:
         assert all(len(image["alt"]) > 20 for image in read.images)
         captions = re.findall(r"<figcaption>(.+?)</figcaption>", text)
         for caption in captions:
-            assert "Stands for what the original shows in" in caption or "of this project" in caption
+            assert (
+                "Stands for what the original shows in" in caption or "of this project" in caption
+            )
         assert any("slides, blog (I3: 2)" in caption for caption in captions)
 
     def test_tells_recorded_against_actual_costs(self, text):

@@ -48,7 +48,7 @@ def browser(tmp_path_factory):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 768, 1400])
+@pytest.mark.parametrize("width", [360, 768, 1210, 1400])
 def test_is_legible(report, browser, width, scheme):
     browser.open(report, width, scheme)
     assert browser.run("innerWidth") == width

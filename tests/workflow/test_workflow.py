@@ -48,7 +48,7 @@ class TestPlan:
                 *(f"translator {name}" for name in chosen.translators),
                 *(f"distiller {name}" for name in chosen.distillers),
                 *(f"figure {name}" for name in FIGURES["introspection"]),
-                *("analysis", "spectral", "verify"),
+                *("analysis", "spectral", "report", "verify"),
                 *("holography reference" for _ in flows.diagram.sides),
                 *(["holography plane"] if flows.plane else []),
                 *(
@@ -139,7 +139,7 @@ class TestAgreement:
         # Typed by hand, when weights are to be shipped.
         stages -= {"holography_ship", "retraining_ship"}
         targets = {"all", *(f"{system}_figures" for system in FIGURES)}
-        assert set(self.RULES) - targets == stages | {"verify"}
+        assert set(self.RULES) - targets == stages | {"report", "verify"}
 
     def test_each_calls_the_stage_it_is_named_after_with_options_that_exist(self):
         bodies = re.split(r"(?m)^rule (\w+):", self.TEXT)[1:]
