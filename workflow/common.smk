@@ -19,6 +19,10 @@ def costs_record(wildcards, input):
     return HOUSE / "config/costs.csv"
 
 
+def sabotage_settings_file(wildcards, input):
+    return HOUSE / "config/smoke.yaml"
+
+
 def weights_before(system, folder, arm, size):
     """What a size of a growing arm starts from: the size before, shipped weights, or nothing."""
     before = arm.before(size)

@@ -1,4 +1,9 @@
-# Every claim of the ledger against what was measured.
+# Every claim of the ledger against what was measured, and what a reviewer reads of it.
+
+from emergence.verification.sabotage import CASES
+
+# What is broken on purpose is always broken at the smallest size.
+SABOTAGE_SETTINGS = load(HOUSE / "config/smoke.yaml")
 
 
 rule verify:
@@ -56,3 +61,63 @@ rule report:
         "Writing the report; open {output} in a browser."
     shell:
         "emergence report --scale {params.scale} --ledgers {params.ledgers} --record {params.record} > {log} 2>&1"
+
+
+# --- negative controls: `snakemake sabotage` -----------------------------------------------------
+
+
+rule sabotage_case:
+    input:
+        ledgers=collect(HOUSE / "claims/{system}.yaml", system=SYSTEMS),
+    output:
+        "results/sabotage/{case}.json",
+    log:
+        "results/sabotage/logs/{case}.log",
+    benchmark:
+        "results/sabotage/benchmarks/{case}.tsv"
+    threads: SABOTAGE_SETTINGS.threads
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    params:
+        file=sabotage_settings_file,
+        settings=fingerprint(SABOTAGE_SETTINGS),
+        ledgers=ledgers_folder,
+    message:
+        "Breaking the physics on purpose: {wildcards.case} (progress in {log})."
+    shell:
+        "emergence sabotage case --settings {params.file:q} --name {wildcards.case}"
+        " --ledgers {params.ledgers} --output {output} > {log} 2>&1"
+
+
+rule sabotage_judge:
+    input:
+        cases=collect("results/sabotage/{case}.json", case=CASES),
+        measurements=rules.verify.input.measurements,
+        ledgers=rules.verify.input.ledgers,
+    output:
+        f"{RESULTS}/sabotage.json",
+    log:
+        f"{RESULTS}/logs/sabotage.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/sabotage.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        scale=SCALE,
+        judged_as=rules.verify.params.judged_as,
+        ledgers=ledgers_folder,
+    message:
+        "Judging the negative controls; read {log}."
+    shell:
+        "emergence sabotage judge --scale {params.scale} --judged-as {params.judged_as}"
+        " --ledgers {params.ledgers} --output {output} {input.cases} > {log} 2>&1"
+
+
+# Every negative control, listed; fails where one of them stays green.
+rule sabotage:
+    input:
+        rules.sabotage_judge.output,

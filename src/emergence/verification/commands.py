@@ -7,11 +7,16 @@ from typing import Annotated
 
 import typer
 
+from emergence.stages import Output, SettingsFile
+
 Scale = Annotated[str, typer.Option(envvar="SCALE", help="Which results.")]
 Ledgers = Annotated[Path, typer.Option(help="Folder of the claims ledger.")]
 Results = Annotated[Path, typer.Option(help="Root of the results.")]
 Figures = Annotated[Path, typer.Option(help="Root of the figures.")]
 Record = Annotated[Path, typer.Option(help="The record of what each job costs.")]
+JudgedAs = Annotated[
+    str | None, typer.Option(help="Scale whose claims are decided, where it is not --scale.")
+]
 
 CLAIMS, RESULTS, FIGURES = Path("claims"), Path("results"), Path("figures")
 COSTS = Path("config/costs.csv")
@@ -45,7 +50,41 @@ def costs(scale: Scale = "laptop", results: Results = RESULTS, record: Record = 
     print(f"Recorded {len(found)} jobs of {total / 60:.0f} processor minutes in {record}.")
 
 
+sabotage = typer.Typer(
+    help="Break the physics on purpose; the claims must turn red.", no_args_is_help=True
+)
+
+
+@sabotage.command("case")
+def sabotage_case(
+    settings: SettingsFile,
+    name: Annotated[str, typer.Option(help="Which breakage, such as dropped_jacobian.")],
+    output: Output,
+    ledgers: Ledgers = CLAIMS,
+) -> None:
+    """Run the smallest experiment that decides one claim, with one piece of the physics broken."""
+    from emergence.verification.sabotage import run_case
+
+    run_case(name, settings, ledgers, output)
+
+
+@sabotage.command("judge")
+def sabotage_judge(
+    cases: Annotated[list[Path], typer.Argument(help="What the cases came to.")],
+    output: Output,
+    scale: Scale = "laptop",
+    judged_as: JudgedAs = None,
+    ledgers: Ledgers = CLAIMS,
+    results: Results = RESULTS,
+) -> None:
+    """List every negative control; fail where one stayed green."""
+    from emergence.verification.sabotage import judge
+
+    judge(cases, ledgers, results / scale, judged_as or scale, output)
+
+
 def register(app: typer.Typer) -> None:
     """Add every command of this module to the command line."""
+    app.add_typer(sabotage, name="sabotage")
     app.command()(report)
     app.command()(costs)
