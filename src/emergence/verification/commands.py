@@ -50,6 +50,25 @@ def costs(scale: Scale = "laptop", results: Results = RESULTS, record: Record = 
     print(f"Recorded {len(found)} jobs of {total / 60:.0f} processor minutes in {record}.")
 
 
+def doctor(
+    lock: Annotated[
+        Path, typer.Option(envvar="EMERGENCE_LOCK", help="The lock to compare with.")
+    ] = Path("requirements.lock"),
+    results: Results = RESULTS,
+    record: Record = COSTS,
+    quick: Annotated[bool, typer.Option("--quick", help="Do not start TensorFlow.")] = False,
+) -> None:
+    """Say whether this machine can run the project, and what each scale will cost here."""
+    from emergence.verification import doctor as check
+
+    findings = check.examine(lock, results, quick)
+    for finding in findings:
+        print(f"{finding.state:7} {finding.name:12} {finding}")
+    for line in check.cost_lines(record):
+        print(f"{'cost':7} {line}")
+    check.require(findings)
+
+
 sabotage = typer.Typer(
     help="Break the physics on purpose; the claims must turn red.", no_args_is_help=True
 )
@@ -88,3 +107,4 @@ def register(app: typer.Typer) -> None:
     app.add_typer(sabotage, name="sabotage")
     app.command()(report)
     app.command()(costs)
+    app.command()(doctor)
