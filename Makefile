@@ -64,6 +64,10 @@ endif
 doctor: $(STAMP) ## Check this machine: environment, memory, disk, GPU; what each scale will cost here.
 	@$(RUN) $(BIN)/emergence doctor $(ARGS)
 
+.PHONY: crate
+crate: check-scale $(STAMP) ## Pack the run, what it read and what came of it, as a Workflow Run RO-Crate.
+	@$(RUN) $(BIN)/snakemake --cores $(CORES) $(ARGS) -- crate
+
 .PHONY: sabotage
 sabotage: check-scale $(STAMP) ## Break the physics on purpose; fail where a claim stays green.
 	@$(RUN) $(BIN)/snakemake --cores $(CORES) $(ARGS) -- sabotage

@@ -15,6 +15,10 @@ def ledgers_folder(wildcards, input):
     return HOUSE / "claims"
 
 
+def house_folder(wildcards, input):
+    return HOUSE
+
+
 def costs_record(wildcards, input):
     return HOUSE / "config/costs.csv"
 

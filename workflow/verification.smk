@@ -63,7 +63,7 @@ rule report:
         "emergence report --scale {params.scale} --ledgers {params.ledgers} --record {params.record} > {log} 2>&1"
 
 
-# --- negative controls: `snakemake sabotage` -----------------------------------------------------
+# Negative controls: `snakemake sabotage`
 
 
 rule sabotage_case:
@@ -110,14 +110,45 @@ rule sabotage_judge:
         scale=SCALE,
         judged_as=rules.verify.params.judged_as,
         ledgers=ledgers_folder,
+        folder="results/sabotage",
     message:
         "Judging the negative controls; read {log}."
     shell:
         "emergence sabotage judge --scale {params.scale} --judged-as {params.judged_as}"
-        " --ledgers {params.ledgers} --output {output} {input.cases} > {log} 2>&1"
+        " --ledgers {params.ledgers} --cases {params.folder} --output {output} > {log} 2>&1"
 
 
 # Every negative control, listed; fails where one of them stays green.
 rule sabotage:
     input:
         rules.sabotage_judge.output,
+
+
+# The run as a research object: `snakemake crate`
+
+
+rule crate:
+    input:
+        rules.verify.output,
+        rules.report.output,
+        rules.verify.input.measurements,
+        rules.verify.input.figures,
+    output:
+        f"{RESULTS}/crate.zip",
+    log:
+        f"{RESULTS}/logs/crate.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/crate.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        scale=SCALE,
+        file=settings_file,
+        house=house_folder,
+    message:
+        "Packing the run as a Workflow Run RO-Crate."
+    shell:
+        "emergence crate --scale {params.scale} --settings {params.file:q} --house {params.house}"
+        " --output {output} > {log} 2>&1"

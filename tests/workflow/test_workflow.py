@@ -140,7 +140,7 @@ class TestAgreement:
         # Typed by hand, when weights are to be shipped.
         stages -= {"holography_ship", "retraining_ship"}
         targets = {"all", "sabotage", *(f"{system}_figures" for system in FIGURES)}
-        assert set(self.RULES) - targets == stages | {"report", "verify"}
+        assert set(self.RULES) - targets == stages | {"crate", "report", "verify"}
 
     def test_each_calls_the_stage_it_is_named_after_with_options_that_exist(self):
         bodies = re.split(r"(?m)^rule (\w+):", self.TEXT)[1:]

@@ -50,6 +50,20 @@ def costs(scale: Scale = "laptop", results: Results = RESULTS, record: Record = 
     print(f"Recorded {len(found)} jobs of {total / 60:.0f} processor minutes in {record}.")
 
 
+def crate(
+    output: Output,
+    settings: SettingsFile,
+    scale: Scale = "laptop",
+    house: Annotated[Path, typer.Option(help="Folder of the Snakefile.")] = Path("."),
+    results: Results = RESULTS,
+    figures: Figures = FIGURES,
+) -> None:
+    """Pack what was run and what came of it as a Workflow Run RO-Crate (.zip)."""
+    from emergence.verification.crate import write_crate
+
+    write_crate(scale, house, results, figures, settings, output)
+
+
 def doctor(
     lock: Annotated[
         Path, typer.Option(envvar="EMERGENCE_LOCK", help="The lock to compare with.")
@@ -124,7 +138,7 @@ def sabotage_case(
 
 @sabotage.command("judge")
 def sabotage_judge(
-    cases: Annotated[list[Path], typer.Argument(help="What the cases came to.")],
+    cases: Annotated[Path, typer.Option(help="Folder of what the cases came to.")],
     output: Output,
     scale: Scale = "laptop",
     judged_as: JudgedAs = None,
@@ -132,9 +146,10 @@ def sabotage_judge(
     results: Results = RESULTS,
 ) -> None:
     """List every negative control; fail where one stayed green."""
-    from emergence.verification.sabotage import judge
+    from emergence.verification.sabotage import CASES, judge
 
-    judge(cases, ledgers, results / scale, judged_as or scale, output)
+    files = [cases / f"{name}.json" for name in CASES]
+    judge(files, ledgers, results / scale, judged_as or scale, output)
 
 
 def register(app: typer.Typer) -> None:
@@ -142,5 +157,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(sabotage, name="sabotage")
     app.command()(report)
     app.command()(costs)
+    app.command()(crate)
     app.command()(doctor)
     app.command()(plan)
