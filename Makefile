@@ -8,6 +8,7 @@ VENV   ?= .venv
 PYTHON ?=
 ARGS   ?=
 IMAGE  ?= emergence
+KILLS  ?= 50
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -75,6 +76,10 @@ sabotage: check-scale $(STAMP) ## Break the physics on purpose; fail where a cla
 .PHONY: test
 test: $(STAMP) ## Run all tests: units, the workflow's lint and dry runs, the smoke workflow.
 	@$(WITH) $(BIN)/python -m pytest $(ARGS)
+
+.PHONY: chaos
+chaos: $(STAMP) ## Kill a smoke run fifty times at random moments; every number must end the same.
+	@$(WITH) CHAOS_SCALE=smoke CHAOS_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/workflow/test_chaos.py $(ARGS)
 
 .PHONY: bench
 bench: check-scale $(STAMP) ## Time what should be fast (after `make peers`: against other people's methods).

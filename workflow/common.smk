@@ -27,6 +27,10 @@ def sabotage_settings_file(wildcards, input):
     return HOUSE / "config/smoke.yaml"
 
 
+def cases_folder(wildcards, input):
+    return Path(input.cases[0]).parent
+
+
 def weights_before(system, folder, arm, size):
     """What a size of a growing arm starts from: the size before, shipped weights, or nothing."""
     before = arm.before(size)

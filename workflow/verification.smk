@@ -110,7 +110,7 @@ rule sabotage_judge:
         scale=SCALE,
         judged_as=rules.verify.params.judged_as,
         ledgers=ledgers_folder,
-        folder="results/sabotage",
+        folder=cases_folder,
     message:
         "Judging the negative controls; read {log}."
     shell:

@@ -66,11 +66,15 @@ def write_report(
     results, figures = Path(results_root, scale), Path(figures_root, scale)
     verdict = read_numbers(results / "verdict.json", required=["scale", "claims", "provenance"])
     expected = recorded_costs(record, scale) if Path(record).is_file() else {}
-    page = results / "report.html"
-    write_text(
-        page,
-        render(verdict, load_ledgers(ledgers), figures, measured_costs(results), expected, results),
-    )
+    page, loaded = results / "report.html", load_ledgers(ledgers)
+    try:
+        text = render(verdict, loaded, figures, measured_costs(results), expected, results)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"{results / 'verdict.json'} is damaged: {type(error).__name__}.",
+            "Delete it and rerun snakemake, which makes it again.",
+        ) from error
+    write_text(page, text)
     return page
 
 
@@ -91,6 +95,9 @@ def render(
         measured: what each job of this run cost.
         expected: what it was recorded to cost.
         folder: where the page will stand; addresses are relative to it.
+
+    Raises:
+        LookupError: the verdicts lack something that the page shows.
     """
     import jinja2
 
@@ -104,20 +111,25 @@ def render(
     drawn = {figure["name"] for group in by_system.values() for figure in group}
     for claim in claims:
         claim["figure_drawn"] = claim["figure"] in drawn
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        scale=verdict["scale"],
-        claims=claims,
-        counts=[
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    contents = {
+        "scale": verdict["scale"],
+        "claims": claims,
+        "counts": [
             (name, sum(claim["verdict"] == name for claim in claims)) for name in VERDICT_ORDER
         ],
-        unexpected=[claim["id"] for claim in claims if not claim["matches"]],
-        green=[claim["id"] for claim in claims if claim["control"]["holds"] is False],
-        ledgers=ledgers,
-        figures=by_system,
-        costs=_cost_groups(measured, expected),
-        totals=_cost_line("all jobs", measured, expected, set(measured) | set(expected)),
-        provenance=verdict["provenance"],
-    )
+        "unexpected": [claim["id"] for claim in claims if not claim["matches"]],
+        "green": [claim["id"] for claim in claims if claim["control"]["holds"] is False],
+        "ledgers": ledgers,
+        "figures": by_system,
+        "costs": _cost_groups(measured, expected),
+        "totals": _cost_line("all jobs", measured, expected, set(measured) | set(expected)),
+        "provenance": verdict["provenance"],
+    }
+    try:
+        return template.render(contents)
+    except jinja2.UndefinedError as error:
+        raise LookupError(str(error)) from error
 
 
 def _claim(entry: Mapping[str, Any]) -> dict[str, Any]:
