@@ -10,6 +10,7 @@ VENV   ?= .venv
 PYTHON ?=
 ARGS   ?=
 IMAGE  ?= emergence
+KILLS  ?= 50
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -53,12 +54,34 @@ reproduce: check-scale $(STAMP) ## Regenerate every figure and decide every clai
 	@$(RUN) $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
 .PHONY: verify
-verify: check-scale $(STAMP) ## Compare the claims with what the ledger expects; fail where they differ.
+verify: check-scale $(STAMP) ## Compare the claims with the ledger; with BUDGET=30m, run and check what fits in that time.
+ifdef BUDGET
+	@$(RUN) $(BIN)/emergence plan --budget "$(BUDGET)" --scale $(SCALE) $(if $(filter-out all,$(CORES)),--cores $(CORES))
+	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/budget/settings.yaml -- $$(cat results/budget/targets.txt)
+	@$(RUN) $(BIN)/emergence verify --scale budget --judged-as $(SCALE) --plan results/budget/plan.json $(ARGS)
+else
 	@$(RUN) $(BIN)/emergence verify --scale $(SCALE) $(ARGS)
+endif
+
+.PHONY: doctor
+doctor: $(STAMP) ## Check this machine: environment, memory, disk, GPU; what each scale will cost here.
+	@$(RUN) $(BIN)/emergence doctor $(ARGS)
+
+.PHONY: crate
+crate: check-scale $(STAMP) ## Pack the run, what it read and what came of it, as a Workflow Run RO-Crate.
+	@$(RUN) $(BIN)/snakemake --cores $(CORES) $(ARGS) -- crate
+
+.PHONY: sabotage
+sabotage: check-scale $(STAMP) ## Break the physics on purpose; fail where a claim stays green.
+	@$(RUN) $(BIN)/snakemake --cores $(CORES) $(ARGS) -- sabotage
 
 .PHONY: test
 test: $(STAMP) ## Run all tests: units, the workflow's lint and dry runs, the smoke workflow.
 	@$(WITH) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+.PHONY: chaos
+chaos: $(STAMP) ## Kill a smoke run fifty times at random moments; every number must end the same.
+	@$(WITH) CHAOS_SCALE=smoke CHAOS_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/workflow/test_chaos.py $(ARGS)
 
 .PHONY: bench
 bench: check-scale $(STAMP) ## Time what should be fast (after `make peers`: against other people's methods).

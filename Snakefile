@@ -40,6 +40,7 @@ wildcard_constraints:
     arm="[a-z0-9_]+",
     figure="[a-z0-9_]+",
     size="[0-9]+",
+    case="[a-z0-9_]+",
 
 
 # --- the systems, then what is claimed of them ---------------------------------------------------
@@ -60,6 +61,7 @@ localrules:
     introspection_figures,
     holography_figures,
     retraining_figures,
+    sabotage,
 
 
 # Every file that is read, by name: whichever of them was deleted is made again.
@@ -76,3 +78,4 @@ rule all:
         rules.retraining_analysis.output,
         rules.retraining_figures.input,
         rules.verify.output,
+        rules.report.output,

@@ -1,6 +1,6 @@
 # What the rules of every system share.
 #
-# Both functions take the input only so that Snakemake leaves their paths out of what it decides a
+# These functions take the input only so that Snakemake leaves their paths out of what it decides a
 # rerun by: that are the fingerprints of the settings and the ledgers' contents, wherever they lie.
 
 
@@ -13,6 +13,22 @@ def settings_file(wildcards, input):
 
 def ledgers_folder(wildcards, input):
     return HOUSE / "claims"
+
+
+def house_folder(wildcards, input):
+    return HOUSE
+
+
+def costs_record(wildcards, input):
+    return HOUSE / "config/costs.csv"
+
+
+def sabotage_settings_file(wildcards, input):
+    return HOUSE / "config/smoke.yaml"
+
+
+def cases_folder(wildcards, input):
+    return Path(input.cases[0]).parent
 
 
 def weights_before(system, folder, arm, size):

@@ -1,4 +1,9 @@
-# Every claim of the ledger against what was measured.
+# Every claim of the ledger against what was measured, and what a reviewer reads of it.
+
+from emergence.verification.sabotage import CASES
+
+# What is broken on purpose is always broken at the smallest size.
+SABOTAGE_SETTINGS = load(HOUSE / "config/smoke.yaml")
 
 
 rule verify:
@@ -31,3 +36,119 @@ rule verify:
     shell:
         "emergence verify --scale {params.scale} --judged-as {params.judged_as} --ledgers {params.ledgers} --report-only"
         " > {log} 2>&1"
+
+
+rule report:
+    input:
+        verdict=rules.verify.output.json,
+        ledgers=rules.verify.input.ledgers,
+        figures=rules.verify.input.figures,
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{RESULTS}/logs/report.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/report.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        scale=SCALE,
+        ledgers=ledgers_folder,
+        record=costs_record,
+    message:
+        "Writing the report; open {output} in a browser."
+    shell:
+        "emergence report --scale {params.scale} --ledgers {params.ledgers} --record {params.record} > {log} 2>&1"
+
+
+# Negative controls: `snakemake sabotage`
+
+
+rule sabotage_case:
+    input:
+        ledgers=collect(HOUSE / "claims/{system}.yaml", system=SYSTEMS),
+    output:
+        "results/sabotage/{case}.json",
+    log:
+        "results/sabotage/logs/{case}.log",
+    benchmark:
+        "results/sabotage/benchmarks/{case}.tsv"
+    threads: SABOTAGE_SETTINGS.threads
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    params:
+        file=sabotage_settings_file,
+        settings=fingerprint(SABOTAGE_SETTINGS),
+        ledgers=ledgers_folder,
+    message:
+        "Breaking the physics on purpose: {wildcards.case} (progress in {log})."
+    shell:
+        "emergence sabotage case --settings {params.file:q} --name {wildcards.case}"
+        " --ledgers {params.ledgers} --output {output} > {log} 2>&1"
+
+
+rule sabotage_judge:
+    input:
+        cases=collect("results/sabotage/{case}.json", case=CASES),
+        measurements=rules.verify.input.measurements,
+        ledgers=rules.verify.input.ledgers,
+    output:
+        f"{RESULTS}/sabotage.json",
+    log:
+        f"{RESULTS}/logs/sabotage.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/sabotage.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        scale=SCALE,
+        judged_as=rules.verify.params.judged_as,
+        ledgers=ledgers_folder,
+        folder=cases_folder,
+    message:
+        "Judging the negative controls; read {log}."
+    shell:
+        "emergence sabotage judge --scale {params.scale} --judged-as {params.judged_as}"
+        " --ledgers {params.ledgers} --cases {params.folder} --output {output} > {log} 2>&1"
+
+
+# Every negative control, listed; fails where one of them stays green.
+rule sabotage:
+    input:
+        rules.sabotage_judge.output,
+
+
+# The run as a research object: `snakemake crate`
+
+
+rule crate:
+    input:
+        rules.verify.output,
+        rules.report.output,
+        rules.verify.input.measurements,
+        rules.verify.input.figures,
+    output:
+        f"{RESULTS}/crate.zip",
+    log:
+        f"{RESULTS}/logs/crate.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/crate.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        scale=SCALE,
+        file=settings_file,
+        house=house_folder,
+    message:
+        "Packing the run as a Workflow Run RO-Crate."
+    shell:
+        "emergence crate --scale {params.scale} --settings {params.file:q} --house {params.house}"
+        " --output {output} > {log} 2>&1"

@@ -25,6 +25,7 @@ from emergence.errors import EmergenceError, SettingsError
 from emergence.holography.commands import holography
 from emergence.introspection.commands import introspection
 from emergence.retraining.commands import retraining
+from emergence.verification import commands as verification
 
 app = typer.Typer(
     name="emergence",
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(introspection, name="introspection")
 app.add_typer(holography, name="holography")
 app.add_typer(retraining, name="retraining")
+verification.register(app)
 
 
 @app.command()
@@ -50,11 +52,16 @@ def verify(
     judged_as: Annotated[
         str | None, typer.Option(help="Scale whose claims are decided, where it is not --scale.")
     ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="plan.json of `emergence plan`: only what it chose.")
+    ] = None,
 ) -> None:
     """Decide every claim; fail where a verdict differs from the ledger's expectation."""
+    from emergence.verification.budget import read_left_out
     from emergence.verification.report import verify as decide
 
-    decide(scale, ledgers, results, figures, report_only, judged_as=judged_as)
+    left_out = read_left_out(plan) if plan else {}
+    decide(scale, ledgers, results, figures, report_only, judged_as=judged_as, left_out=left_out)
 
 
 @app.command()

@@ -254,7 +254,7 @@ class TestRerun:
         figure = copy / DRAWN / f"law.{suffix}"
         before = figure.read_bytes()
         figure.unlink()
-        assert planned(copy) == ["figure law", "verify"]
+        assert planned(copy) == ["figure law", "report", "verify"]
         assert snakemake(copy).returncode == 0
         assert figure.read_bytes() == before, "The same numbers give the same picture."
         assert planned(copy) == []
@@ -262,12 +262,12 @@ class TestRerun:
     @pytest.mark.parametrize("name", ["verdict.json", "verdict.md"])
     def test_decides_again_where_a_verdict_was_deleted(self, copy, planned, name):
         (copy / "results/smoke" / name).unlink()
-        assert planned(copy) == ["verify"]
+        assert planned(copy) == ["report", "verify"]
 
     def test_decides_again_when_the_ledger_changes(self, copy, planned):
         with (copy / "claims/introspection.yaml").open("a") as file:
             file.write("# A comment.\n")
-        assert planned(copy) == ["verify"]
+        assert planned(copy) == ["report", "verify"]
 
 
 class TestDamage:
@@ -354,7 +354,7 @@ def changed(*path, value):
 
 
 SYSTEM = "introspection"
-STRONG = ["distiller strong", "analysis", "verify", *EVERY_FIGURE]
+STRONG = ["distiller strong", "analysis", "report", "verify", *EVERY_FIGURE]
 
 
 class TestChangedSettings:
@@ -386,7 +386,7 @@ class TestChangedSettings:
             ),
             (
                 changed(SYSTEM, "spectral", "words", value=31),
-                ["spectral", "analysis", "verify", *EVERY_FIGURE],
+                ["spectral", "analysis", "report", "verify", *EVERY_FIGURE],
             ),
         ],
         ids=lambda value: value.__name__ if callable(value) else "",
@@ -401,7 +401,7 @@ class TestChangedSettings:
         distillers = load(copy / "config/smoke.yaml").introspection.distillers
         expected = [f"distiller {name}" for name in distillers]
         assert self.plan(copy, planned, change) == sorted(
-            [*expected, "analysis", "verify", *EVERY_FIGURE]
+            [*expected, "analysis", "report", "verify", *EVERY_FIGURE]
         )
 
     def test_everything_when_all_of_it_does(self, copy, planned):

@@ -48,7 +48,7 @@ class TestPlan:
                 *(f"translator {name}" for name in chosen.translators),
                 *(f"distiller {name}" for name in chosen.distillers),
                 *(f"figure {name}" for name in FIGURES["introspection"]),
-                *("analysis", "spectral", "verify"),
+                *("analysis", "spectral", "report", "verify"),
                 *("holography reference" for _ in flows.diagram.sides),
                 *(["holography plane"] if flows.plane else []),
                 *(
@@ -135,11 +135,12 @@ class TestAgreement:
     COMMANDS = typer.main.get_command(cli.app).commands
 
     def test_rules_that_run_something_are_the_stages_of_the_command_line(self):
-        stages = {f"{s}_{name}" for s in FIGURES for name in self.COMMANDS[s].commands}
+        groups = [*FIGURES, "sabotage"]
+        stages = {f"{s}_{name}" for s in groups for name in self.COMMANDS[s].commands}
         # Typed by hand, when weights are to be shipped.
         stages -= {"holography_ship", "retraining_ship"}
-        targets = {"all", *(f"{system}_figures" for system in FIGURES)}
-        assert set(self.RULES) - targets == stages | {"verify"}
+        targets = {"all", "sabotage", *(f"{system}_figures" for system in FIGURES)}
+        assert set(self.RULES) - targets == stages | {"crate", "report", "verify"}
 
     def test_each_calls_the_stage_it_is_named_after_with_options_that_exist(self):
         bodies = re.split(r"(?m)^rule (\w+):", self.TEXT)[1:]

@@ -36,7 +36,7 @@ from emergence.settings.introspection import (
 )
 from emergence.settings.retraining import GrowthArm, GrowthStage, Retraining
 from emergence.settings.sections import Section, Stage
-from emergence.yaml_text import YamlFault, parse_yaml
+from emergence.yaml_text import YamlFault, parse_yaml, show
 
 __all__ = [
     "BulkSettings",
@@ -145,7 +145,10 @@ def _sentence(fault: dict[str, Any], source: str) -> str:
         return f"In {source} the key {key} is unknown."
     if fault["type"] == "missing":
         return f"In {source} the key {key} is missing."
-    value = repr(fault.get("input"))
+    try:
+        value = repr(fault.get("input"))
+    except ValueError:  # Python refuses to print an integer of thousands of digits
+        value = show(fault.get("input"))
     value = value if len(value) <= 80 else value[:77] + "..."
     allowed = fault["msg"].removeprefix("Value error, ")
     allowed = allowed[0].lower() + allowed[1:]

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -41,6 +42,7 @@ def verify(
     report_only: bool = False,
     console: Console | None = None,
     judged_as: str | None = None,
+    left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Decision]:
     """Decide every claim of every ledger at one scale, write the verdicts and print their table.
 
@@ -56,6 +58,7 @@ def verify(
         report_only: whether an unexpected verdict and a green control are only reported.
         console: where the table is printed; the standard output by default.
         judged_as: whose claims are decided, "smoke", "laptop" or "paper"; ``scale`` by default.
+        left_out: claims that this run does not decide, each with why.
 
     Raises:
         SettingsError: there are no claims of such a scale.
@@ -75,7 +78,7 @@ def verify(
     sources: dict[str, str] = {}
     for ledger in loaded:
         measurements = {}
-        if must_decide(ledger, judged_as):
+        if must_decide(ledger, judged_as, left_out):
             path = Path(results_root, scale, ledger.system, "measurements.json")
             if not path.is_file():
                 raise LedgerError(
@@ -84,7 +87,7 @@ def verify(
                     "Run snakemake for that scale first.",
                 )
             measurements, sources[ledger.system] = read_measurements(path), sha256(path)
-        decisions += decide(ledger, measurements, judged_as)
+        decisions += decide(ledger, measurements, judged_as, left_out)
 
     contents = to_json(decisions, scale, {**code_in_use(), "measurements_sha256": sources})
     folders = [Path(results_root, scale)]

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from emergence.errors import LedgerError, VerdictMismatch
 from emergence.statistics import Measurement, wilson_interval
@@ -82,24 +83,35 @@ class Decision:
         return self.control.verdict == "deviates" or asked.verdict == "underpowered"
 
 
-def must_decide(ledger: Ledger, scale: str) -> bool:
-    """Return whether any claim of the ledger is to be decided at this scale."""
-    return any(scale in claim.scales for claim in ledger.claims)
+def must_decide(ledger: Ledger, scale: str, left_out: Container[str] = ()) -> bool:
+    """Return whether any claim of the ledger, but those left out, is to be decided at this scale."""
+    return any(scale in claim.scales and claim.id not in left_out for claim in ledger.claims)
 
 
-def decide(ledger: Ledger, measurements: Mapping[str, Measurement], scale: str) -> list[Decision]:
+def decide(
+    ledger: Ledger,
+    measurements: Mapping[str, Measurement],
+    scale: str,
+    left_out: Mapping[str, str] = MappingProxyType({}),
+) -> list[Decision]:
     """Decide every claim of a ledger, in its order.
 
     Args:
         ledger: the claims of one system.
         measurements: those of that system at this scale, by name.
         scale: "smoke", "laptop" or "paper".
+        left_out: claims that this run does not decide, each with why; they come out not run.
 
     Raises:
         LedgerError: a measurement is missing that a claim of this scale is decided by, or the seeds
             of two measurements that are compared seed by seed cannot be paired.
     """
-    return [_decide_claim(ledger, claim, measurements, scale) for claim in ledger.claims]
+    return [
+        Decision(ledger.system, claim, scale, NOT_RUN, NOT_RUN, (), None, left_out[claim.id])
+        if claim.id in left_out
+        else _decide_claim(ledger, claim, measurements, scale)
+        for claim in ledger.claims
+    ]
 
 
 def check(decisions: Iterable[Decision]) -> None:

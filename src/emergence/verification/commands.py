@@ -1,0 +1,162 @@
+"""The commands that judge a run, beside the stages that make it; each is thin, its work elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emergence.stages import Output, SettingsFile
+
+Scale = Annotated[str, typer.Option(envvar="SCALE", help="Which results.")]
+Ledgers = Annotated[Path, typer.Option(help="Folder of the claims ledger.")]
+Results = Annotated[Path, typer.Option(help="Root of the results.")]
+Figures = Annotated[Path, typer.Option(help="Root of the figures.")]
+Record = Annotated[Path, typer.Option(help="The record of what each job costs.")]
+JudgedAs = Annotated[
+    str | None, typer.Option(help="Scale whose claims are decided, where it is not --scale.")
+]
+
+CLAIMS, RESULTS, FIGURES = Path("claims"), Path("results"), Path("figures")
+COSTS = Path("config/costs.csv")
+
+
+def report(
+    scale: Scale = "laptop",
+    ledgers: Ledgers = CLAIMS,
+    results: Results = RESULTS,
+    figures: Figures = FIGURES,
+    record: Record = COSTS,
+) -> None:
+    """Write one self-contained page of verdicts and figures: results/<scale>/report.html."""
+    from emergence.verification.page import write_report
+
+    print(f"Wrote {write_report(scale, ledgers, results, figures, record)}; open it in a browser.")
+
+
+def costs(scale: Scale = "laptop", results: Results = RESULTS, record: Record = COSTS) -> None:
+    """Record what each job of a finished run cost, as what it is expected to cost from now on."""
+    from emergence.errors import ArtifactError
+    from emergence.verification import costs as measured
+
+    found = measured.measured_costs(results / scale)
+    if not found:
+        raise ArtifactError(
+            f"{results / scale} holds no benchmark.", "Run snakemake for that scale first."
+        )
+    measured.record(record, scale, [*found.values(), measured.calibrate()])
+    total = sum(cost.cpu_s for cost in found.values())
+    print(f"Recorded {len(found)} jobs of {total / 60:.0f} processor minutes in {record}.")
+
+
+def crate(
+    output: Output,
+    settings: SettingsFile,
+    scale: Scale = "laptop",
+    house: Annotated[Path, typer.Option(help="Folder of the Snakefile.")] = Path("."),
+    results: Results = RESULTS,
+    figures: Figures = FIGURES,
+) -> None:
+    """Pack what was run and what came of it as a Workflow Run RO-Crate (.zip)."""
+    from emergence.verification.crate import write_crate
+
+    write_crate(scale, house, results, figures, settings, output)
+
+
+def doctor(
+    lock: Annotated[
+        Path, typer.Option(envvar="EMERGENCE_LOCK", help="The lock to compare with.")
+    ] = Path("requirements.lock"),
+    results: Results = RESULTS,
+    record: Record = COSTS,
+    quick: Annotated[bool, typer.Option("--quick", help="Do not start TensorFlow.")] = False,
+) -> None:
+    """Say whether this machine can run the project, and what each scale will cost here."""
+    from emergence.verification import doctor as check
+
+    findings = check.examine(lock, results, quick)
+    for finding in findings:
+        print(f"{finding.state:7} {finding.name:12} {finding}")
+    for line in check.cost_lines(record):
+        print(f"{'cost':7} {line}")
+    check.require(findings)
+
+
+def plan(
+    budget: Annotated[str, typer.Option(help="Wall time there is, such as 30m or 1.5h.")],
+    scale: Scale = "laptop",
+    cores: Annotated[int, typer.Option(min=0, help="Processors to use; 0: all.")] = 0,
+    config: Annotated[Path, typer.Option(help="Folder of the scales' settings.")] = Path("config"),
+    ledgers: Ledgers = CLAIMS,
+    results: Results = RESULTS,
+) -> None:
+    """Choose the claims that can be decided in a given time; say which will not be checked."""
+    import os
+
+    from emergence.settings import load
+    from emergence.verification import budget as part
+    from emergence.verification.costs import CALIBRATION, calibrate, recorded_costs
+
+    seconds = part.parse_budget(budget)
+    settings_file = config / f"{scale}.yaml"
+    settings = load(settings_file)
+    costs = recorded_costs(config / "costs.csv", scale)
+    base = costs.pop(CALIBRATION, None)
+    chosen = part.choose(
+        settings,
+        part.load_needs(config / "needs.yaml"),
+        costs,
+        seconds,
+        scale,
+        ledgers,
+        cores or os.cpu_count() or 1,
+        calibrate().cpu_s / base.cpu_s if base else 1.0,
+    )
+    for line in part.told(chosen, seconds):
+        print(line)
+    part.write_plan(chosen, settings_file, scale, results / part.BUDGET_SCALE)
+
+
+sabotage = typer.Typer(
+    help="Break the physics on purpose; the claims must turn red.", no_args_is_help=True
+)
+
+
+@sabotage.command("case")
+def sabotage_case(
+    settings: SettingsFile,
+    name: Annotated[str, typer.Option(help="Which breakage, such as dropped_jacobian.")],
+    output: Output,
+    ledgers: Ledgers = CLAIMS,
+) -> None:
+    """Run the smallest experiment that decides one claim, with one piece of the physics broken."""
+    from emergence.verification.sabotage import run_case
+
+    run_case(name, settings, ledgers, output)
+
+
+@sabotage.command("judge")
+def sabotage_judge(
+    cases: Annotated[Path, typer.Option(help="Folder of what the cases came to.")],
+    output: Output,
+    scale: Scale = "laptop",
+    judged_as: JudgedAs = None,
+    ledgers: Ledgers = CLAIMS,
+    results: Results = RESULTS,
+) -> None:
+    """List every negative control; fail where one stayed green."""
+    from emergence.verification.sabotage import CASES, judge
+
+    files = [cases / f"{name}.json" for name in CASES]
+    judge(files, ledgers, results / scale, judged_as or scale, output)
+
+
+def register(app: typer.Typer) -> None:
+    """Add every command of this module to the command line."""
+    app.add_typer(sabotage, name="sabotage")
+    app.command()(report)
+    app.command()(costs)
+    app.command()(crate)
+    app.command()(doctor)
+    app.command()(plan)

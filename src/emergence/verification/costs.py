@@ -1,0 +1,172 @@
+"""What each job costs: measured by Snakemake in this run, and recorded once for every scale.
+
+The workflow's benchmark files (``results/<scale>/<system>/benchmarks/**/*.tsv``) say what a run
+cost; ``config/costs.csv``, which is committed, says what it cost where the numbers of the README were
+measured. Costs are processor seconds, because wall time depends on what else the machine does.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emergence.artifacts import write_text
+from emergence.errors import ArtifactError
+
+COLUMNS = ("scale", "job", "cpu_s", "wall_s", "memory_mib")
+CALIBRATION = "calibration"
+"""Name of the job that tells how fast the recording machine was."""
+_CALIBRATION_ROUNDS = 7
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one job cost."""
+
+    job: str
+    """Its benchmark file without suffix, such as ``introspection/distillers/quadratic``."""
+    cpu_s: float
+    wall_s: float
+    memory_mib: float
+
+    @property
+    def system(self) -> str:
+        """The system it belongs to."""
+        return self.job.partition("/")[0]
+
+
+def measured_costs(results: str | Path) -> dict[str, Cost]:
+    """Return the costs of every job of a run, by name; those without a benchmark are left out.
+
+    Args:
+        results: the folder of one scale, such as ``results/laptop``.
+
+    Raises:
+        ArtifactError: a benchmark file is no table of Snakemake's.
+    """
+    found = {}
+    for path in sorted(Path(results).glob("*/benchmarks/**/*.tsv")):
+        inside = path.relative_to(results)
+        job = "/".join((inside.parts[0], *inside.parts[2:]))[: -len(".tsv")]
+        found[job] = _read_benchmark(path, job)
+    return found
+
+
+def recorded_costs(path: str | Path, scale: str) -> dict[str, Cost]:
+    """Return the recorded costs of one scale, by job; none where the scale was never recorded.
+
+    Raises:
+        ArtifactError: the record is missing or malformed.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        what = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise ArtifactError(
+            f"The record of costs {path} cannot be read: {what}.", "git checkout restores it."
+        ) from error
+    rows = csv.DictReader(io.StringIO(text))
+    if tuple(rows.fieldnames or ()) != COLUMNS:
+        raise ArtifactError(
+            f"The record of costs {path} must have the columns {', '.join(COLUMNS)}.",
+            "git checkout restores it.",
+        )
+    costs = {}
+    for line, row in enumerate(rows, start=2):
+        if row["scale"] == scale:
+            costs[row["job"]] = _cost(f"{path}, line {line}", row["job"], row, COLUMNS[2:])
+    return costs
+
+
+def record(path: str | Path, scale: str, costs: Iterable[Cost]) -> None:
+    """Write the costs of one scale into the record, in place of what stood there of that scale.
+
+    Raises:
+        ArtifactError: the record is malformed, or cannot be written.
+    """
+    path = Path(path)
+    kept: list[tuple[str, Cost]] = []
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as file:
+            scales = dict.fromkeys(row["scale"] for row in csv.DictReader(file))
+        for other in scales:
+            if other != scale:
+                kept += [(other, cost) for cost in recorded_costs(path, other).values()]
+    kept += [(scale, cost) for cost in costs]
+    lines = [",".join(COLUMNS)]
+    for name, cost in sorted(kept, key=lambda pair: (pair[0], pair[1].job)):
+        numbers = (cost.cpu_s, cost.wall_s, cost.memory_mib)
+        lines.append(",".join((name, cost.job, *(f"{value:.4g}" for value in numbers))))
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def calibrate() -> Cost:
+    """Time a fixed piece of work, about half a second: the same on every machine.
+
+    Small products of matrices and plain Python, as the trainings here are made of; the fastest of
+    some rounds, so that other work on the machine counts little.
+    """
+    matrix = np.linspace(-1.0, 1.0, 64 * 64).reshape(64, 64)
+    times = []
+    for _ in range(_CALIBRATION_ROUNDS):
+        began = time.process_time()
+        product, total = matrix, 0
+        for step in range(4000):
+            product = np.tanh(matrix @ product)
+            total += sum(range(step % 400))
+        times.append(time.process_time() - began)
+    return Cost(CALIBRATION, min(times), min(times), 0.0)
+
+
+def speed_ratio(recorded: Mapping[str, Cost], measured: Mapping[str, Cost]) -> float:
+    """Return how much longer this machine takes than the recorded one; 1 where nothing is common.
+
+    The median over the jobs of half a processor second or more that both have: smaller ones are
+    mostly start-up.
+    """
+    common = [job for job in recorded if job in measured and recorded[job].cpu_s >= 0.5]
+    common = [job for job in common if measured[job].cpu_s > 0]
+    if not common:
+        return 1.0
+    return float(np.median([measured[job].cpu_s / recorded[job].cpu_s for job in common]))
+
+
+def _read_benchmark(path: Path, job: str) -> Cost:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ArtifactError(
+            f"The benchmark {path} cannot be read.", "Delete it; the next run writes it again."
+        ) from error
+    if not rows:
+        raise ArtifactError(
+            f"The benchmark {path} has no row.", "Delete it; the next run writes it again."
+        )
+    return _cost(str(path), job, rows[-1], ("cpu_time", "s", "max_rss"))
+
+
+def _cost(place: str, job: str, row: Mapping[str, str], names: tuple[str, ...]) -> Cost:
+    """Return a row as a cost; Snakemake writes NA for a job too short to be looked at."""
+    values = []
+    for name in names:
+        text = row.get(name)
+        try:
+            value = 0.0 if text in ("NA", "-") else float(text or "")
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or value < 0:
+            raise ArtifactError(
+                f"{place} says that {name} is {text!r}, but it must be a number from 0 on.",
+                "Delete the file; a run or git checkout makes it again.",
+            )
+        values.append(value)
+    return Cost(job, *values)

@@ -1,0 +1,331 @@
+"""Negative controls as a command: the physics is broken on purpose, and the claim must turn red.
+
+An experiment is the smallest run that decides one claim by the ledger's own criterion, made of the
+workflow's own stages with arms of ``config/smoke.yaml``. It is run once as it is, when it must pass,
+and once with each breakage, when it must come out *deviates*: a check that cannot fail shows nothing.
+Beside these stand the controls of the ledger, which every run of the workflow measures anyway.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from emergence.artifacts import read_numbers, write_numbers
+from emergence.errors import SettingsError, VerdictMismatch
+from emergence.settings import Settings, load
+from emergence.statistics import Measurement, read_measurements
+from emergence.verification import breakages
+from emergence.verification.claims import Claim, load_ledgers
+from emergence.verification.report import STYLES, number
+from emergence.verification.verdicts import Decision, decide, evaluate, must_decide
+
+GREEN = ("reproduced", "compatible")
+KEYS = ("case", "claim", "breaks", "must", "measure", "measured", "error", "verdict", "note")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One experiment, whole or broken."""
+
+    experiment: str
+    """Key of :data:`EXPERIMENTS`."""
+    breaks: Callable[[], AbstractContextManager]
+    """One of :mod:`breakages`; its docstring says what is broken."""
+    reading: bool = False
+    """Whether only the reading of the results is broken, and not the stages that make them."""
+
+    @property
+    def must(self) -> str:
+        """ "pass" where nothing is broken, else "deviate"."""
+        return "pass" if self.breaks is breakages.nothing else "deviate"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """How the claim is measured at its smallest."""
+
+    claim: str
+    reduce: Callable[[dict[str, Any]], None]
+    """Leaves of the settings only what the experiment needs."""
+    stages: Callable[[Path, Path], None]
+    """(settings file, folder of results): runs the workflow's stages."""
+    read: Callable[[Settings, Path], Iterable[Measurement]]
+    """(settings, folder of results): what was measured."""
+
+
+def run_case(name: str, settings_file: Path, ledgers: Path, output: Path) -> None:
+    """Run one case and write what it came to, under :data:`KEYS`.
+
+    Raises:
+        SettingsError: there is no such case, or the settings are malformed.
+        LedgerError: the ledger is malformed, or lacks the claim.
+    """
+    if name not in CASES:
+        raise SettingsError(
+            f"There is no case named {name!r}.", f"Choose one of: {', '.join(CASES)}."
+        )
+    case = CASES[name]
+    experiment = EXPERIMENTS[case.experiment]
+    claim = _claim(ledgers, experiment.claim)
+    with tempfile.TemporaryDirectory(prefix="emergence-") as place:
+        folder, small = Path(place), Path(place, "settings.yaml")
+        content = load(settings_file).model_dump(mode="json")
+        experiment.reduce(content)
+        # Sizes stand in the order of growth.
+        small.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        whole = breakages.nothing
+        with (whole if case.reading else case.breaks)():
+            experiment.stages(small, folder)
+        with (case.breaks if case.reading else whole)():
+            found = {m.name: m for m in experiment.read(load(small), folder)}
+    outcome = evaluate(claim.criteria[0], found.__getitem__)
+    write_numbers(
+        output,
+        {
+            "case": name,
+            "claim": claim.id,
+            "breaks": " ".join((case.breaks.__doc__ or "").split()),
+            "must": case.must,
+            "measure": getattr(claim.criteria[0], "measure", claim.criteria[0].test),
+            "measured": outcome.measured,
+            "error": outcome.error,
+            "verdict": outcome.verdict,
+            "note": outcome.note,
+        },
+    )
+
+
+def judge(
+    cases: Iterable[Path],
+    ledgers: Path,
+    results: Path,
+    scale: str,
+    output: Path,
+    console: Console | None = None,
+) -> None:
+    """Print every control and how it came out, write the same to ``output``, fail on a green one.
+
+    Args:
+        cases: what :func:`run_case` wrote.
+        ledgers: the folder of ledgers.
+        results: the folder of one scale, whose measurements decide the ledger's own controls.
+        scale: as whose claims these are judged.
+        output: JSON file.
+
+    Raises:
+        VerdictMismatch: a control stayed green, or an unbroken experiment did not pass; everything
+            was printed and written before.
+        ArtifactError: a case or the measurements are missing or corrupt.
+        LedgerError: a ledger is malformed, or a measurement is missing.
+    """
+    rows = [_of_case(read_numbers(path, required=KEYS)) for path in cases]
+    for ledger in load_ledgers(ledgers):
+        if must_decide(ledger, scale):
+            measurements = read_measurements(results / ledger.system / "measurements.json")
+            decisions = decide(ledger, measurements, scale)
+            rows += [_of_ledger(decision) for decision in decisions if decision.control]
+    write_numbers(output, {"scale": scale, "controls": rows})
+    console = console or Console()
+    console.print(_table(rows))
+    bad = [row for row in rows if not row["holds"]]
+    if bad:
+        told = " ".join(
+            f"The control '{row['control']}' of claim {row['claim']} must {row['must']}, but came "
+            f"out {row['verdict']} ({row['note']})."
+            for row in bad
+        )
+        raise VerdictMismatch(
+            told, "A check that cannot fail decides nothing: mend the criterion or the control."
+        )
+    console.print(f"All {len(rows)} controls came out as they must.")
+
+
+def _of_case(entry: Mapping[str, Any]) -> dict[str, Any]:
+    red = entry["verdict"] == "deviates"
+    return {
+        "claim": entry["claim"],
+        "control": entry["case"].replace("_", " "),
+        "what": entry["breaks"],
+        "must": entry["must"],
+        "measured": entry["measured"],
+        "error": entry["error"],
+        "verdict": entry["verdict"],
+        "holds": red if entry["must"] == "deviate" else entry["verdict"] in GREEN,
+        "note": entry["note"],
+    }
+
+
+def _of_ledger(decision: Decision) -> dict[str, Any]:
+    """A control of the ledger; one without power is excused only where the ledger says why."""
+    outcome, claim = decision.control, decision.claim
+    excused = outcome.verdict == "underpowered" and decision.expected == "underpowered"
+    return {
+        "claim": claim.id,
+        "control": claim.control.name,
+        "what": claim.control.statement,
+        "must": "deviate",
+        "measured": outcome.measured,
+        "error": outcome.error,
+        "verdict": outcome.verdict,
+        "holds": outcome.verdict == "deviates" or (excused and bool(claim.reason)),
+        "note": f"the ledger says why: {claim.reason}" if excused else outcome.note,
+    }
+
+
+def _table(rows: Iterable[Mapping[str, Any]]) -> Table:
+    table = Table(title="Negative controls", title_justify="left")
+    for heading in ("claim", "control", "what is broken", "measured", "must", "came out"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        style = STYLES[row["verdict"]] if row["must"] == "pass" else ""
+        table.add_row(
+            row["claim"],
+            Text(row["control"]),
+            Text(row["what"]),
+            number(row["measured"], row["error"]),
+            row["must"],
+            Text(row["verdict"], style if row["holds"] else "bold red"),
+        )
+    return table
+
+
+def _claim(ledgers: Path, name: str) -> Claim:
+    for ledger in load_ledgers(ledgers):
+        for claim in ledger.claims:
+            if claim.id == name:
+                return claim
+    raise SettingsError(f"The ledger has no claim {name}.", "Restore it, or drop its case.")
+
+
+# --- the experiments -----------------------------------------------------------------------------
+
+
+def _only(mapping: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: mapping[name] for name in names}
+
+
+def _one_translator(content: dict[str, Any]) -> None:
+    chosen = content["introspection"]
+    chosen["datasets"] = _only(chosen["datasets"], "circle")
+    chosen["translators"] = _only(chosen["translators"], "main")
+    chosen["distillers"] = {}
+
+
+def _one_distiller(content: dict[str, Any]) -> None:
+    chosen = content["introspection"]
+    chosen["datasets"] = _only(chosen["datasets"], "circle", "arc")
+    chosen["translators"] = _only(chosen["translators"], "main")
+    chosen["distillers"] = _only(chosen["distillers"], "quadratic")
+    chosen["distillers"]["quadratic"]["latent"] = [2]
+
+
+def _one_flow(content: dict[str, Any]) -> None:
+    chosen = content["holography"]
+    chosen["flows"] = _only(chosen["flows"], "disc")
+    chosen["chains"], chosen["bulks"], chosen["plane"] = {}, {}, None
+
+
+def _one_chain(content: dict[str, Any]) -> None:
+    chosen = content["retraining"]
+    chosen["chains"] = _only(chosen["chains"], "ising")
+    sizes = chosen["chains"]["ising"]["sizes"]
+    smallest = min(sizes, key=int)
+    chosen["chains"]["ising"] |= {"sizes": {smallest: sizes[smallest]}, "probes": []}
+
+
+def _translate(settings: Path, folder: Path) -> None:
+    from emergence.introspection import commands
+
+    for name in load(settings).introspection.datasets:
+        commands.introspection_data(settings, name, folder / f"data/{name}.npz")
+    data, output = folder / "data/circle.npz", folder / "translators/main"
+    commands.introspection_translator(settings, "main", data, output)
+
+
+def _distil(settings: Path, folder: Path) -> None:
+    from emergence.introspection import commands
+
+    _translate(settings, folder)
+    commands.introspection_distiller(
+        settings,
+        "quadratic",
+        folder / "data/arc.npz",
+        folder / "translators/main/arrays.npz",
+        folder / "distillers/quadratic",
+    )
+
+
+def _flow(settings: Path, folder: Path) -> None:
+    from emergence.holography import commands
+
+    for size in load(settings).holography.flows["disc"].sizes:
+        commands.holography_flow(settings, "disc", size, folder / f"flows/disc/{size}")
+
+
+def _grow(settings: Path, folder: Path) -> None:
+    from emergence.retraining import commands
+
+    for size in load(settings).retraining.chains["ising"].sizes:
+        commands.retraining_grow(settings, "ising", size, folder / f"chains/ising/{size}")
+
+
+def _numbers(found: Iterable[tuple[str, Any]]) -> list[Measurement]:
+    return [item for _, item in found if isinstance(item, Measurement)]
+
+
+def _read_translation(settings: Settings, folder: Path) -> list[Measurement]:
+    from emergence.introspection import analysis, translation
+
+    return _numbers(translation.read(analysis.Results(settings, folder)))
+
+
+def _read_latents(settings: Settings, folder: Path) -> list[Measurement]:
+    from emergence.introspection import analysis
+
+    law = analysis.Results(settings, folder).wave_law("quadratic")
+    return [analysis.per_seed("law.psi_r2", law["psi_r2"], "distillers/quadratic", True)]
+
+
+def _read_flow(settings: Settings, folder: Path) -> list[Measurement]:
+    from emergence.holography import analysis, readings
+
+    return _numbers(readings.flows(analysis.Results(settings, folder)))
+
+
+def _read_energies(settings: Settings, folder: Path) -> list[Measurement]:
+    from emergence.retraining import analysis
+
+    return _numbers(analysis.energies(analysis.Results(settings, folder)))
+
+
+EXPERIMENTS = {
+    "translator": Experiment("I1", _one_translator, _translate, _read_translation),
+    "distiller": Experiment("I4", _one_distiller, _distil, _read_latents),
+    "flow": Experiment("H3", _one_flow, _flow, _read_flow),
+    "chain": Experiment("S2-ising", _one_chain, _grow, _read_energies),
+}
+CASES = {
+    "whole_translator": Case("translator", breakages.nothing),
+    "wrong_pairing": Case("translator", breakages.wrong_pairing),
+    "delayed_potential": Case("translator", breakages.delayed_potential),
+    "whole_distiller": Case("distiller", breakages.nothing),
+    "shuffled_latents": Case("distiller", breakages.shuffled_latents, reading=True),
+    "whole_flow": Case("flow", breakages.nothing),
+    "dropped_jacobian": Case("flow", breakages.dropped_jacobian),
+    "cut_torus": Case("flow", breakages.cut_torus),
+    "whole_chain": Case("chain", breakages.nothing),
+    "flipped_field": Case("chain", breakages.flipped_field),
+    "wrong_boundary": Case("chain", breakages.wrong_boundary),
+    "acausal_network": Case("chain", breakages.acausal_network),
+    "memoryless_sampling": Case("chain", breakages.memoryless_sampling),
+}

@@ -1,0 +1,162 @@
+"""Preflight: each fault of a machine is one sentence with its remedy; none of a GPU stops a run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emergence.errors import HostError
+from emergence.verification import doctor
+from emergence.verification.costs import CALIBRATION, Cost, record
+from emergence.verification.doctor import Finding
+from emergence.verification.graphics import capability, graphics
+
+ROOT = Path(__file__).parents[2]
+NEW = (560, 35, 3)
+
+
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [((3, 10), "fault"), ((3, 11), "well"), ((3, 13), "well"), ((3, 14), "fault")],
+)
+def test_python(version, state):
+    assert doctor.python_version(version).state == state
+
+
+class TestLock:
+    def test_of_this_environment(self):
+        assert doctor.locked_versions(ROOT / "requirements.lock").state in ("well", "advice")
+
+    def test_another_version_is_named(self, tmp_path):
+        lock = tmp_path / "lock"
+        lock.write_text("numpy==0.1 \\\n    --hash=sha256:00\nno-such-package==1.0\n")
+        found = doctor.locked_versions(lock)
+        assert found.state == "advice"
+        assert ", not 0.1" in found.sentence
+        assert "no-such-package" not in found.sentence
+
+    @pytest.mark.parametrize("content", [None, "", "nothing is pinned"])
+    def test_none_is_a_fault(self, tmp_path, content):
+        if content is not None:
+            (tmp_path / "lock").write_text(content)
+        assert doctor.locked_versions(tmp_path / "lock").state == "fault"
+
+
+@pytest.mark.parametrize(
+    ("gib", "state"), [(None, "advice"), (3.0, "fault"), (4.0, "well"), (20.0, "well")]
+)
+def test_memory(gib, state):
+    found = doctor.memory(gib)
+    assert found.state == state
+    assert bool(found.remedy) == (state != "well")
+
+
+def test_memory_of_this_machine_is_found():
+    gib = doctor.available_memory_gib()
+    assert gib is None or 0 < gib < 1e5
+
+
+def test_disk(tmp_path):
+    assert doctor.disk(1.0, tmp_path).state == "fault"
+    assert doctor.disk(50.0, tmp_path).state == "well"
+
+
+class TestWriting:
+    def test_leaves_nothing_behind_not_even_the_folder(self, tmp_path):
+        assert doctor.writing(tmp_path / "results/laptop").state == "well"
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="Root may write anywhere.")
+    def test_a_read_only_folder_is_a_fault(self, tmp_path):
+        tmp_path.chmod(0o500)
+        assert doctor.writing(tmp_path).state == "fault"
+
+    def test_a_file_system_that_refuses_is_a_fault(self, tmp_path, monkeypatch):
+        def refuse(**_):
+            raise OSError(30, "Read-only file system")
+
+        monkeypatch.setattr(doctor.tempfile, "NamedTemporaryFile", refuse)
+        found = doctor.writing(tmp_path)
+        assert found.state == "fault"
+        assert "Read-only file system" in found.sentence
+
+
+def test_programs():
+    assert doctor.programs(lambda name: name).state == "well"
+    assert doctor.programs(lambda name: None if name == "git" else name).state == "advice"
+    assert doctor.programs(lambda name: None).state == "fault"
+
+
+class TestGraphics:
+    @pytest.mark.parametrize(
+        ("gpus", "driver", "state", "told"),
+        [
+            ([], None, "well", "No NVIDIA driver was found"),
+            ([], (470, 57, 2), "advice", "older than 525.60.13"),
+            ([], NEW, "advice", "sees no GPU"),
+            ([("Tesla K80", (3, 7))], NEW, "advice", "is built for 6.0 and later"),
+            ([("Tesla P100", (6, 0))], (525, 60, 13), "well", "it will be used"),
+            ([("H100", (9, 0))], (535, 0, 0), "advice", "555.42.2 is not"),
+            ([("H100", (9, 0))], NEW, "well", "it will be used"),
+            ([("B200", (10, 0))], NEW, "well", "it will be used"),
+            ([("odd", None)], NEW, "advice", "does not tell its compute capability"),
+        ],
+    )
+    def test_is_one_sentence_and_never_a_fault(self, gpus, driver, state, told):
+        (found,) = graphics(gpus, driver, (6, 0))
+        assert found.state == state
+        assert told in found.sentence
+        assert found.sentence.endswith(".")
+        assert found.sentence.count(". ") == 0
+        if state == "advice":
+            assert "everything also runs on the processor" in found.remedy
+        doctor.require([found])
+
+    def test_capabilities_are_read_as_tensorflow_names_them(self):
+        assert capability("sm_60") == (6, 0)
+        assert capability("compute_90") == (9, 0)
+        assert capability("sm_100") == (10, 0)
+
+
+def test_every_fault_is_told_and_advice_is_not():
+    findings = [
+        Finding("a", "well", "Fine."),
+        Finding("b", "advice", "Slow.", "Wait."),
+        Finding("c", "fault", "No disk.", "Buy one."),
+        Finding("d", "fault", "No memory.", "Remember."),
+    ]
+    with pytest.raises(HostError) as told:
+        doctor.require(findings)
+    assert str(told.value) == "No disk. No memory. Buy one. Remember."
+    assert told.value.exit_status == 5
+    doctor.require(findings[:2])
+
+
+def test_costs_are_those_of_this_machine(tmp_path):
+    file = tmp_path / "costs.csv"
+    jobs = [Cost("a/x", 60.0, 70.0, 2048.0), Cost("b/y", 40.0, 9.0, 10.0)]
+    record(file, "laptop", [*jobs, Cost(CALIBRATION, 0.1, 0.1, 0.0)])
+    slow = Cost(CALIBRATION, 0.2, 0.2, 0.0)
+    assert doctor.expected_costs(file, slow) == {"laptop": (200.0, 2048.0)}
+    lines = doctor.cost_lines(file)
+    assert "not measured yet" in lines[0]
+    assert "2.0 GiB" in lines[1]
+
+
+@pytest.mark.slow
+def test_on_the_command_line_it_compiles_an_operation():
+    """As a reviewer would: everything in order, or a sentence that says what is not."""
+    done = subprocess.run(
+        [sys.executable, "-m", "emergence.cli", "doctor"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode in (0, 5), done.stderr
+    assert "compiles and runs an operation" in done.stdout
+    assert "laptop: about" in done.stdout
+    assert "Traceback" not in done.stderr

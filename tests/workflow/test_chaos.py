@@ -1,0 +1,119 @@
+"""Snakemake killed at random moments and started again: every number ends as in a quiet run.
+
+By default three kills of a tiny run of all three systems. ``make chaos`` kills the smoke run fifty
+times, figures and verdicts included, on one core and on two.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from emergence import artifacts
+
+KILLS = int(os.environ.get("CHAOS_KILLS", "3"))
+WHOLE = os.environ.get("CHAOS_SCALE", "tiny") == "smoke"
+SEED = int(os.environ.get("CHAOS_SEED", "7"))
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.workflow,
+    pytest.mark.timeout(0 if WHOLE else 1200),
+    pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="This system has no SIGKILL."),
+]
+TARGETS = [
+    "results/tiny/introspection/translators/free/arrays.npz",
+    "results/tiny/holography/flows/disc/2/arrays.npz",
+    "results/tiny/retraining/chains/ising/6/arrays.npz",
+]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory, build_settings, environment):
+    """Starts Snakemake in a tree, as the leader of a group that can be killed as a whole."""
+    content = build_settings() | {"checkpoint_seconds": 0}
+    content["introspection"]["translators"]["free"]["hidden"] = [3]
+    for system in ("introspection", "holography", "retraining"):
+        for stages in content[system]["stages"].values():
+            stages[0]["steps"] = 150
+    settings = tmp_path_factory.mktemp("settings") / "tiny.yaml"
+    settings.write_text(yaml.safe_dump(content, sort_keys=False))
+    which = [] if WHOLE else ["--config", f"settings={settings}"]
+
+    def start(tree: Path, cores: int, *more: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *which, *more]
+        return subprocess.Popen(
+            [*command, *([] if WHOLE or more else ["--", *TARGETS])],
+            cwd=tree,
+            env=environment(tree, SCALE="smoke"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+def finish(process: subprocess.Popen) -> None:
+    told, _ = process.communicate()
+    assert process.returncode == 0, told[-4000:]
+
+
+def numbers(tree: Path) -> dict[str, str]:
+    """Hash of every result but those that tell times: seconds of a step, provenance, benchmarks."""
+    found = {}
+    for root in ("results", "figures"):
+        scale = tree / root / ("smoke" if WHOLE else "tiny")
+        for path in sorted(scale.rglob("*")):
+            timed = path.name in ("timing.json", "report.html") or "benchmarks" in path.parts
+            timed |= path.name.endswith(".provenance.json") or "logs" in path.parts
+            if path.is_file() and not timed and ".snakemake" not in path.name:
+                found[path.relative_to(tree).as_posix()] = artifacts.sha256(path)
+    return found
+
+
+@pytest.fixture(scope="module")
+def quiet(start, new_tree, tmp_path_factory) -> dict[str, str]:
+    """The numbers of a run that nothing happened to, and how long it took."""
+    tree = new_tree(tmp_path_factory.mktemp("quiet"))
+    began = time.monotonic()
+    finish(start(tree, 2))
+    found = numbers(tree)
+    assert any(name.endswith("arrays.npz") for name in found)
+    return found | {"seconds": str(time.monotonic() - began)}
+
+
+@pytest.mark.parametrize("cores", [1, 2] if WHOLE else [2])
+def test_killed_at_random_moments_it_ends_with_the_same_numbers(
+    start, new_tree, tmp_path, quiet, cores, record_property
+):
+    tree = new_tree(tmp_path / "killed")
+    moments = random.Random(SEED)
+    expected = dict(quiet)
+    seconds = float(expected.pop("seconds"))
+    killed = 0
+    for _ in range(KILLS):
+        process = start(tree, cores)
+        # Late enough to get somewhere, early enough that most of the run is still to come.
+        wait = seconds * moments.uniform(0.1, 0.5 if WHOLE else 0.8)
+        try:
+            process.communicate(timeout=wait)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            killed += 1
+        finish(start(tree, cores, "--unlock"))
+    record_property("kills", killed)
+    assert killed >= 1, "It was done before anything happened to it."
+    finish(start(tree, cores))
+    found = numbers(tree)
+    assert found.keys() == expected.keys(), "Nothing is missing, nothing half done is left."
+    different = [name for name in expected if found[name] != expected[name]]
+    assert different == [], json.dumps(different)
