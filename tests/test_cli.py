@@ -38,7 +38,8 @@ def commands(group=None, path=()):
 
 
 COMMANDS = dict(commands())
-STAGES = [path for path in COMMANDS if len(path) == 2]
+SYSTEMS = ("introspection", "holography", "retraining")
+STAGES = [path for path in COMMANDS if len(path) == 2 and path[0] in SYSTEMS]
 
 
 def changed(mapping, path, value):

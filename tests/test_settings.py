@@ -24,7 +24,11 @@ from emergence.settings import (
     parse,
 )
 
-SHIPPED = sorted((Path(__file__).parents[1] / "config").glob("*.yaml"))
+SHIPPED = [
+    path
+    for path in sorted((Path(__file__).parents[1] / "config").glob("*.yaml"))
+    if path.stem != "needs"
+]
 SOURCE = "config/mine.yaml"
 INTROSPECTION = ("introspection",)
 STAGE = (*INTROSPECTION, "stages", "short", 0)
