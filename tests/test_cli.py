@@ -38,7 +38,7 @@ def commands(group=None, path=()):
 
 
 COMMANDS = dict(commands())
-STAGES = [path for path in COMMANDS if len(path) == 2]
+STAGES = [path for path in COMMANDS if len(path) == 2 and path[0] != "sabotage"]
 
 
 def changed(mapping, path, value):
