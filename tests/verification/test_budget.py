@@ -13,7 +13,7 @@ from emergence.verification.claims import load_ledgers
 from emergence.verification.costs import CALIBRATION, recorded_costs
 
 ROOT = Path(__file__).parents[2]
-NEEDS = load_needs(ROOT / "config/needs.yaml")
+NEEDS = load_needs(ROOT / "workflow/needs.yaml")
 LAPTOP = load(ROOT / "config/laptop.yaml")
 
 
