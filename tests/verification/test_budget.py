@@ -13,7 +13,7 @@ from emergence.verification.claims import load_ledgers
 from emergence.verification.costs import CALIBRATION, recorded_costs
 
 ROOT = Path(__file__).parents[2]
-NEEDS = load_needs(ROOT / "config/needs.yaml")
+NEEDS = load_needs(ROOT / "workflow/needs.yaml")
 LAPTOP = load(ROOT / "config/laptop.yaml")
 
 
@@ -122,7 +122,8 @@ class TestChoice:
 
     def test_says_beforehand_what_it_will_not_check_and_why(self, choose):
         lines = budget.told(choose(5), 300)
-        assert " of 51 claims will be checked by " in lines[0]
+        number = sum(len(ledger.claims) for ledger in load_ledgers(ROOT / "claims"))
+        assert f" of {number} claims will be checked by " in lines[0]
         assert any(line.startswith("  H9: it would take") for line in lines)
         assert any("lacks the power to decide it" in line for line in lines)
 

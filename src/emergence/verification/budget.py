@@ -1,6 +1,6 @@
 """Within a budget: the part of the workflow that decides the most claims in the time there is.
 
-``config/needs.yaml`` says which arms decide each claim, the settings what those arms need in turn, the
+``workflow/needs.yaml`` says which arms decide each claim, the settings what those arms need in turn, the
 record of costs what each job takes. Arms are added one claim's after another, always those that decide
 the most claims for the time they add; what several claims share is paid once. The part chosen is
 written as settings of its own scale, so that nothing of a full run is overwritten.
@@ -101,7 +101,7 @@ def jobs_of(settings: Settings, system: str, arms: Iterable[str]) -> set[str]:
         except KeyError as error:
             raise LedgerError(
                 f"A claim of {system} needs the arm {arm}, but the settings have no {error}.",
-                "Correct config/needs.yaml.",
+                "Correct workflow/needs.yaml.",
             ) from None
     return jobs
 
@@ -180,7 +180,8 @@ def choose(
                 left_out.append((claim.id, f"scale {scale} lacks the power to decide it"))
             elif claim.id not in known:
                 raise LedgerError(
-                    f"config/needs.yaml does not say what claim {claim.id} needs.", "Add it there."
+                    f"workflow/needs.yaml does not say what claim {claim.id} needs.",
+                    "Add it there.",
                 )
             else:
                 arms = [*known["always"], *known[claim.id]]

@@ -19,7 +19,7 @@ JudgedAs = Annotated[
 ]
 
 CLAIMS, RESULTS, FIGURES = Path("claims"), Path("results"), Path("figures")
-COSTS = Path("config/costs.csv")
+COSTS, NEEDS = Path("config/costs.csv"), Path("workflow/needs.yaml")
 
 
 def report(
@@ -88,6 +88,7 @@ def plan(
     scale: Scale = "laptop",
     cores: Annotated[int, typer.Option(min=0, help="Processors to use; 0: all.")] = 0,
     config: Annotated[Path, typer.Option(help="Folder of the scales' settings.")] = Path("config"),
+    needs: Annotated[Path, typer.Option(help="Which arms decide each claim.")] = NEEDS,
     ledgers: Ledgers = CLAIMS,
     results: Results = RESULTS,
 ) -> None:
@@ -105,7 +106,7 @@ def plan(
     base = costs.pop(CALIBRATION, None)
     chosen = part.choose(
         settings,
-        part.load_needs(config / "needs.yaml"),
+        part.load_needs(needs),
         costs,
         seconds,
         scale,

@@ -108,6 +108,10 @@ def render(
     by_system = {
         ledger.system: _figures_of(ledger.system, claims, figures, folder) for ledger in ledgers
     }
+    for system, group in by_system.items():
+        for figure in group:
+            drawing = f"{system}/figures/{figure['name'].partition('/')[2]}"
+            figure["cost"] = _cost_line(drawing, measured, expected, {drawing})
     drawn = {figure["name"] for group in by_system.values() for figure in group}
     for claim in claims:
         claim["figure_drawn"] = claim["figure"] in drawn
