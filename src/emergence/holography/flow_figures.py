@@ -41,7 +41,6 @@ def likelihood(tables: Path, stem: Path) -> None:
     )  # fmt: skip
     left.set(xlabel=r"$\ln Z - \ln Z_{\rm exact}$ (nats)", yticks=place, yticklabels=names)
     left.invert_yaxis()
-    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     right.set_xscale("log")
     for column, role, marker, label in (
         ("shuffled_deviation", "control", "s", "densities of other samples"),
@@ -51,7 +50,10 @@ def likelihood(tables: Path, stem: Path) -> None:
         right.plot(value.abs(), place, marker, color=ROLES[role], label=label)
     plotting.reference_line(right, x=1e-3, linestyle=":", label="bound of the claim")
     right.set(xlabel=r"$|\ln Z - \ln Z_{\rm exact}|$ (nats)")
-    right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3)
+    # The marks of the left panel are among those of the right one.
+    handles, labels = right.get_legend_handles_labels()
+    line, label = left.get_legend_handles_labels()
+    fig.legend([line[0], *handles], [label[0], *labels], loc="outside lower center", ncols=4)
     plotting.panel_letters([left, right])
     plotting.save(fig, stem, part)
 
@@ -144,8 +146,8 @@ def plane(tables: Path, stem: Path) -> None:
     fig, axes = plotting.figure(1, 3, height=2.6, sharey=True)
     top = max(part["flow"].max(), part["reference"].max())
     panels = (
-        ("flow", "flow, reweighted", 0.0, top, plotting.ORDERED, r"$\langle|\bar\varphi|\rangle$"),
-        ("reference", "cluster Monte Carlo", 0.0, top, plotting.ORDERED, r"$\langle|\bar\varphi|\rangle$"),
+        ("flow", "flow, reweighted (×: raw)", 0.0, top, plotting.ORDERED, r"$\langle|\bar\varphi|\rangle$"),
+        ("reference", "clusters", 0.0, top, plotting.ORDERED, r"$\langle|\bar\varphi|\rangle$"),
         ("pull", "difference", -4.0, 4.0, "PuOr", "combined errors"),
     )  # fmt: skip
     for axis, (column, title, low, high, colours, label) in zip(axes, panels, strict=True):
@@ -159,8 +161,7 @@ def plane(tables: Path, stem: Path) -> None:
         axis.set(title=title, xlabel="hopping t")
     raw = part[part["reweighted"].isna()]
     if len(raw):
-        axes[0].plot(raw["t"], raw["mu"], "x", color="white", markersize=3, label="raw flow")
-        axes[0].legend(loc="upper right", labelcolor="white")
+        axes[0].plot(raw["t"], raw["mu"], "x", color="white", markersize=3)
     axes[0].set_ylabel("chemical potential μ")
     plotting.panel_letters(axes)
     plotting.save(fig, stem, table)

@@ -15,6 +15,10 @@ from emergence.plotting import ROLES, SEQUENCE
 SLOPES = {"same layer": ("o", "same layer"), "vertical": ("s", "vertical")}
 
 
+UNRESOLVED = 5.0
+"""Error of 1/ξ beyond which nothing is drawn: too few pairs share any information."""
+
+
 def geometry(tables: Path, stem: Path) -> None:
     """Decay within and across layers with both fits, and the two slopes of every map."""
     table = artifacts.read_table(tables / "geometry_pairs.csv")
@@ -62,10 +66,16 @@ def _decay(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame, kind: str) -> Non
 
 
 def _slopes(axis: Axes, fits: pd.DataFrame) -> None:
-    """1/ξ of both directions, map by map; filled up to half of the torus, hollow to a quarter."""
+    """1/ξ of both directions, map by map; filled up to half of the torus, hollow to a quarter.
+
+    A slope whose error is larger than :data:`UNRESOLVED` is no slope, and would take all room.
+    """
     present = [name for name in LOOKS if name in set(fits["map"])]
+    fits = fits[fits["rate_error"] <= UNRESOLVED]
     for place, name in enumerate(present):
         colour = LOOKS[name][0]
+        if not (fits["map"] == name).any():
+            axis.text(place, 0.0, "not resolved", rotation=90, ha="center", va="bottom", fontsize=6)
         for (kind, (marker, _)), shift in zip(SLOPES.items(), (-0.15, 0.15), strict=True):
             for cut, face, nudge in (("half", colour, -0.05), ("quarter", "white", 0.05)):
                 one = fits[(fits["map"] == name) & (fits["kind"] == kind) & (fits["cut"] == cut)]
