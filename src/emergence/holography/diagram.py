@@ -2,7 +2,7 @@
 
 At every hopping of the diagram each observable is measured four times: on the flow's own samples
 (*raw*), on the same samples with their importance weights (*reweighted*; no number where fewer than
-ten of them are effective), by Hamiltonian Monte Carlo in the flow's bulk (*corrected*, exact
+ten of them are effective), by chains in the flow's bulk (*corrected*, exact
 whatever the flow is), and by clusters (*reference*). Corrected and reference must agree.
 """
 
@@ -32,8 +32,9 @@ OBSERVABLES = ("order", "susceptibility", "binder", "helicity", "correlation_len
 TESTED = {"correlation_length": "correlation_length_squared"}
 """Observables compared through another one: ξ² is linear in its means where ξ has no real value."""
 
-DISORDERED = 0.05
-"""Where Υ/T is below it no relative error of it means anything, and the absolute one is told."""
+DISORDERED = 1.0 / np.pi
+"""Υ/T at half of its universal jump (Nelson and Kosterlitz): below, only its absolute error means
+anything."""
 
 RESOLVED = 1.0
 """Lattice units: shorter correlation lengths are not told by the smallest momentum of the torus."""
