@@ -15,8 +15,8 @@ from emergence.plotting import ROLES, SEQUENCE
 SAMPLERS = {
     "bulk": (ROLES["learnt"], "bulk"),
     "boundary": (ROLES["baseline"], "boundary"),
-    "hamiltonian": (SEQUENCE[3], "bulk,\ntrajectories"),
-    "independence": (SEQUENCE[1], "independent\nproposals"),
+    "hamiltonian": (SEQUENCE[3], "trajectories in bulk"),
+    "independence": (SEQUENCE[1], "independent proposals"),
     "cluster": (ROLES["reference"], "clusters"),
 }
 """Colour and name of each sampler."""
@@ -58,7 +58,6 @@ def _cold(axis: Axes, cold: pd.DataFrame, pair: str, exact: bool) -> None:
         if not len(part):
             continue
         colour, label = SAMPLERS[space]
-        label = label.replace("\n", " ")
         axis.plot(part["trajectory"], part["value"], color=colour, label=label)
         low, high = (part["value"] + sign * part["error"] for sign in (-1, 1))
         axis.fill_between(part["trajectory"], low, high, color=colour, alpha=0.25, linewidth=0)
@@ -84,10 +83,17 @@ def _bars(
             yerr=errors[name] if known else None, capsize=2, ecolor=SEQUENCE[5],
         )  # fmt: skip
         bound = "" if known else "≥ "
-        axis.text(place, 1.25 * values[name], f"{bound}{values[name]:.2g}", ha="center", fontsize=6)
+        axis.text(
+            place,
+            1.25 * values[name],
+            f"{bound}{values[name]:.3g}" if values[name] >= 100 else f"{bound}{values[name]:.2g}",
+            ha="center",
+            fontsize=6,
+        )
     low, high = axis.get_ylim()
     axis.set_ylim(low, 4.0 * high)
-    axis.set_xticks(range(len(order)), [SAMPLERS[name][1] for name in order], fontsize=6)
+    names = [SAMPLERS[name][1] for name in order]
+    axis.set_xticks(range(len(order)), names, fontsize=6, rotation=30, ha="right")
     axis.set_ylabel(label)
 
 
