@@ -57,6 +57,7 @@ MINIMAL_SETTINGS: dict[str, Any] = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where the tests are shared among processes, those of one file or of one daemon stay together.
 
