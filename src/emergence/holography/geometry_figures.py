@@ -61,7 +61,9 @@ def _decay(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame, kind: str) -> Non
         # A fit may plunge where nothing is resolved.
         axis.set_ylim(0.5 * seen["value"].min(), 3.0 * seen["value"].max())
         room_below(axis, 0.5)
-    if axis.get_legend_handles_labels()[0]:
+    else:
+        axis.text(0.5, 0.5, "nothing resolved", transform=axis.transAxes, ha="center", fontsize=6)
+    if axis.get_legend_handles_labels()[0] and len(seen):
         axis.legend(fontsize=6, loc="lower left")
 
 
@@ -89,6 +91,7 @@ def _slopes(axis: Axes, fits: pd.DataFrame) -> None:
     axis.plot([], [], "o", color=ROLES["baseline"], markerfacecolor="white", label="up to L/4")
     plotting.reference_line(axis, y=0.0, linewidth=0.5)
     axis.set_xticks(range(len(present)), [LOOKS[n][2].split(" ")[0] for n in present], rotation=30)
+    axis.set_xlim(-0.6, len(present) - 0.4)
     low, high = axis.get_ylim()
     axis.set_ylim(low, high + 0.4 * (high - low))
     axis.set_ylabel("1/ξ from the slope")
