@@ -77,7 +77,7 @@ sabotage: check-scale $(STAMP) ## Break the physics on purpose; fail where a cla
 
 .PHONY: test
 test: $(STAMP) ## Run all tests: units, the workflow's lint and dry runs, the smoke workflow.
-	@$(WITH) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@$(WITH) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: chaos
 chaos: $(STAMP) ## Kill a smoke run fifty times at random moments; every number must end the same.

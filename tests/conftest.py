@@ -57,23 +57,14 @@ MINIMAL_SETTINGS: dict[str, Any] = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where the tests are shared among processes, those of one file or of one daemon stay together.
+    """Where files are shared among processes, those that wait for whole workflows come first.
 
-    Those that wait for whole workflows come first, since the others fill the time beside them.
+    The others fill the time beside them.
     """
-    if not hasattr(config, "workerinput"):
-        return
-    root = config.rootpath / "tests"
-
-    def group(item: pytest.Item) -> str:
-        place = item.path.relative_to(root)
-        return str(place.parent if place.parts[0] == "workflow" else place)
-
-    items.sort(key=lambda item: not group(item).startswith("workflow"))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+    if hasattr(config, "workerinput"):
+        workflow = config.rootpath / "tests/workflow"
+        items.sort(key=lambda item: not item.path.is_relative_to(workflow))
 
 
 @pytest.fixture(scope="session")
