@@ -123,8 +123,12 @@ container-test: $(STAMP) ## Build the image and run the whole smoke workflow in 
 container-cuda-test: $(STAMP) ## The same with the CUDA libraries, on the processors alone.
 	@$(call test_image,cuda)
 
-# test_image(variant): with a container engine of the tests' own; `make test` runs less of it.
-test_image = $(WITH) CONTAINER_VARIANT=$(1) CONTAINER_TARGET=all \
+.PHONY: cluster-test
+cluster-test: $(STAMP) ## Run a part of the workflow on a SLURM cluster of one node, started for it (as root).
+	@$(WITH) EMERGENCE_DAEMONS=1 $(BIN)/python -m pytest tests/workflow/cluster $(ARGS)
+
+# test_image(variant): with a container engine of the tests' own.
+test_image = $(WITH) EMERGENCE_DAEMONS=1 CONTAINER_VARIANT=$(1) CONTAINER_TARGET=all \
   $(BIN)/python -m pytest -rA tests/workflow/container $(ARGS)
 
 # build_image(tag, lock, further arguments); ARGS reaches `docker build`, BASE_IMAGE included.

@@ -89,6 +89,8 @@ class Daemons:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Path]:
     """The folder of a running cluster of one node; its four processors and two GPUs need not exist."""
+    if not os.environ.get("EMERGENCE_DAEMONS"):
+        pytest.skip("Daemons are started only where EMERGENCE_DAEMONS=1: `make cluster-test`.")
     if os.geteuid() != 0:
         pytest.skip("Only root can start a SLURM cluster.")
     missing = {package for program, package in PROGRAMS.items() if not shutil.which(program)}

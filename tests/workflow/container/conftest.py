@@ -65,6 +65,8 @@ class Engine:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
+    if not os.environ.get("EMERGENCE_DAEMONS"):
+        pytest.skip("Daemons are started only where EMERGENCE_DAEMONS=1: `make container-test`.")
     if os.geteuid() != 0:
         pytest.skip("Only root can start a container engine.")
     missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
