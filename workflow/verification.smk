@@ -79,7 +79,6 @@ rule sabotage_case:
     resources:
         mem_mb=2000,
         runtime=20,
-        gpu=0,
     params:
         file=sabotage_settings_file,
         settings=fingerprint(SABOTAGE_SETTINGS),
