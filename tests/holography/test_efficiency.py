@@ -30,11 +30,10 @@ class Stand:
     def __init__(
         self, bulk: float, boundary: float, length: int = 4000, spread: float = 0.5
     ) -> None:
-        run = SimpleNamespace(flow="critical", size=4, leapfrogs=5)
+        run = SimpleNamespace(flow="critical", size=4)
         theory = SimpleNamespace(model="phi4", lam=25.0)
         self.chosen = SimpleNamespace(
-            chains={"critical_bulk": run,
-                    "critical_boundary": SimpleNamespace(flow="critical", size=4, leapfrogs=50)},
+            chains={"critical_bulk": run, "critical_boundary": run},
             flows={"critical": SimpleNamespace(theory="critical")},
             theories={"critical": theory},
         )  # fmt: skip
@@ -53,7 +52,9 @@ class Stand:
             "acceptance": np.array([0.8]),
             "step": np.array([0.1]),
         }
-        timing = {"seconds_per_trajectory": 0.02 if name.endswith("bulk") else 0.001}
+        bulk = name.endswith("bulk")
+        timing = {"seconds_per_trajectory": 0.02 if bulk else 0.001}
+        timing["evaluations"] = 5.0 if bulk else 50.0
         return arrays, timing | {"seconds_per_sweep": 1e-4, "seconds_per_sample": 1e-3}
 
     def reference(self, size: int) -> dict[str, np.ndarray]:
