@@ -35,11 +35,19 @@ def test_what_agrees_passes_and_its_controls_do_not() -> None:
     pulls = diagram.pulls_of(table_of(0.0))
     assert len(pulls) == len(diagram.OBSERVABLES) * len(HOPPINGS)
     assert min(probabilities(pulls, "corrected")) > 0.01
-    assert max(probabilities(pulls, "neighbour")) < 1e-6
-    assert max(probabilities(pulls, "raw")) < 1e-6
+    for control in ("displaced", "neighbour", "raw"):
+        assert max(probabilities(pulls, control)) < 1e-6
     # A shift of two combined errors at every hopping.
     shifted = diagram.pulls_of(table_of(2.0 * np.sqrt(2.0)))
     assert max(probabilities(shifted, "corrected")) < 0.01
+
+
+def test_chains_that_know_nothing_leave_their_control_green() -> None:
+    table = table_of(0.0)
+    table.loc[table["kind"] == "corrected", "error"] = 1.0
+    pulls = diagram.pulls_of(table)
+    assert min(probabilities(pulls, "corrected")) > 0.01
+    assert min(probabilities(pulls, "displaced")) > 0.01
 
 
 def test_p_values_are_uniform_where_nothing_differs() -> None:

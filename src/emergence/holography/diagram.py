@@ -32,6 +32,9 @@ OBSERVABLES = ("order", "susceptibility", "binder", "helicity", "correlation_len
 TESTED = {"correlation_length": "correlation_length_squared"}
 """Observables compared through another one: ξ² is linear in its means where ξ has no real value."""
 
+PULLS = ["observable", "t", "corrected", "raw", "displaced", "neighbour", "size"]
+"""Columns of the table of pulls."""
+
 DISORDERED = 1.0 / np.pi
 """Υ/T at half of its universal jump (Nelson and Kosterlitz): below, only its absolute error means
 anything."""
@@ -64,7 +67,7 @@ def diagram(results: Results) -> Found:
         yield from _measurements(table, own, side, f"chains/line_{side}")
     columns = ["kind", "t", "observable", "value", "error", "tau", "size", "shipped"]
     yield "diagram", _gathered(tables, columns)
-    yield "pulls", _gathered(pulls, ["observable", "t", "corrected", "raw", "neighbour", "size"])
+    yield "pulls", _gathered(pulls, PULLS)
 
 
 def _gathered(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
@@ -130,8 +133,9 @@ def pulls_of(table: pd.DataFrame) -> pd.DataFrame:
     """Differences from the reference in combined standard errors.
 
     Returns:
-        Columns observable, t, ``corrected`` and ``raw`` (at the same hopping), ``neighbour`` (the
-        reference against that of the next hopping, which must differ).
+        Columns observable, t, ``corrected`` and ``raw`` (at the same hopping), and what must differ:
+        ``displaced`` (corrected against the reference of the next hopping) and ``neighbour`` (the
+        reference against that).
     """
     wide = table.pivot_table(
         index=["observable", "t"], columns="kind", values=["value", "error"], dropna=False
@@ -140,11 +144,13 @@ def pulls_of(table: pd.DataFrame) -> pd.DataFrame:
     for observable in OBSERVABLES:
         part = wide.loc[TESTED.get(observable, observable)]
         reference = [part[column, "reference"].to_numpy() for column in ("value", "error")]
+        shifted = [np.append(each[1:], each[-2:-1]) for each in reference]
         found = {"observable": observable, "t": part.index.to_numpy()}
         for kind in ("corrected", "raw"):
             value, error = (part[column, kind].to_numpy() for column in ("value", "error"))
             found[kind] = (value - reference[0]) / np.hypot(error, reference[1])
-        shifted = [np.append(each[1:], each[-2:-1]) for each in reference]
+            if kind == "corrected":
+                found["displaced"] = (value - shifted[0]) / np.hypot(error, shifted[1])
         found["neighbour"] = (reference[0] - shifted[0]) / np.hypot(reference[1], shifted[1])
         frames.append(pd.DataFrame(found))
     return pd.concat(frames, ignore_index=True)
@@ -160,8 +166,8 @@ def _measurements(table: pd.DataFrame, pulls: pd.DataFrame, side: int, source: s
     """Per observable the p-value over all hoppings, their smallest, and the largest errors."""
     corrected = table[table["kind"] == "corrected"]
     trusted = bool(corrected["equilibrated"].all())
-    for kind in ("corrected", "neighbour", "raw"):
-        exact = partial(_exact, trusted=trusted or kind != "corrected")
+    for kind in ("corrected", "displaced", "neighbour", "raw"):
+        exact = partial(_exact, trusted=trusted or kind not in ("corrected", "displaced"))
         found = {name: probability(part[kind]) for name, part in pulls.groupby("observable")}
         for observable in OBSERVABLES:
             yield from exact(f"diagram.{kind}_p_{observable}_{side}", found[observable], source)
