@@ -3,7 +3,9 @@
 
 HOLOGRAPHY = SETTINGS.holography
 BULK = f"{RESULTS}/holography"
-HOLOGRAPHY_COMMON = fingerprint({"seed": SETTINGS.seed, "threads": SETTINGS.threads})
+HOLOGRAPHY_COMMON = fingerprint(
+    {"seed": SETTINGS.seed, "threads": SETTINGS.threads, "devices": SETTINGS.devices}
+)
 HOLOGRAPHY_FIGURES = [
     "likelihood",
     "symmetry",
@@ -107,7 +109,7 @@ rule holography_flow:
     priority: 20
     threads: SETTINGS.threads
     resources:
-        mem_mb=3000,
+        mem_mb=4000,
         runtime=120,
         gpu=0,
     params:
@@ -143,7 +145,7 @@ rule holography_chains:
         settings=lookup("chains/{arm}/settings", within=STUDIES),
         folder=subpath(output.arrays, parent=True),
     message:
-        "Running Hamiltonian Monte Carlo {wildcards.arm} (progress in {log})."
+        "Running the chains {wildcards.arm} (progress in {log})."
     shell:
         "emergence holography chains --settings {params.file:q} --name {wildcards.arm}"
         " --weights {input.weights} --output {params.folder} > {log} 2>&1"

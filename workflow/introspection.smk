@@ -7,7 +7,12 @@ COMMON = fingerprint(
     INTROSPECTION.model_dump(
         mode="json", exclude={"datasets", "stages", "translators", "distillers", "spectral"}
     )
-    | {"seed": SETTINGS.seed, "threads": SETTINGS.threads, "precision": SETTINGS.precision}
+    | {
+        "seed": SETTINGS.seed,
+        "threads": SETTINGS.threads,
+        "devices": SETTINGS.devices,
+        "precision": SETTINGS.precision,
+    }
 )
 INTROSPECTION_FIGURES = [
     "translation",

@@ -53,7 +53,7 @@ rule retraining_grow:
     priority: 20
     threads: SETTINGS.threads
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=120,
         gpu=0,
     params:
