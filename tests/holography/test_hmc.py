@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from emergence.errors import DivergenceError, SettingsError
 from emergence.holography.autocorrelation import estimate_mean
-from emergence.holography.hmc import HamiltonianSampler, leapfrog
+from emergence.holography.hmc import HamiltonianSampler
+from emergence.holography.leapfrog import leapfrog
 
 COVARIANCE = np.array([[2.0, 0.6, 0.0], [0.6, 0.5, -0.1], [0.0, -0.1, 1.0]])
 MEAN = np.array([1.0, -2.0, 0.5])

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from emergence.errors import ArtifactError, LedgerError, SettingsError, VerdictMismatch
 from emergence.statistics import Measurement, write_measurements
-from emergence.verification.report import number, render_table, summary, verify
+from emergence.verification.numbers import number
+from emergence.verification.report import render_table, summary, verify
 from emergence.verification.verdicts import decide
 
 GOOD = {"loss_ratio": (30, 1), "control__loss_ratio": (1, 1)}

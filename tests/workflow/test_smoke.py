@@ -408,6 +408,11 @@ class TestChangedSettings:
         change = changed("seed", value=1)
         assert self.plan(copy, planned, change) == planned(copy, "--forceall")
 
+    def test_trainings_on_more_devices_but_for_those_that_stay_on_one(self, copy, planned):
+        rerun = self.plan(copy, planned, changed("devices", value=2))
+        everything = planned(copy, "--forceall")
+        assert rerun == [job for job in everything if not job.startswith("retraining")]
+
     def test_all_of_a_system_and_nothing_of_another(self, copy, planned):
         rerun = self.plan(copy, planned, changed(SYSTEM, "spacing", value=0.11))
         everything = planned(copy, "--forceall")

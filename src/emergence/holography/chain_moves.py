@@ -47,15 +47,22 @@ class Moves(Protocol):
 
 
 @dataclass
-class HamiltonianMoves:
-    """Trajectories on the boundary, or in the bulk where ``generate`` makes fields of latents."""
+class _Chains:
+    """What both ways are made of."""
 
     entry: ChainsSettings
     problem: FlowProblem
     groups: int
+    """Couplings, each with as many chains."""
     generate: Generate
     observables: Observe
     context: tuple[Any, ...]
+    """Couplings of every chain ``[chains, 2]``, and the parameters of the flow."""
+
+
+@dataclass
+class HamiltonianMoves(_Chains):
+    """Trajectories on the boundary, or in the bulk where ``generate`` makes fields of latents."""
 
     def __post_init__(self) -> None:
         entry, problem = self.entry, self.problem
@@ -99,15 +106,8 @@ class HamiltonianMoves:
 
 
 @dataclass
-class RefreshMoves:
+class RefreshMoves(_Chains):
     """Latents drawn afresh or moved by steps, a level after the other."""
-
-    entry: ChainsSettings
-    problem: FlowProblem
-    groups: int
-    generate: Generate
-    observables: Observe
-    context: tuple[Any, ...]
 
     def __post_init__(self) -> None:
         levels = bulk_positions(self.entry.size)["level"]

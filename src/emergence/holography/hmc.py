@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from emergence.errors import DivergenceError, SettingsError
+from emergence.holography.leapfrog import leapfrog
 from emergence.randomness import derive_seed
 
 Density = Callable[..., tf.Tensor]
@@ -51,32 +52,6 @@ class HmcRun:
     def acceptance(self) -> float:
         """Share of accepted trajectories."""
         return float(self.accepted.mean())
-
-
-def leapfrog(
-    value_and_gradient: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
-    state: tf.Tensor,
-    momentum: tf.Tensor,
-    gradient: tf.Tensor,
-    step: tf.Tensor,
-    count: int,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """``count`` ≥ 1 leapfrog steps of size ``step``: (state, momentum, ln π, gradient) at the end.
-
-    Args:
-        value_and_gradient: state → (ln π ``[chains]``, its gradient).
-        gradient: at the start.
-    """
-
-    def body(index: tf.Tensor, q: tf.Tensor, p: tf.Tensor, _: tf.Tensor, g: tf.Tensor) -> Any:
-        p = p + 0.5 * step * g
-        q = q + step * p
-        value, g = value_and_gradient(q)
-        return index + 1, q, p + 0.5 * step * g, value, g
-
-    start = (tf.constant(0), state, momentum, tf.zeros(state.shape[:1], state.dtype), gradient)
-    _, *end = tf.while_loop(lambda index, *_: index < count, body, start, maximum_iterations=count)
-    return tuple(end)
 
 
 class HamiltonianSampler:

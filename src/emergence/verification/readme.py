@@ -7,14 +7,14 @@ from typing import Any
 
 from emergence.artifacts import read_numbers, write_text
 from emergence.errors import ArtifactError
-from emergence.verification import report
+from emergence.verification import numbers
 
 BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
 
 
 def number(value: float | None, error: float | None = 0.0) -> str:
     """A measured value with its standard error, or a dash."""
-    return "–" if value is None else report.number(value, error)
+    return "–" if value is None else numbers.number(value, error)
 
 
 def table(verdict: dict[str, Any]) -> str:

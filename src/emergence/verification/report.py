@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from emergence.errors import LedgerError, SettingsError
 from emergence.provenance import code_in_use
 from emergence.statistics import read_measurements
 from emergence.verification.claims import SCALES, Ledger, load_ledgers
+from emergence.verification.numbers import number
 from emergence.verification.verdicts import Decision, Outcome, check, decide, must_decide
 
 COMMITTED_SCALE = "laptop"
@@ -206,18 +206,6 @@ def measured(decision: Decision) -> str:
     if not decision.outcomes:
         return "not run"
     return number(decision.outcomes[0].measured, decision.outcomes[0].error)
-
-
-def number(value: float, error: float | None) -> str:
-    """Return a value with its standard error, which has two digits; 0 is exact, None unknown."""
-    if not error:
-        return f"{value:.6g}" + (" ± ?" if error is None else "")
-    size = max(abs(value), error)
-    exponent = 0 if 1e-3 <= size < 1e6 else math.floor(math.log10(size))
-    unit = 10.0**exponent
-    digits = min(max(0, 1 - math.floor(math.log10(error / unit))), 12)
-    text = f"{value / unit:.{digits}f} ± {error / unit:.{digits}f}"
-    return f"({text})e{exponent:+03d}" if exponent else text
 
 
 def _claim_entry(decision: Decision) -> dict[str, Any]:

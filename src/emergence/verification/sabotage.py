@@ -27,7 +27,8 @@ from emergence.settings import Settings, load
 from emergence.statistics import Measurement, read_measurements
 from emergence.verification import breakages
 from emergence.verification.claims import Claim, load_ledgers
-from emergence.verification.report import STYLES, number
+from emergence.verification.numbers import number
+from emergence.verification.report import STYLES
 from emergence.verification.verdicts import Decision, decide, evaluate, must_decide
 
 GREEN = ("reproduced", "compatible")
