@@ -71,7 +71,7 @@ def engine() -> Iterator[Engine]:
         pytest.skip("Only root can start a container engine.")
     missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
     if missing:
-        pytest.skip(f"Starting a container engine needs {', '.join(missing)}: run .ci/run.")
+        pytest.skip(f"Starting a container engine needs {', '.join(missing)}: see .ci/apt-daemons.")
     # Short, because the path of a socket may have 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="engine-"))
     free = shutil.disk_usage(folder).free / 2**30
