@@ -146,7 +146,7 @@ def plane(tables: Path, stem: Path) -> None:
     fig, axes = plotting.figure(1, 3, height=2.6, sharey=True)
     top = max(part["flow"].max(), part["reference"].max())
     panels = (
-        ("flow", "flow, reweighted (×: raw)", 0.0, top, plotting.ORDERED, r"$\langle|\bar\varphi|\rangle$"),
+        ("flow", "flow (× raw)", 0.0, top, plotting.ORDERED, r"$\langle|\bar\varphi|\rangle$"),
         ("reference", "clusters", 0.0, top, plotting.ORDERED, r"$\langle|\bar\varphi|\rangle$"),
         ("pull", "difference", -4.0, 4.0, "PuOr", "combined errors"),
     )  # fmt: skip

@@ -104,16 +104,22 @@ def bottleneck(tables: Path, stem: Path) -> None:
     present = [arm for arm in titles if arm in set(table["arm"])]
     fig, axes = plotting.figure(1, len(present), height=2.5, sharey=True, squeeze=False)
     for axis, arm in zip(axes[0], present, strict=True):
-        # Latent dimensions far beyond the threshold may be an arm of their own, trained more briefly.
-        part = table[table["arm"].isin([arm, f"{arm}_wide"])]
+        # Latent dimensions far beyond the threshold may be an arm of their own, trained more briefly:
+        # no line leads there, since what they lose by that is no property of the dimension.
+        part = table[table["arm"] == arm]
         axis.set_yscale("log")
         plotting.seed_cloud(axis, part, "latent", "loss", linestyle="-", linewidth=0.8)
+        wide = table[table["arm"] == f"{arm}_wide"]
+        if len(wide):
+            plotting.seed_cloud(axis, wide, "latent", "loss", linestyle="none", markers="s")
+            axis.plot([], [], "s", color=ROLES["learnt"], label="trained more briefly")
+            axis.legend(fontsize=6, loc="lower right")
         plotting.reference_line(
             axis, y=LOSS_THRESHOLD, color=ROLES["baseline"], linestyle=":", linewidth=0.8
         )
         axis.set_title(titles[arm])
         axis.set(xlabel="latent dimension n", ylabel="")
-        axis.set_xticks(sorted(part["latent"].unique()))
+        axis.set_xticks(sorted({*part["latent"], *wide["latent"]}))
     axes[0, 0].set_ylabel("unexplained share of the hidden states")
     plotting.panel_letters(axes)
     drawn = [*present, *(f"{arm}_wide" for arm in present)]

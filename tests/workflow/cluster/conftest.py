@@ -95,7 +95,9 @@ def cluster() -> Iterator[Path]:
         pytest.skip("Only root can start a SLURM cluster.")
     missing = {package for program, package in PROGRAMS.items() if not shutil.which(program)}
     if missing:
-        pytest.skip(f"Starting a SLURM cluster needs {', '.join(sorted(missing))}: see .ci/apt-daemons.")
+        pytest.skip(
+            f"Starting a SLURM cluster needs {', '.join(sorted(missing))}: see .ci/apt-daemons."
+        )
     taken = [path for path in SYSTEM_FILES if path.is_symlink() or path.exists()]
     if taken:
         pytest.skip(f"This machine belongs to a cluster already: {taken[0]} exists.")
