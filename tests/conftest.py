@@ -1,10 +1,14 @@
 """What several test modules start from."""
 
 import copy
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+# As the command line does, before TensorFlow is imported: it starts a second sooner.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 MINIMAL_SETTINGS: dict[str, Any] = {
     "scale": "tiny",

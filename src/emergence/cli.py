@@ -15,6 +15,8 @@ from typing import Annotated, Literal
 # TensorFlow reads these when it is imported, which only the training stages do.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+# Keras is not used: without its third version TensorFlow starts a second sooner.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 # Sums of NumPy's linear algebra depend on its threads: one, whatever the number of cores.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 

@@ -57,7 +57,9 @@ class Stage(Section):
         0.9, ge=0, lt=1, description="Natural gradient: share of the last direction that is kept."
     )
     carry: bool = Field(
-        False, description="Go on with the moments of the stage before, instead of fresh ones."
+        False,
+        description="Go on with the moments that the last stage of this update rule left, of this size "
+        "or the one before, instead of fresh ones.",
     )
 
 
