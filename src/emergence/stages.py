@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,26 +58,41 @@ def choose(table: dict[str, Any], name: str, what: str) -> None:
         )
 
 
-def analyse_system(
-    system: str, analyse: Callable[..., Any], settings: Path, results: Path, output: Path
-) -> None:
-    """What the analysis of every system writes: measurements and tables."""
-    from emergence import artifacts
-    from emergence.statistics import write_measurements
+def add_readings(app: typer.Typer, system: str, does: str) -> None:
+    """Give a system's commands the two that are the same everywhere: ``analysis`` and ``figure``.
 
-    measurements_file = output / "measurements.json"
-    with stage(f"{system} analysis", settings, [measurements_file, output / "tables"]) as run:
-        tables, measurements = analyse(run["settings"], results)
-        for name, table in tables.items():
-            artifacts.write_table(output / "tables" / f"{name}.csv", table)
-        write_measurements(measurements_file, measurements)
+    Args:
+        does: what the analysis does, for the help.
+    """
 
+    @app.command("analysis", help=f"{does}: measurements.json and the figures' tables.")
+    def analysis(
+        settings: SettingsFile,
+        results: Annotated[Path, typer.Option(help="Folder of the system's results.")],
+        output: Output,
+    ) -> None:
+        from emergence import artifacts
+        from emergence.statistics import write_measurements
 
-def draw_figure(
-    system: str, figures: Any, settings: Path, name: str, tables: Path, output: Path
-) -> None:
-    """One figure of a system's table of figures."""
-    choose(figures.FIGURES, name, "figure")
-    written = [output.with_suffix(suffix) for suffix in (".png", ".svg", ".csv")]
-    with stage(f"{system} figure", settings, written):
-        figures.draw(name, tables, output)
+        measurements_file = output / "measurements.json"
+        with stage(f"{system} analysis", settings, [measurements_file, output / "tables"]) as run:
+            analyse = import_module(f"emergence.{system}.analysis").analyse
+            tables, measurements = analyse(run["settings"], results)
+            for name, table in tables.items():
+                artifacts.write_table(output / "tables" / f"{name}.csv", table)
+            write_measurements(measurements_file, measurements)
+
+    @app.command("figure", help="Draw one figure: .png, .svg and its source .csv.")
+    def figure(
+        settings: SettingsFile,
+        name: Annotated[str, typer.Option(help="Name of a figure of this system.")],
+        tables: Annotated[Path, typer.Option(help="Folder with the tables of the analysis.")],
+        output: Annotated[Path, typer.Option(help="Path of the figure without its suffix.")],
+    ) -> None:
+        from emergence import plotting
+
+        figures = import_module(f"emergence.{system}.figures").FIGURES
+        choose(figures, name, "figure")
+        written = [output.with_suffix(suffix) for suffix in (".png", ".svg", ".csv")]
+        with stage(f"{system} figure", settings, written):
+            plotting.draw(figures, name, tables, output)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emergence.stages import Arm, Output, SettingsFile, analyse_system, choose, draw_figure, stage
+from emergence.stages import Arm, Output, SettingsFile, add_readings, choose, stage
 
 holography = typer.Typer(
     help="The renormalisation group inside a hierarchical flow (arXiv:1903.00804).",
@@ -97,7 +97,7 @@ def holography_chains(
     weights: Weights,
     output: Output,
 ) -> None:
-    """Run Hamiltonian Monte Carlo in the bulk of a flow or on its boundary: arrays.npz, timing.json."""
+    """Run Markov chains in the bulk of a flow or on its boundary: arrays.npz, timing.json."""
     from emergence import artifacts
 
     files = [output / "arrays.npz", output / "timing.json"]
@@ -135,26 +135,4 @@ def holography_bulk(
         artifacts.write_arrays(output, bulk_study.study(chosen, name, parameters))
 
 
-@holography.command("analysis")
-def holography_analysis(
-    settings: SettingsFile,
-    results: Annotated[Path, typer.Option(help="Folder with flows/, reference/, chains/, bulks/.")],
-    output: Output,
-) -> None:
-    """Compare the flows with exact and Monte Carlo values: measurements.json and tables."""
-    from emergence.holography import analysis
-
-    analyse_system("holography", analysis.analyse, settings, results, output)
-
-
-@holography.command("figure")
-def holography_figure(
-    settings: SettingsFile,
-    name: Annotated[str, typer.Option(help="Name of a figure of this system.")],
-    tables: Annotated[Path, typer.Option(help="Folder with the tables of the analysis.")],
-    output: Annotated[Path, typer.Option(help="Path of the figure without its suffix.")],
-) -> None:
-    """Draw one figure: .png, .svg and its source .csv."""
-    from emergence.holography import figures
-
-    draw_figure("holography", figures, settings, name, tables, output)
+add_readings(holography, "holography", "Compare the flows with exact and Monte Carlo values")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emergence.stages import Arm, Output, SettingsFile, analyse_system, choose, draw_figure, stage
+from emergence.stages import Arm, Output, SettingsFile, add_readings, choose, stage
 
 introspection = typer.Typer(
     help="The Schrödinger equation inside a potential-to-density translator (arXiv:1901.11103).",
@@ -96,26 +96,4 @@ def introspection_spectral(settings: SettingsFile, output: Output) -> None:
         artifacts.write_arrays(output, analysis.spectral_baseline(run["settings"]))
 
 
-@introspection.command("analysis")
-def introspection_analysis(
-    settings: SettingsFile,
-    results: Annotated[Path, typer.Option(help="Folder with data/, translators/ and so on.")],
-    output: Output,
-) -> None:
-    """Read the law off every trained arm: measurements.json and the tables behind the figures."""
-    from emergence.introspection import analysis
-
-    analyse_system("introspection", analysis.analyse, settings, results, output)
-
-
-@introspection.command("figure")
-def introspection_figure(
-    settings: SettingsFile,
-    name: Annotated[str, typer.Option(help="Name of a figure of this system.")],
-    tables: Annotated[Path, typer.Option(help="Folder with the tables of the analysis.")],
-    output: Annotated[Path, typer.Option(help="Path of the figure without its suffix.")],
-) -> None:
-    """Draw one figure: .png, .svg and its source .csv."""
-    from emergence.introspection import figures
-
-    draw_figure("introspection", figures, settings, name, tables, output)
+add_readings(introspection, "introspection", "Read the law off every trained arm")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from emergence.stages import Arm, Output, SettingsFile, analyse_system, choose, draw_figure, stage
+from emergence.stages import Arm, Output, SettingsFile, add_readings, choose, stage
 
 retraining = typer.Typer(
     help="Quantum magnets inside a recurrent wave function grown size by size (arXiv:2003.06228).",
@@ -74,26 +74,4 @@ def retraining_ship(
         write_weights(output, kept, numbers | {"order": list(kept)})
 
 
-@retraining.command("analysis")
-def retraining_analysis(
-    settings: SettingsFile,
-    results: Annotated[Path, typer.Option(help="Folder with chains/.")],
-    output: Output,
-) -> None:
-    """Energies, bulk values, correlations, memory: measurements.json and the figures' tables."""
-    from emergence.retraining import analysis
-
-    analyse_system("retraining", analysis.analyse, settings, results, output)
-
-
-@retraining.command("figure")
-def retraining_figure(
-    settings: SettingsFile,
-    name: Annotated[str, typer.Option(help="Name of a figure of this system.")],
-    tables: Annotated[Path, typer.Option(help="Folder with the tables of the analysis.")],
-    output: Annotated[Path, typer.Option(help="Path of the figure without its suffix.")],
-) -> None:
-    """Draw one figure: .png, .svg and its source .csv."""
-    from emergence.retraining import figures
-
-    draw_figure("retraining", figures, settings, name, tables, output)
+add_readings(retraining, "retraining", "Energies, bulk values, correlations, memory")
