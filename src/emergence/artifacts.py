@@ -81,7 +81,21 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
-def read_arrays(path: str | Path, required: Iterable[str] = ()) -> dict[str, np.ndarray]:
+class ArrayFile(dict[str, np.ndarray]):
+    """Arrays of one file by name; asking for one that it lacks is told with the file's name."""
+
+    def __init__(self, path: str | Path, arrays: dict[str, np.ndarray]) -> None:
+        super().__init__(arrays)
+        self.path = path
+
+    def __missing__(self, key: str) -> np.ndarray:
+        raise ArtifactError(
+            f"{self.path} lacks the array {key}.",
+            "Delete it and rerun snakemake, which makes it again.",
+        )
+
+
+def read_arrays(path: str | Path, required: Iterable[str] = ()) -> ArrayFile:
     """Read every array of an ``.npz`` into memory.
 
     Raises:
@@ -94,7 +108,7 @@ def read_arrays(path: str | Path, required: Iterable[str] = ()) -> dict[str, np.
         with archive:
             arrays = {name: archive[name] for name in archive.files}
     _require(path, arrays, required, "array")
-    return arrays
+    return ArrayFile(path, arrays)
 
 
 def write_table(path: str | Path, frame: pd.DataFrame) -> None:
