@@ -55,11 +55,7 @@ def plan(
     ledgers: Ledgers = CLAIMS,
     results: Results = RESULTS,
 ) -> None:
-    """Choose the claims that can be decided in a given time, or without any training.
-
-    Says which will not be checked, and writes results/budget or results/verify: the settings, the
-    targets and the plan that `make verify` runs by.
-    """
+    """Choose the claims that can be decided in a given time, or from shipped weights alone."""
     from emergence.errors import SettingsError
     from emergence.settings import load
     from emergence.verification import budget as part
