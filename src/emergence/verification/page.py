@@ -129,9 +129,7 @@ def render(
         "costs": _cost_groups(measured, expected),
         "totals": _cost_line("all jobs", measured, expected, set(measured) | set(expected)),
         "provenance": verdict["provenance"],
-        "drift": _address(figures / "drift.md", folder)
-        if (figures / "drift.md").is_file()
-        else None,
+        "drift": _result(figures / "drift.md", folder).address,
     }
     try:
         return template.render(contents)
