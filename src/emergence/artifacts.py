@@ -62,13 +62,16 @@ _CORRUPT = (
 )
 
 
-def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+def write_arrays(
+    path: str | Path, arrays: Mapping[str, np.ndarray], compressed: bool = False
+) -> None:
     """Write named arrays of any shape to one ``.npz``; the same arrays give the same bytes.
 
     Raises:
         ArtifactError: an array holds Python objects, or the file cannot be written.
     """
-    with whole(path) as file, zipfile.ZipFile(file, "w") as archive:
+    method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+    with whole(path) as file, zipfile.ZipFile(file, "w", method, compresslevel=9) as archive:
         for name, values in arrays.items():
             array = np.asarray(values)
             if array.dtype.hasobject:

@@ -28,6 +28,7 @@ from emergence.holography.commands import holography
 from emergence.introspection.commands import introspection
 from emergence.retraining.commands import retraining
 from emergence.verification import commands as verification
+from emergence.verification import rerun_commands
 
 app = typer.Typer(
     name="emergence",
@@ -40,6 +41,7 @@ app.add_typer(introspection, name="introspection")
 app.add_typer(holography, name="holography")
 app.add_typer(retraining, name="retraining")
 verification.register(app)
+rerun_commands.register(app)
 
 
 @app.command()

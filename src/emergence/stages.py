@@ -7,15 +7,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emergence.errors import Interrupted, SettingsError
 
+if TYPE_CHECKING:
+    from emergence.shipped import Manifest
+
 SettingsFile = Annotated[Path, typer.Option("--settings", help="Settings file of the run.")]
 Output = Annotated[Path, typer.Option("--output", help="File or folder to write.")]
 Arm = Annotated[str, typer.Option("--arm", help="Name of an arm in the settings.")]
+TrainedFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--trained", help="Folder of shipped weights to evaluate; nothing is trained then."
+    ),
+]
 
 
 @contextmanager
@@ -33,11 +42,12 @@ def stage(name: str, settings_file: Path, outputs: list[Path]) -> Iterator[dict[
 def _stage(
     name: str, settings_file: Path, outputs: list[Path], started: float
 ) -> Iterator[dict[str, Any]]:
-    from emergence import artifacts, devices
+    from emergence import artifacts, devices, evaluating
     from emergence.settings import load
 
     context: dict[str, Any] = {"settings": load(settings_file), "device": "CPU", "extra": None}
     devices.want(context["settings"].devices)
+    evaluating.want(context["settings"].evaluation)
     yield context
     artifacts.record_provenance(
         outputs,
@@ -48,6 +58,35 @@ def _stage(
         device=context["device"],
         extra=context["extra"],
     )
+
+
+class Training:
+    """What a stage that trains takes instead of training, and what it leaves for others to take."""
+
+    def __init__(self, trained: Path | None, job: str, output: Path) -> None:
+        """Read the shipped weights of a job, if a folder of them is given.
+
+        Raises:
+            ArtifactError: they are missing, corrupt, or not those that were shipped.
+        """
+        from emergence import finished, shipped
+
+        self.file = output / finished.FILE
+        self.manifest: Manifest | None = shipped.read_manifest(trained) if trained else None
+        self.finished = self.manifest.trainings(job) if self.manifest else None
+        self.pace = self.manifest.entry(job).seconds_per_step if self.manifest else None
+
+    def leave(self, checkpoints: Path) -> None:
+        """Write the trainings that the stage took, or has just run: trained.npz."""
+        from emergence import finished
+
+        finished.write(self.file, self.finished or finished.collect(checkpoints))
+
+    def provenance(self) -> dict[str, Any] | None:
+        """Where the weights that were taken come from, for the record beside the results."""
+        if self.manifest is None:
+            return None
+        return {"trained": {"folder": self.manifest.folder, "commit": self.manifest.commit}}
 
 
 def choose(table: dict[str, Any], name: str, what: str) -> None:

@@ -96,6 +96,15 @@ class GrowingArm(Section):
         return sizes[index - 1] if index else None
 
 
+class EvaluationSettings(Section):
+    """How trained networks are evaluated; other than by default only to measure what it changes."""
+
+    precision: Literal["float32", "float64"] = Field(
+        "float64", description="Of final numbers; chains and bulks keep their own."
+    )
+    compiled: bool = Field(True, strict=True, description="By XLA; false: as plain graphs.")
+
+
 def require(key: str, name: str, among: dict[str, Any]) -> None:
     if name not in among:
         raise ValueError(f"{key} = {name!r} is not one of {sorted(among)}")
