@@ -69,6 +69,7 @@ ifdef BUDGET
 else ifneq ($(evaluates),)
 	@$(RUN) $(BIN)/emergence plan --trained "$(TRAINED)" --scale $(SCALE)
 	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/verify/settings.yaml trained="$(TRAINED)" -- $$(cat results/verify/targets.txt)
+	@$(RUN) $(BIN)/emergence agreement --scale verify --trained "$(TRAINED)"
 	@$(RUN) $(BIN)/emergence verify --scale verify --judged-as $(SCALE) --plan results/verify/plan.json $(ARGS)
 else
 	@$(RUN) $(BIN)/emergence verify --scale $(SCALE) $(ARGS)

@@ -122,6 +122,7 @@ class TestVerify:
         "emergence plan --trained weights/laptop --scale laptop at laptop",
         "snakemake --cores all --config settings=results/verify/settings.yaml "
         "trained=weights/laptop -- a b at laptop",
+        "emergence agreement --scale verify --trained weights/laptop at laptop",
         "emergence verify --scale verify --judged-as laptop --plan results/verify/plan.json "
         "at laptop",
     ]

@@ -242,6 +242,23 @@ class TestLimit:
         assert lost["S-original-square"].startswith("It needs retraining/chains/paper_square")
 
 
+class TestAgreement:
+    def test_counts_what_is_the_same_and_names_the_rest(self, tmp_path):
+        for folder, value in (("ours", 1.5), ("theirs", 1.25)):
+            for system in SYSTEMS:
+                found = [Measurement("same", 0.1, 0.2, (0.1, 0.3)), Measurement("time", value)]
+                path = tmp_path / folder / system / "measurements.json"
+                write_measurements(path, found[: 2 if system == "holography" else 1])
+        lines = shipping.agreement(tmp_path / "ours", tmp_path / "theirs")
+        assert lines[0].startswith("3 of 4 numbers are bit for bit those of the run")
+        assert lines[2:] == ["  holography: time is 1.5, was 1.25"]
+
+    def test_of_the_same_run_is_whole(self, run):
+        assert shipping.agreement(run, run) == [
+            "3 of 3 numbers are bit for bit those of the run that shipped the weights."
+        ]
+
+
 class TestPlan:
     NEEDS = ROOT / "workflow/needs.yaml"
 

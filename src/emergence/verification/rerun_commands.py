@@ -66,10 +66,14 @@ def plan(
             "A plan is for a time or for shipped weights.", "Give either --budget or --trained."
         )
     if budget is None:
+        from emergence.artifacts import read_numbers
+        from emergence.progress import clock
         from emergence.shipped import VERIFY_SCALE, read_manifest
         from emergence.verification import shipping
+        from emergence.verification.costs import recorded_costs
 
         folder = results / VERIFY_SCALE
+        costs = recorded_costs(config / "costs.csv", VERIFY_SCALE)
         lines = shipping.write_evaluation(
             read_manifest(trained),
             config / f"{scale}.yaml",
@@ -77,6 +81,9 @@ def plan(
             ledgers,
             folder,
         )
+        if costs:
+            jobs = read_numbers(folder / "plan.json")["jobs"]
+            lines.append(f"It takes about {clock(_pace(config, VERIFY_SCALE, cores).wall(jobs))}.")
         print("\n".join(lines))
         return
     seconds = part.parse_budget(budget)
@@ -89,6 +96,17 @@ def plan(
     for line in part.told(chosen, seconds):
         print(line)
     part.write_plan(chosen, settings_file, scale, results / part.BUDGET_SCALE)
+
+
+def agreement(
+    trained: Annotated[Path, typer.Option(help="The shipped weights that were evaluated.")],
+    scale: Scale = "verify",
+    results: Results = RESULTS,
+) -> None:
+    """Say which numbers of an evaluation are bit for bit those of the run that shipped the weights."""
+    from emergence.verification.shipping import agreement as agreeing
+
+    print("\n".join(agreeing(results / scale, trained)))
 
 
 audit = typer.Typer(
@@ -233,3 +251,4 @@ def register(app: typer.Typer) -> None:
     app.add_typer(drift, name="drift")
     app.command()(plan)
     app.command()(ship)
+    app.command()(agreement)

@@ -234,3 +234,39 @@ def write_evaluation(
         lines.append("These claims will not be checked:")
         lines += [f"  {name}: {why}" for name, why in left_out.items()]
     return lines
+
+
+def agreement(results: Path, shipped: Path) -> list[str]:
+    """Return how many numbers are those that were shipped, bit for bit, and which are not.
+
+    Args:
+        results: of the evaluation, such as ``results/verify``.
+        shipped: the folder of the shipped weights, with the measurements of their run.
+
+    Raises:
+        ArtifactError: measurements are missing or corrupt.
+    """
+    same, other = 0, []
+    for system in SYSTEMS:
+        ours, theirs = (
+            read_measurements(folder / system / "measurements.json")
+            for folder in (results, shipped)
+        )
+        for name in ours.keys() & theirs.keys():
+            if ours[name] == theirs[name]:
+                same += 1
+            else:
+                other.append((system, name, ours[name].value, theirs[name].value))
+    lines = [
+        f"{same} of {same + len(other)} numbers are bit for bit those of the run that shipped the "
+        "weights."
+    ]
+    if other:
+        lines.append(
+            "Processor times differ, and on another kind of processor the last digits of all:"
+        )
+    lines += [
+        f"  {system}: {name} is {one:.10g}, was {two:.10g}"
+        for system, name, one, two in sorted(other)
+    ]
+    return lines
