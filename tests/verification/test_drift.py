@@ -135,6 +135,13 @@ class TestMeasure:
         assert np.isnan(frame["spread"]["compiled"]), "It was not evaluated."
         assert set(frame["room"]) == {20.0}, "30 is 20 above the bound of 10."
 
+    def test_what_was_not_evaluated_is_named(self, measured, tmp_path):
+        frame = measured({"verify": Measurement("other", 1.0)})
+        assert frame["spread"].isna().all()
+        drift.write(frame, "laptop", tmp_path)
+        assert "| I3 | `loss_ratio` | not evaluated |" in (tmp_path / "drift.md").read_text()
+        assert "(not evaluated: I3)" in drift.told(frame)
+
     def test_ensembles_have_their_spread_already(self, measured):
         values = np.random.default_rng(1).normal(30, 2, 400)
         values[0] = 1e30

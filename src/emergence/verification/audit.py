@@ -7,6 +7,7 @@ expense is taken, with everything that claim needs; all of it is trained anew fr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,6 @@ from emergence.progress import clock
 from emergence.randomness import generator
 from emergence.settings import Settings, load, parse
 from emergence.verification.jobs import Needs, Pace, deciding_jobs, reduced, training_jobs
-
-DEAREST = 1.0e9
-"""A budget that is none."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ def draw(
         )
         if len(drawn) == number:
             break
-        if arms[arm] <= jobs or pace.wall(after) > (budget_s or DEAREST):
+        if arms[arm] <= jobs or pace.wall(after) > (budget_s or math.inf):
             continue
         jobs = after
         drawn.append(arm)

@@ -92,7 +92,13 @@ def _rows(
         for criterion in claim.criteria if judged_as in claim.scales else ():
             keys = keys_of(criterion)
             if not all(key in base for key in keys):
-                continue  # what was not evaluated has no drift either
+                # What was not evaluated has no drift either, but is named.
+                about = (ledger.system, claim.id)
+                rows += [
+                    (*about, key, np.nan, "seeds", np.nan, 0, criterion.allowed(), np.nan)
+                    for key in keys
+                ]
+                continue
             left = room(evaluate(criterion, base.__getitem__))
             for key in keys:
                 about = (ledger.system, claim.id, key, base[key].value)
@@ -172,7 +178,8 @@ def render_markdown(frame: pd.DataFrame, scale: str) -> str:
         left, largest = rows["room"].iloc[0], rows["spread"].max()
         ratio = f"{left / largest:.3g}" if largest > 0 and pd.notna(left) else "–"
         told = f"{left:.3g}" if pd.notna(left) else "–"
-        value = f"{rows['value'].iloc[0]:.6g}"
+        value = rows["value"].iloc[0]
+        value = "not evaluated" if pd.isna(value) else f"{value:.6g}"
         parts = (claim, f"`{name}`", value, *cells, demanded, told, ratio)
         lines.append(f"| {' | '.join(part.replace('|', chr(92) + '|') for part in parts)} |")
     return "\n".join(lines) + "\n"
@@ -191,7 +198,10 @@ def told(frame: pd.DataFrame) -> str:
         spread=("spread", "max"), room=("room", "first")
     )
     tight = worst[worst["spread"] > worst["room"]].index.get_level_values("claim").unique()
+    missing = frame[frame["value"].isna()]["claim"].unique()
     numbers = f"{len(worst)} numbers of {frame['claim'].nunique()} claims"
+    if len(missing):
+        numbers += f" (not evaluated: {', '.join(missing)})"
     if len(tight):
         return f"{numbers}; their drift exceeds the room of the criterion in {', '.join(tight)}."
     return f"{numbers}; the drift of each is smaller than the room that its criterion leaves."

@@ -73,7 +73,9 @@ def jobs_of(settings: Settings, system: str, arms: Iterable[str]) -> set[str]:
 def _introspection(settings: Settings, kind: str, name: str) -> set[str]:
     chosen = settings.introspection
     if kind == "data":
-        return {f"introspection/data/{chosen.datasets[name] and name}"}
+        if name not in chosen.datasets:
+            raise KeyError(name)
+        return {f"introspection/data/{name}"}
     arm = getattr(chosen, kind)[name]
     jobs = {f"introspection/{kind}/{name}", f"introspection/data/{arm.dataset}"}
     if kind == "distillers":
