@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import typer
 import yaml
+from mappings import changed
 
 from emergence import __version__, artifacts, cli, errors
 
@@ -40,15 +41,6 @@ def commands(group=None, path=()):
 COMMANDS = dict(commands())
 SYSTEMS = ("introspection", "holography", "retraining")
 STAGES = [path for path in COMMANDS if len(path) == 2 and path[0] in SYSTEMS]
-
-
-def changed(mapping, path, value):
-    """The mapping with the entry at ``path`` set."""
-    node = mapping
-    for part in path[:-1]:
-        node = node[part]
-    node[path[-1]] = value
-    return mapping
 
 
 @pytest.fixture(scope="module")
