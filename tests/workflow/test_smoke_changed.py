@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,32 +23,44 @@ DRAWN = Path("figures/smoke/introspection")
 EVERY_FIGURE = [f"figure {name}" for name in FIGURES]
 
 
+@pytest.fixture(scope="module")
+def kept(finished, tmp_path_factory) -> Path:
+    """A copy of the finished folder that is planned in, and left as it was."""
+    return shutil.copytree(finished, tmp_path_factory.mktemp("kept") / "copy", symlinks=True)
+
+
+@contextmanager
+def without(*paths: Path):
+    """The folder lacks these for a while."""
+    for path in paths:
+        path.rename(path.with_name(f"{path.name}.aside"))
+    try:
+        yield
+    finally:
+        for path in paths:
+            path.with_name(f"{path.name}.aside").rename(path)
+
+
 class TestRerun:
-    def test_has_nothing_to_do_and_says_so(self, finished, snakemake, record_property):
-        began = time.monotonic()
-        done = snakemake(finished)
-        record_property("seconds", round(time.monotonic() - began, 2))
-        assert done.returncode == 0
-        assert "Nothing to be done" in done.stdout
+    def test_has_nothing_to_do_after_the_whole_folder_was_moved(self, kept, planned):
+        assert planned(kept) == []
 
-    def test_nor_after_the_whole_folder_was_moved(self, copy, planned):
-        assert planned(copy) == []
-
-    @pytest.mark.parametrize("suffix", ["png", "svg", "csv"])
-    def test_draws_a_deleted_figure_and_only_it(self, copy, snakemake, planned, suffix):
-        """And decides anew, in a second: the verdict links to the figures."""
-        figure = copy / DRAWN / f"law.{suffix}"
-        before = figure.read_bytes()
-        figure.unlink()
-        assert planned(copy) == ["figure law", "report", "verify"]
+    def test_draws_deleted_figures_and_only_them(self, copy, snakemake, planned):
+        """Whichever file of a figure is gone; and decides anew: the verdict links to the figures."""
+        deleted = [copy / DRAWN / name for name in ("law.png", "noise.svg", "latents.csv")]
+        before = [figure.read_bytes() for figure in deleted]
+        for figure in deleted:
+            figure.unlink()
+        expected = ["figure latents", "figure law", "figure noise", "report", "verify"]
+        assert planned(copy) == expected
         assert snakemake(copy).returncode == 0
-        assert figure.read_bytes() == before, "The same numbers give the same picture."
+        assert [figure.read_bytes() for figure in deleted] == before, "The same numbers, the same."
         assert planned(copy) == []
 
     @pytest.mark.parametrize("name", ["verdict.json", "verdict.md"])
-    def test_decides_again_where_a_verdict_was_deleted(self, copy, planned, name):
-        (copy / "results/smoke" / name).unlink()
-        assert planned(copy) == ["report", "verify"]
+    def test_decides_again_where_a_verdict_was_deleted(self, kept, planned, name):
+        with without(kept / "results/smoke" / name):
+            assert planned(kept) == ["report", "verify"]
 
     def test_decides_again_when_the_ledger_changes(self, copy, planned):
         with (copy / "claims/introspection.yaml").open("a") as file:
@@ -56,35 +69,40 @@ class TestRerun:
 
 
 class TestDamage:
-    @pytest.mark.parametrize(
-        ("damaged", "reader", "log"),
-        [
-            ("distillers/strong/arrays.npz", "introspection_analysis", "analysis.log"),
-            ("tables", "introspection_figure", "figures/law.log"),
-        ],
-    )
     def test_ends_the_next_stage_in_one_sentence_and_heals_once_deleted(
-        self, copy, snakemake, planned, damaged, reader, log
+        self, copy, snakemake, planned
     ):
-        target = str(HERE / "measurements.json")
-        file = whole = copy / HERE / damaged
-        if damaged == "tables":
-            target = str(DRAWN / "law.png")
-            (copy / target).unlink()
-            whole = file / "law.csv"
-        content = whole.read_bytes()
-        whole.write_bytes(content[: len(content) // 2])
-        done = snakemake(copy, target)
+        """Of a training's arrays, and of a table that another system's figure is drawn from."""
+        results = copy / "results/smoke"
+        arrays = results / "introspection/distillers/strong/arrays.npz"
+        table = results / "retraining/tables/profiles.csv"
+        drawn = copy / "figures/smoke/retraining/edge_profile.png"
+        drawn.unlink()
+        targets = [str(HERE / "measurements.json"), str(drawn.relative_to(copy))]
+        read = {
+            arrays: ("introspection_analysis", HERE / "logs/analysis.log"),
+            table: (
+                "retraining_figure",
+                Path("results/smoke/retraining/logs/figures/edge_profile.log"),
+            ),
+        }
+        contents = {path: path.read_bytes() for path in read}
+        for path, content in contents.items():
+            path.write_bytes(content[: len(content) // 2])
+        done = snakemake(copy, *targets)
         assert done.returncode == 1
-        assert f"Error in rule {reader}" in done.stdout
-        told = (copy / HERE / "logs" / log).read_text()
-        assert re.fullmatch(r"emergence: .+ Delete it and rerun snakemake.*\.\n", told)
-        assert str(whole.relative_to(copy)) in told
-        assert told.strip() in done.stdout, "It is shown where a person looks."
-        shutil.rmtree(file) if file.is_dir() else file.unlink()
-        assert {"analysis", "verify"} <= set(planned(copy)), "Plain snakemake makes it again."
-        assert snakemake(copy, target).returncode == 0
-        assert whole.read_bytes() == content
+        for path, (reader, log) in read.items():
+            assert f"Error in rule {reader}" in done.stdout
+            told = (copy / log).read_text()
+            assert re.fullmatch(r"emergence: .+ Delete it and rerun snakemake.*\.\n", told)
+            assert str(path.relative_to(copy)) in told
+            assert told.strip() in done.stdout, "It is shown where a person looks."
+        arrays.unlink()
+        shutil.rmtree(table.parent)
+        healing = {"analysis", "distiller strong", "retraining analysis", "verify"}
+        assert healing <= set(planned(copy)), "Plain snakemake makes it again."
+        assert snakemake(copy, *targets).returncode == 0
+        assert {path: path.read_bytes() for path in read} == contents
 
     @pytest.mark.parametrize(
         "deleted",
@@ -93,11 +111,10 @@ class TestDamage:
             *("spectral/arrays.npz", "measurements.json", "tables"),
         ],
     )
-    def test_what_was_deleted_is_made_again(self, copy, planned, deleted):
-        path = copy / HERE / deleted
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    def test_what_was_deleted_is_made_again(self, kept, planned, deleted):
         stage = re.match("(data|translator|distiller|spectral|)", deleted).group()
-        assert [name for name in planned(copy) if name.startswith(stage or "analysis")]
+        with without(kept / HERE / deleted):
+            assert [name for name in planned(kept) if name.startswith(stage or "analysis")]
 
     def test_a_killed_snakemake_says_how_to_go_on(self, copy, snakemake, environment):
         deleted = [copy / DRAWN / f"{name}.png" for name in list(FIGURES)[:3]]
@@ -145,16 +162,20 @@ STRONG = ["distiller strong", "analysis", "report", "verify", *EVERY_FIGURE]
 class TestChangedSettings:
     """A copy of the settings with one key changed: what would be run again."""
 
-    def plan(self, copy, planned, change=None):
-        settings = yaml.safe_load((copy / "config/smoke.yaml").read_text())
+    @pytest.fixture(scope="class")
+    def everything(self, kept, planned):
+        return planned(kept, "--forceall")
+
+    def plan(self, kept, planned, change=None):
+        settings = yaml.safe_load((kept / "config/smoke.yaml").read_text())
         if change:
             change(settings)
-        file = copy / "mine.yaml"
+        file = kept / "mine.yaml"
         file.write_text(yaml.safe_dump(settings))
-        return planned(copy, "--config", f"settings={file}")
+        return planned(kept, "--config", f"settings={file}")
 
-    def test_nothing_when_only_the_file_is_another(self, copy, planned):
-        assert self.plan(copy, planned) == []
+    def test_nothing_when_only_the_file_is_another(self, kept, planned):
+        assert self.plan(kept, planned) == []
 
     @pytest.mark.parametrize(
         ("change", "expected"),
@@ -176,37 +197,36 @@ class TestChangedSettings:
         ],
         ids=lambda value: value.__name__ if callable(value) else "",
     )
-    def test_only_what_depends_on_it(self, copy, planned, change, expected):
-        assert self.plan(copy, planned, change) == sorted(expected)
+    def test_only_what_depends_on_it(self, kept, planned, change, expected):
+        assert self.plan(kept, planned, change) == sorted(expected)
 
-    def test_a_stage_of_the_trainings_reruns_those_that_use_it(self, copy, planned):
+    def test_a_stage_of_the_trainings_reruns_those_that_use_it(self, kept, planned):
         def change(settings):
             settings[SYSTEM]["stages"]["distiller"][1]["steps"] += 1
 
-        distillers = load(copy / "config/smoke.yaml").introspection.distillers
+        distillers = load(kept / "config/smoke.yaml").introspection.distillers
         expected = [f"distiller {name}" for name in distillers]
-        assert self.plan(copy, planned, change) == sorted(
+        assert self.plan(kept, planned, change) == sorted(
             [*expected, "analysis", "report", "verify", *EVERY_FIGURE]
         )
 
-    def test_everything_when_all_of_it_does(self, copy, planned):
+    def test_everything_when_all_of_it_does(self, kept, planned, everything):
         change = changed("seed", value=1)
-        assert self.plan(copy, planned, change) == planned(copy, "--forceall")
+        assert self.plan(kept, planned, change) == everything
 
-    def test_trainings_on_more_devices_but_for_those_that_stay_on_one(self, copy, planned):
-        rerun = self.plan(copy, planned, changed("devices", value=2))
-        everything = planned(copy, "--forceall")
+    def test_trainings_on_more_devices_but_for_those_that_stay_on_one(
+        self, kept, planned, everything
+    ):
+        rerun = self.plan(kept, planned, changed("devices", value=2))
         assert rerun == [job for job in everything if not job.startswith("retraining")]
 
-    def test_all_of_a_system_and_nothing_of_another(self, copy, planned):
-        rerun = self.plan(copy, planned, changed(SYSTEM, "spacing", value=0.11))
-        everything = planned(copy, "--forceall")
+    def test_all_of_a_system_and_nothing_of_another(self, kept, planned, everything):
+        rerun = self.plan(kept, planned, changed(SYSTEM, "spacing", value=0.11))
         assert rerun == [
             job for job in everything if not job.startswith(("holography", "retraining"))
         ]
         assert rerun != everything
 
-    def test_a_scale_of_its_own_has_results_of_its_own(self, copy, planned):
-        everything = planned(copy, "--forceall")
-        assert self.plan(copy, planned, changed("scale", value="mine")) == everything
-        assert planned(copy) == []
+    def test_a_scale_of_its_own_has_results_of_its_own(self, kept, planned, everything):
+        assert self.plan(kept, planned, changed("scale", value="mine")) == everything
+        assert planned(kept) == []
