@@ -1,5 +1,6 @@
 """A training that was killed anywhere goes on and ends with the same numbers."""
 
+import os
 import random
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import toys
 from toys import WALK, Cliff, Lines, adam, assert_same, marquardt, run
 
 import emergence
@@ -179,10 +181,10 @@ LONG = [adam(6000), adam(400, window=2)]
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="This system has no SIGKILL.")
 def test_a_process_killed_anywhere_ends_with_the_same_numbers(tmp_path):
     folder = tmp_path / "killed"
-    source = Path(emergence.__file__).parents[1]
+    sources = [Path(emergence.__file__).parents[1], Path(toys.__file__).parent]
     process = subprocess.Popen(
         [sys.executable, __file__, str(folder)],
-        env={"PYTHONPATH": str(source), "TF_CPP_MIN_LOG_LEVEL": "2"},
+        env={"PYTHONPATH": os.pathsep.join(map(str, sources)), "TF_CPP_MIN_LOG_LEVEL": "2"},
         stderr=subprocess.DEVNULL,
     )
     try:
