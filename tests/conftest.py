@@ -1,10 +1,15 @@
 """What several test modules start from."""
 
 import copy
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+# As the command line has it, before NumPy is loaded: threads of small matrices wait for each other,
+# and where processes share the tests they wait for the other process's too.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 MINIMAL_SETTINGS: dict[str, Any] = {
     "scale": "tiny",

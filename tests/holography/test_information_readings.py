@@ -58,7 +58,8 @@ class TestExactBudgets:
         for found in budgets.values():
             for one in found:
                 assert one.total == pytest.approx(one.coarse + one.conditional, rel=1e-11)
-                assert one.slides_defect > 1e-3
+        for name in ("haar", "untrained", "optimal"):
+            assert abs(budgets[name][0].slides_defect) > 0.02
 
     def test_are_fixed_by_the_seed(self, budgets):
         again, other = (information_readings.exact_budgets(seed)["random"] for seed in (7, 8))
@@ -81,18 +82,19 @@ def test_details_of_another_step_break_the_chain_rule(budgets):
     assert expected > 0.1 * haar.total
 
 
-class TestExactMultiInformations:
-    @pytest.fixture(scope="class")
-    def found(self):
-        return information_readings.exact_multi_informations(7)
+@pytest.fixture(scope="module")
+def multi():
+    return information_readings.exact_multi_informations(7)
 
+
+class TestExactMultiInformations:
     def test_of_the_sites_is_half_the_log_of_their_variances_over_the_determinant(
-        self, found, covariance
+        self, multi, covariance
     ):
         expected = 0.5 * np.sum(np.log(np.diag(covariance))) - half_log_det(covariance)
-        assert found["untrained"] == [pytest.approx(expected, rel=1e-10)]
+        assert multi["untrained"] == [pytest.approx(expected, rel=1e-10)]
 
-    def test_of_haar_is_that_of_the_wavelets_variances(self, found, covariance):
+    def test_of_haar_is_that_of_the_wavelets_variances(self, multi, covariance):
         """The transform written out by levels; it is orthogonal and keeps the determinant."""
         rows, sums = [], np.eye(SIDE**2).reshape(SIDE, SIDE, -1)
         while len(sums) > 1:
@@ -103,18 +105,21 @@ class TestExactMultiInformations:
         wavelets = np.vstack([*rows, sums.reshape(1, -1)])
         variances = np.einsum("li,ij,lj->l", wavelets, covariance, wavelets)
         expected = 0.5 * np.sum(np.log(variances)) - half_log_det(covariance)
-        assert found["haar"] == [pytest.approx(expected, rel=1e-9)]
+        assert multi["haar"] == [pytest.approx(expected, rel=1e-9)]
 
-    def test_the_better_the_map_the_less_is_left(self, found):
-        (whole,), (tree,), (haar,) = (found[name] for name in ("optimal", "optimal_tree", "haar"))
-        assert 0.0 < whole < tree <= haar < min(found["random"])
+    def test_the_better_the_map_the_less_is_left(self, multi):
+        (whole,), (tree,), (haar,) = (multi[name] for name in ("optimal", "optimal_tree", "haar"))
+        assert 0.0 < 1.5 * whole < tree
+        assert tree == pytest.approx(haar, rel=1e-6), "No tree of blocks is better than Haar's."
+        assert haar < min(multi["random"])
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return dict(information_readings.exact(MadeResults({})))
 
 
 class TestExact:
-    @pytest.fixture(scope="class")
-    def measured(self):
-        return dict(information_readings.exact(MadeResults({})))
-
     def test_budgets_are_measured_by_map_and_quantity(self, measured, budgets):
         for name, found in budgets.items():
             for quantity in BUDGET:
@@ -156,13 +161,14 @@ def arrays():
     return arrays
 
 
-class TestBudgets:
-    @pytest.fixture(scope="class")
-    def found(self, arrays):
-        return dict(information_readings.budgets(MadeResults(arrays)))
+@pytest.fixture(scope="module")
+def tabled(arrays):
+    return dict(information_readings.budgets(MadeResults(arrays)))
 
-    def test_the_exact_ones_and_both_steps_of_every_map_are_tabled(self, found):
-        rows = found["budgets"]
+
+class TestBudgets:
+    def test_the_exact_ones_and_both_steps_of_every_map_are_tabled(self, tabled):
+        rows = tabled["budgets"]
         assert set(rows[rows["bulk"] == "exact"]["map"]) == {
             "haar",
             "untrained",
@@ -172,8 +178,8 @@ class TestBudgets:
         assert len(rows[rows["bulk"] == "made"]) == 2 * len(MAPS) * len(BUDGET)
         assert set(rows["quantity"]) == set(BUDGET)
 
-    def test_a_study_s_numbers_are_tabled_as_they_were_stored(self, found, arrays):
-        rows = found["budgets"]
+    def test_a_study_s_numbers_are_tabled_as_they_were_stored(self, tabled, arrays):
+        rows = tabled["budgets"]
         part = rows[
             (rows["bulk"] == "made") & (rows["map"] == "trained") & (rows["step"] == "whole")
         ]
@@ -181,13 +187,13 @@ class TestBudgets:
         np.testing.assert_array_equal(part[["value", "error"]], arrays["trained_budget_whole"])
 
     @pytest.mark.parametrize(("label", "key"), [("", "budget"), ("whole_", "budget_whole")])
-    def test_defects_are_relative_to_the_total_of_two_nats(self, found, arrays, label, key):
+    def test_defects_are_relative_to_the_total_of_two_nats(self, tabled, arrays, label, key):
         for defect in ("chain_defect", "slides_defect"):
             value, error = arrays[f"haar_{key}"][BUDGET.index(defect)]
-            entry = found[f"bulk.made.haar_{label}relative_{defect}"]
+            entry = tabled[f"bulk.made.haar_{label}relative_{defect}"]
             assert (entry.value, entry.error) == pytest.approx((abs(value) / 2.0, error / 2.0))
         value, error = arrays[f"haar_{key}"][BUDGET.index("coarse")]
-        entry = found[f"bulk.made.haar_{label}coarse"]
+        entry = tabled[f"bulk.made.haar_{label}coarse"]
         assert (entry.value, entry.error, entry.unit) == (value, error, "nats")
 
 

@@ -159,12 +159,14 @@ SYSTEM = "introspection"
 STRONG = ["distiller strong", "analysis", "report", "verify", *EVERY_FIGURE]
 
 
+@pytest.fixture(scope="module")
+def everything(kept, planned) -> list[str]:
+    """All that there is to run."""
+    return planned(kept, "--forceall")
+
+
 class TestChangedSettings:
     """A copy of the settings with one key changed: what would be run again."""
-
-    @pytest.fixture(scope="class")
-    def everything(self, kept, planned):
-        return planned(kept, "--forceall")
 
     def plan(self, kept, planned, change=None):
         settings = yaml.safe_load((kept / "config/smoke.yaml").read_text())
