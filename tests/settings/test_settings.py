@@ -189,7 +189,7 @@ junk = st.recursive(
 )
 
 
-@hypothesis_settings(max_examples=300, deadline=None)
+@hypothesis_settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_a_mutated_mapping_is_either_valid_or_refused_in_one_sentence(build_settings, data):
     mapping = build_settings()
@@ -219,7 +219,7 @@ def test_a_mutated_mapping_is_either_valid_or_refused_in_one_sentence(build_sett
         assert parse(settings.model_dump(mode="json"), SOURCE) == settings
 
 
-@hypothesis_settings(max_examples=100, deadline=None)
+@hypothesis_settings(max_examples=50, deadline=None)
 @given(text=st.text(st.characters(codec="utf-8"), max_size=60))
 def test_any_text_is_refused_in_one_sentence(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "any.yaml"
