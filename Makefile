@@ -77,7 +77,7 @@ sabotage: check-scale $(STAMP) ## Break the physics on purpose; fail where a cla
 
 .PHONY: test
 test: $(STAMP) ## Run all tests: units, the workflow's lint and dry runs, the smoke workflow.
-	@$(WITH) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(WITH) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: chaos
 chaos: $(STAMP) ## Kill a smoke run fifty times at random moments; every number must end the same.
@@ -128,7 +128,7 @@ cluster-test: $(STAMP) ## Run a part of the workflow on a SLURM cluster of one n
 	@$(WITH) EMERGENCE_DAEMONS=1 $(BIN)/python -m pytest tests/workflow/cluster $(ARGS)
 
 # test_image(variant): with a container engine of the tests' own.
-test_image = $(WITH) EMERGENCE_DAEMONS=1 CONTAINER_VARIANT=$(1) CONTAINER_TARGET=all \
+test_image = $(WITH) EMERGENCE_DAEMONS=1 CONTAINER_VARIANT=$(1) \
   $(BIN)/python -m pytest -rA tests/workflow/container $(ARGS)
 
 # build_image(tag, lock, further arguments); ARGS reaches `docker build`, BASE_IMAGE included.

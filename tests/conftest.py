@@ -57,14 +57,19 @@ MINIMAL_SETTINGS: dict[str, Any] = {
 }
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where files are shared among processes, those that wait for whole workflows come first.
+LONGEST_FIRST = ("tests/workflow/container", "tests/workflow/cluster", "tests/workflow")
+"""Folders of the tests that wait for whole workflows; the others fill the time beside them."""
 
-    The others fill the time beside them.
-    """
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where files are shared among processes, those that take longest come first."""
+
+    def place(item: pytest.Item) -> int:
+        inside = [item.path.is_relative_to(config.rootpath / folder) for folder in LONGEST_FIRST]
+        return inside.index(True) if True in inside else len(inside)
+
     if hasattr(config, "workerinput"):
-        workflow = config.rootpath / "tests/workflow"
-        items.sort(key=lambda item: not item.path.is_relative_to(workflow))
+        items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

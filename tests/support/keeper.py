@@ -2,10 +2,10 @@
 
     python keeper.py SECONDS FOLDER COMMAND...
 
-The command runs in namespaces of its own for processes and mounts (Linux, as root): when its first
-process ends, the kernel ends every other that it started and undoes its mounts. It is asked to end
-(SIGTERM) as soon as standard input is closed, which a parent that was killed does as well, or after
-so many seconds; a minute later it is killed. FOLDER, where it keeps its files, is deleted at last.
+The command runs in namespaces of its own for processes and mounts (Linux, as root): when it ends, the
+kernel ends every other process that it started and undoes its mounts. It is asked to end (SIGTERM) as
+soon as standard input is closed, which a parent that was killed does as well, or after so many
+seconds; a minute later it is killed. FOLDER, where it keeps its files, is deleted at last.
 """
 
 import contextlib
@@ -21,6 +21,9 @@ from pathlib import Path
 
 PATIENCE_S = 60
 ISOLATED = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+REAPING = ("sh", "-c", '"$@"; exit "$?"', "sh")
+"""First process of the namespace: it outlives no command, and takes in what has lost its parent."""
+
 ENDS_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 """Before a command: it is asked to end when whoever started it is gone."""
 
@@ -52,7 +55,7 @@ def kept(
         yield keeper
     finally:
         keeper.stdin.close()
-        keeper.wait(timeout=2 * PATIENCE_S)
+        keeper.wait(timeout=5 * PATIENCE_S)
 
 
 def isolation() -> str:
@@ -69,7 +72,7 @@ def isolation() -> str:
 def keep(seconds: float, command: list[str]) -> int:
     """Run the command until it ends, or standard input closes, or the time is over; its status."""
     service = subprocess.Popen(
-        [*ISOLATED, *command], stdin=subprocess.DEVNULL, start_new_session=True
+        [*ISOLATED, *REAPING, *command], stdin=subprocess.DEVNULL, start_new_session=True
     )
     deadline = time.monotonic() + seconds
     while service.poll() is None and time.monotonic() < deadline:

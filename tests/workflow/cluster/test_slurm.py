@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from keeper import ENDS_WITH_PARENT
 
 ROOT = Path(__file__).parents[3]
 TARGETS = (
@@ -54,7 +55,16 @@ rule plain:
 
 def start(tree: Path, environment: dict[str, str], *arguments: str) -> subprocess.Popen:
     """Snakemake with the cluster's profile; what it says goes to `told` in its folder."""
-    command = ["timeout", "-k", "20", str(LIMIT_S), sys.executable, "-m", "snakemake"]
+    command = [
+        *ENDS_WITH_PARENT,
+        "timeout",
+        "-k",
+        "20",
+        str(LIMIT_S),
+        sys.executable,
+        "-m",
+        "snakemake",
+    ]
     command += ["--workflow-profile", "workflow/profiles/slurm", *WITHOUT_ACCOUNTING, *IMPATIENT]
     with (tree / "told").open("w") as told:
         return subprocess.Popen(
