@@ -15,7 +15,7 @@ from keeper import isolation, kept
 PROGRAMS = {"slurmctld": "slurm-wlm", "slurmd": "slurm-wlm", "munged": "munge"}
 SYSTEM_FOLDER = Path("/etc/slurm")
 """Where SLURM looks for its settings unless a variable tells another place, which jobs lose."""
-LONGEST_S = 900
+LONGEST_S = 1800
 GPUS = 2
 
 # The last one is waited for; when it ends, the others are ended.
