@@ -55,7 +55,7 @@ def kept(
         yield keeper
     finally:
         keeper.stdin.close()
-        keeper.wait(timeout=5 * PATIENCE_S)
+        keeper.wait(timeout=10 * PATIENCE_S)
 
 
 def isolation() -> str:

@@ -170,7 +170,15 @@ def base(engine) -> str:
 
 
 @pytest.fixture(scope="session")
-def image(engine, base) -> str:
+def revision() -> str:
+    """The commit as `make` tells it to the build, when that begins."""
+    command = ["git", "-C", ROOT, "describe", "--always", "--abbrev=40", "--match=", "--dirty"]
+    told = subprocess.run(command, capture_output=True, text=True)
+    return told.stdout.strip() or "unknown"
+
+
+@pytest.fixture(scope="session")
+def image(engine, base, revision) -> str:
     """The image as `make` builds it, on the stand-in."""
     target = {"cpu": "container", "cuda": "container-cuda"}[VARIANT]
     arguments = f"--network host --build-arg BASE_IMAGE={base}"

@@ -38,25 +38,18 @@ def results(tmp_path_factory) -> Path:
     return folder
 
 
-def revision() -> str:
-    """As `make` tells it to the build."""
-    command = ["git", "-C", ROOT, "describe", "--always", "--abbrev=40", "--match=", "--dirty"]
-    told = subprocess.run(command, capture_output=True, text=True)
-    return told.stdout.strip() or "unknown"
-
-
 class TestImage:
-    def test_labels_tell_revision_and_lock(self, engine, image):
+    def test_labels_tell_revision_and_lock(self, engine, image, revision):
         labels = json.loads(
             engine.must("image", "inspect", "--format", "{{json .Config.Labels}}", image)
         )
         sha256 = hashlib.sha256((ROOT / LOCK).read_bytes()).hexdigest()
         assert labels["emergence.lock.name"] == LOCK
         assert labels["emergence.lock.sha256"] == sha256
-        assert labels["org.opencontainers.image.revision"] == revision()
+        assert labels["org.opencontainers.image.revision"] == revision
 
-    def test_a_wrong_lock_hash_builds_no_image(self, engine, image, base):
-        wrong = [f"BASE_IMAGE={base}", f"LOCK={LOCK}", f"REVISION={revision()}"]
+    def test_a_wrong_lock_hash_builds_no_image(self, engine, image, base, revision):
+        wrong = [f"BASE_IMAGE={base}", f"LOCK={LOCK}", f"REVISION={revision}"]
         wrong += [f"LOCK_SHA256={'0' * 64}"]
         arguments = [part for pair in wrong for part in ("--build-arg", pair)]
         done = engine("build", "--network", "host", *arguments, ROOT, timeout=1500)
@@ -144,14 +137,14 @@ class TestWorkflow:
         assert [c["id"] for c in claims if c["verdict"] != "not run"]
         assert not [c["id"] for c in claims if c["verdict"] != c["expected"]]
 
-    def test_provenance_tells_commit_and_lock_of_the_image(self, done, results):
+    def test_provenance_tells_commit_and_lock_of_the_image(self, done, results, revision):
         records = list(results.glob("results/smoke/**/*.provenance.json"))
         assert records
         sha256 = hashlib.sha256((ROOT / LOCK).read_bytes()).hexdigest()
         for record in records:
             content = json.loads(record.read_text())
             assert content["lock_sha256"] == sha256, record
-            assert content["commit"] == revision().removesuffix("-dirty"), record
+            assert content["commit"] == revision.removesuffix("-dirty"), record
 
     def test_a_report_is_made_offline(self, done, inside, results):
         made = inside(
