@@ -65,6 +65,10 @@ MINIMAL_SETTINGS: dict[str, Any] = {
 }
 
 
+LONGEST_FIRST = ("container", "test_smoke.py", "cluster")
+"""Of the tests of the workflow."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Files are shared in the order below, not by the number of their tests."""
     if hasattr(config.option, "loadscopereorder"):
@@ -74,8 +78,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where files are shared among processes, those that take long come first.
 
-    At the end there is then only little for one process to wait for another: whole workflows, the
-    smoke workflow before all, then what is marked slow, then what TensorFlow compiles, then NumPy.
+    At the end there is then only little for one process to wait for another: the image, the smoke
+    workflow, the cluster, other workflows, then what is marked slow, then what TensorFlow compiles,
+    then NumPy.
     """
     if not hasattr(config, "workerinput"):
         return
@@ -83,11 +88,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ranks: dict[Path, int] = {}
     for item in items:
         if item.path.is_relative_to(workflow):
-            rank = int(item.path.name != "test_smoke.py")
+            parts = item.path.relative_to(workflow).parts
+            rank = next((i for i, name in enumerate(LONGEST_FIRST) if name in parts), 3)
         elif item.get_closest_marker("slow"):
-            rank = 2
+            rank = 4
         else:
-            rank = 3 if hasattr(item.module, "tf") else 4
+            rank = 5 if hasattr(item.module, "tf") else 6
         ranks[item.path] = min(rank, ranks.get(item.path, rank))
     items.sort(key=lambda item: ranks[item.path])
 
