@@ -153,11 +153,11 @@ container-cuda-test: $(STAMP) ## The same with the CUDA libraries, on the proces
 	@$(call test_image,cuda)
 
 .PHONY: cluster-test
-cluster-test: $(STAMP) ## Run a part of the workflow on a SLURM cluster of one node, started for it (as root).
-	@$(WITH) EMERGENCE_DAEMONS=1 $(BIN)/python -m pytest tests/workflow/cluster $(ARGS)
+cluster-test: $(STAMP) ## Run the smoke workflow on a SLURM cluster of one node, started for it (as root).
+	@$(WITH) EMERGENCE_DAEMONS=1 CLUSTER_TARGET=all $(BIN)/python -m pytest tests/workflow/cluster $(ARGS)
 
 # test_image(variant): with a container engine of the tests' own.
-test_image = $(WITH) EMERGENCE_DAEMONS=1 CONTAINER_VARIANT=$(1) CONTAINER_TARGET=all \
+test_image = $(WITH) EMERGENCE_DAEMONS=1 CONTAINER_VARIANT=$(1) \
   $(BIN)/python -m pytest -rA tests/workflow/container $(ARGS)
 
 # build_image(tag, lock, further arguments); ARGS reaches `docker build`, BASE_IMAGE included.

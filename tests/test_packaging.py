@@ -224,7 +224,8 @@ class TestContinuousIntegration:
             stubs.mkdir()
             record = 'echo "$(basename "$0") $*" >> calls'
             bodies = {
-                "make": f'{record}; [ "$1" = env ] && exit; echo "== 3 passed =="; '
+                "make": f'{record}; [ "$1" = env ] && exit; echo "daemons: $EMERGENCE_DAEMONS"; '
+                f'echo "== 3 passed =="; '
                 f"exit {make_fails:d}",
                 "apt-get": record,
                 "dpkg": f"exit {not installed:d}",
@@ -250,6 +251,11 @@ class TestContinuousIntegration:
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[-1] == "== 3 passed =="
         assert calls == ["make env", "make --no-print-directory test"]
+
+    def test_asks_for_the_tests_that_start_daemons(self, run, monkeypatch):
+        monkeypatch.delenv("EMERGENCE_DAEMONS", raising=False)
+        done, _ = run(installed=True, root=True)
+        assert "daemons: 1" in done.stdout.splitlines()
 
     def test_installs_the_listed_packages(self, run):
         _, calls = run(installed=False, root=True)

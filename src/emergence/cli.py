@@ -86,12 +86,13 @@ def readme(
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Tiny sizes: shows that it runs.")] = False,
     system: Annotated[
-        Literal["all", "introspection", "holography", "retraining"],
-        typer.Option(help="Whose speed."),
+        Literal["all", "introspection", "holography", "retraining", "devices"],
+        typer.Option(help="Whose speed; devices: of sharing batches among them."),
     ] = "all",
     threads: Annotated[int, typer.Option(min=1, help="Of the retraining steps.")] = 1,
 ) -> None:
     """Measure the speed ratios of the README: ours against the naive way and against peers."""
+    from emergence import device_speed
     from emergence.holography import bench as holography_bench
     from emergence.introspection import bench as introspection_bench
     from emergence.retraining import bench as retraining_bench
@@ -100,6 +101,7 @@ def bench(
         "introspection": lambda: introspection_bench.run(quick),
         "holography": lambda: holography_bench.run(quick),
         "retraining": lambda: retraining_bench.run(quick, threads),
+        "devices": lambda: device_speed.run(quick),
     }
     if system != "retraining" and threads != retraining_bench.THREADS:
         raise SettingsError(

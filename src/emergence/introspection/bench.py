@@ -39,7 +39,7 @@ def run(quick: bool = False) -> list[Row]:
     use_host(THREADS)
     began, load = time.perf_counter(), os.getloadavg()[0]
     sizes = QUICK if quick else Sizes()
-    chosen = _settings(sizes)
+    chosen = choose_settings(sizes)
     data = dataset.make(chosen.introspection, "arc", chosen.seed)
     rows = []
     for title, measure in (
@@ -85,7 +85,7 @@ def _processor() -> str:
     return models[0] if models else platform.machine()
 
 
-def _settings(sizes: Sizes) -> Settings:
+def choose_settings(sizes: Sizes) -> Settings:
     """The laptop's main arm, one seed, with a schedule cut to what one seed needs for the law."""
 
     def stage(update: str, window: int, steps: int, batch: int, **more: float) -> dict[str, Any]:

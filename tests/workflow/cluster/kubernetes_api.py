@@ -2,13 +2,15 @@
 
     python kubernetes_api.py FOLDER
 
-writes FOLDER/kubeconfig, then answers until it is ended. Of each job: its object as `N.json`, what
-its pod says as `N.log`.
+writes FOLDER/kubeconfig, then answers until its standard input is closed. Of each job: its object as
+`N.json`, what its pod says as `N.log`.
 """
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -92,7 +94,14 @@ def kubeconfig(port: int) -> dict:
     }
 
 
+def end_with_parent() -> None:
+    """Whoever started it holds the other end of standard input."""
+    sys.stdin.read()
+    os._exit(0)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, daemon=True).start()
     folder = Path(sys.argv[1])
     Handler.cluster = Cluster(folder)
     service = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

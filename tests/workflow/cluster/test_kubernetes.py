@@ -86,7 +86,7 @@ def submitted(environment, new_tree, tmp_path_factory):
     As from a pod of the image: the code has its place, `pip` has nothing to install.
     """
     if shutil.which("rsync") is None:
-        pytest.skip("Storage on a shared volume needs rsync: run .ci/run.")
+        pytest.skip("Storage on a shared volume needs rsync: see .ci/apt-packages.")
     folder = tmp_path_factory.mktemp("api")
     tree = new_tree(tmp_path_factory.mktemp("kubernetes") / "clone")
     volume, programs = folder / "volume", folder / "programs"
@@ -98,7 +98,9 @@ def submitted(environment, new_tree, tmp_path_factory):
     variables["PATH"] = f"{programs}:{variables['PATH']}"
     variables["KUBECONFIG"] = str(folder / "kubeconfig")
     api = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("kubernetes_api.py"), folder], env=variables
+        [sys.executable, Path(__file__).with_name("kubernetes_api.py"), folder],
+        env=variables,
+        stdin=subprocess.PIPE,
     )
     try:
         deadline = time.monotonic() + 30
@@ -118,7 +120,7 @@ def submitted(environment, new_tree, tmp_path_factory):
             text=True,
         )
     finally:
-        api.terminate()
+        api.stdin.close()
         api.wait(timeout=20)
     told = done.stdout + "".join(log.read_text() for log in folder.glob("*.log"))
     assert done.returncode == 0, told[-4000:]

@@ -1,12 +1,11 @@
 """A container engine of the tests' own, and a base image made of Debian's packages.
 
 Nothing is pulled from a registry: the base is bootstrapped by mmdebstrap, the engine is unpacked
-(not installed) from its package, listens to a socket of its own and is ended by its process id.
+(not installed) from its package, listens to a socket of its own and ends with the tests.
 """
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from keeper import ENDS_WITH_PARENT, isolation, kept
 
 ROOT = Path(__file__).parents[3]
 VARIANT = os.environ.get("CONTAINER_VARIANT", "cpu")
@@ -22,6 +22,9 @@ VARIANT = os.environ.get("CONTAINER_VARIANT", "cpu")
 
 FREE_GIB = {"cpu": 12, "cuda": 30}
 """Disk that building takes: the image, and each of its layers once more while it is made."""
+
+LONGEST_S = 3000
+"""That the engine may live."""
 
 PROGRAMS = {"mmdebstrap": "mmdebstrap", "runc": "runc", "iptables": "iptables"}
 BASE = "emergence-base:debian"
@@ -65,19 +68,10 @@ class Engine:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    if not os.environ.get("EMERGENCE_DAEMONS"):
-        pytest.skip("Daemons are started only where EMERGENCE_DAEMONS=1: `make container-test`.")
-    if os.geteuid() != 0:
-        pytest.skip("Only root can start a container engine.")
-    missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
-    if missing:
-        pytest.skip(f"Starting a container engine needs {', '.join(missing)}: see .ci/apt-daemons.")
+    if why := _missing():
+        pytest.skip(why)
     # Short, because the path of a socket may have 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="engine-"))
-    free = shutil.disk_usage(folder).free / 2**30
-    if free < FREE_GIB[VARIANT]:
-        shutil.rmtree(folder)
-        pytest.skip(f"Building the image takes {FREE_GIB[VARIANT]} GiB of disk, {free:.0f} free.")
     try:
         programs = _unpack(folder)
         with_programs = f"{programs / 'usr/bin'}:{programs / 'usr/sbin'}:{os.environ['PATH']}"
@@ -85,16 +79,24 @@ def engine() -> Iterator[Engine]:
         environment |= {"DOCKER_HOST": f"unix://{folder}/socket", "DOCKER_BUILDKIT": "0"}
         yield from _running(Engine(folder, environment))
     finally:
-        _unmount(folder)
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unmount(folder: Path) -> None:
-    """The engine leaves the file system of its network namespace behind."""
-    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    for place in reversed(mounted):
-        if place.startswith(f"{folder}/"):
-            run("umount", place)
+def _missing() -> str:
+    """Why no container engine can be started here; empty where one can."""
+    if not os.environ.get("EMERGENCE_DAEMONS"):
+        return "Daemons are started only where EMERGENCE_DAEMONS=1: `make container-test`."
+    if os.geteuid() != 0:
+        return "Only root can start a container engine."
+    missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
+    if missing:
+        return f"Starting a container engine needs {', '.join(missing)}: see .ci/apt-packages."
+    if why := isolation():
+        return f"A container engine cannot be kept apart here: {why}."
+    free = shutil.disk_usage(tempfile.gettempdir()).free / 2**30
+    if free < FREE_GIB[VARIANT]:
+        return f"Building the image takes {FREE_GIB[VARIANT]} GiB of disk, {free:.0f} are free."
+    return ""
 
 
 def _unpack(folder: Path) -> Path:
@@ -115,41 +117,26 @@ def _unpack(folder: Path) -> Path:
 
 
 def _running(engine: Engine) -> Iterator[Engine]:
-    """The engine while it runs; afterwards every process it started is gone."""
+    """The engine while it runs."""
     places = {name: engine.folder / name for name in ("data", "exec", "pid")}
     options = ["--data-root", places["data"], "--exec-root", places["exec"]]
     options += ["--pidfile", places["pid"], "--host", engine.environment["DOCKER_HOST"]]
     options += ["--storage-driver", "overlay2", "--bridge", "none"]
     options += ["--iptables=false", "--ip6tables=false"]
     log = engine.folder / "log"
-    with log.open("w") as output:
-        daemon = subprocess.Popen(
-            # However the tests end, it does not live on.
-            ["timeout", "-k", "60", "3000", "dockerd", *map(str, options)],
-            env=engine.environment,
-            stdout=output,
-            stderr=output,
-        )
-    try:
+    daemon = kept(
+        *(engine.folder, "dockerd", *options),
+        seconds=LONGEST_S,
+        log=log,
+        env=engine.environment,
+    )
+    with daemon as running:
         deadline = time.monotonic() + 60
         while engine("info", timeout=30).returncode != 0:
-            if daemon.poll() is not None or time.monotonic() > deadline:
+            if running.poll() is not None or time.monotonic() > deadline:
                 pytest.skip(f"No container engine starts here: {log.read_text()[-500:]}")
             time.sleep(0.2)
         yield engine
-    finally:
-        _end(daemon)
-
-
-def _end(daemon: subprocess.Popen) -> None:
-    """It ends the process of its containers itself when it is asked; otherwise it is killed."""
-    if daemon.poll() is None:
-        daemon.send_signal(signal.SIGTERM)
-        try:
-            daemon.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-            daemon.wait()
 
 
 @pytest.fixture(scope="session")
@@ -157,7 +144,11 @@ def base(engine) -> str:
     """A stand-in for the image that the Dockerfile starts from, named as it is used in builds."""
     archive = engine.folder / "base.tar"
     packages = ["--variant=minbase", "--include=ca-certificates"]
-    made = run("mmdebstrap", *packages, "bookworm", archive, timeout=300)
+    made = run(
+        *(*ENDS_WITH_PARENT, "mmdebstrap", *packages, "bookworm", archive),
+        timeout=300,
+        env={**os.environ, "TMPDIR": str(engine.folder)},
+    )
     if made.returncode != 0:
         pytest.skip(f"Debian's packages cannot be had: {made.stdout[-500:]}")
     variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -179,7 +170,15 @@ def base(engine) -> str:
 
 
 @pytest.fixture(scope="session")
-def image(engine, base) -> str:
+def revision() -> str:
+    """The commit as `make` tells it to the build, when that begins."""
+    command = ["git", "-C", ROOT, "describe", "--always", "--abbrev=40", "--match=", "--dirty"]
+    told = subprocess.run(command, capture_output=True, text=True)
+    return told.stdout.strip() or "unknown"
+
+
+@pytest.fixture(scope="session")
+def image(engine, base, revision) -> str:
     """The image as `make` builds it, on the stand-in."""
     target = {"cpu": "container", "cuda": "container-cuda"}[VARIANT]
     arguments = f"--network host --build-arg BASE_IMAGE={base}"
