@@ -8,22 +8,33 @@
 # bases for Ubuntu 24.04 the oldest asks least of the driver.
 ARG BASE_IMAGE=nvidia/cuda:12.6.3-base-ubuntu24.04
 
+# --- the environment ----------------------------------------------------------------------------
+# hadolint ignore=DL3006
+FROM ${BASE_IMAGE} AS environment
+ARG LOCK=requirements-gpu.lock
+
+# The distribution's own Python, in whichever version the base has.
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends python3 python3-venv \
+ && rm -rf /var/lib/apt/lists/*
+
+COPY ${LOCK} /tmp/lock
+RUN python3 -m venv /opt/venv \
+ && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/lock
+
+# --- the image ----------------------------------------------------------------------------------
 # hadolint ignore=DL3006
 FROM ${BASE_IMAGE}
 ARG LOCK=requirements-gpu.lock
 
-# The distribution's own Python, in whichever version the base has; rsync is for storage on a volume
-# that the pods of a cluster share.
+# rsync is for storage on a volume that the pods of a cluster share.
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends python3 python3-venv rsync \
+ && apt-get install -y --no-install-recommends python3 rsync \
  && rm -rf /var/lib/apt/lists/*
 
-# The largest layer: as long as the lock stays, so does it.
-COPY ${LOCK} /opt/lock
-RUN python3 -m venv /opt/venv \
- && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /opt/lock
-
+COPY --from=environment /opt/venv /opt/venv
 COPY . /app
 RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -e /app \
  && python3 -m compileall -q /app/src \

@@ -11,6 +11,10 @@ PYTHON ?=
 ARGS   ?=
 IMAGE  ?= emergence
 KILLS  ?= 50
+# Arms that `make audit SEED=...` draws.
+JOBS   ?= 3
+# Shipped weights that `make verify` evaluates where nothing was run here; named, it evaluates them anyway.
+TRAINED ?= weights/$(SCALE)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -53,15 +57,39 @@ help: ## List the targets.
 reproduce: check-scale $(STAMP) ## Regenerate every figure and decide every claim.
 	@$(RUN) $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
+# Nothing was run at this scale, or weights are named: they are evaluated, if they are there.
+evaluates = $(if $(filter-out file undefined,$(origin TRAINED)),yes,$(if $(wildcard results/$(SCALE)/*/measurements.json),,$(wildcard $(TRAINED)/manifest.json)))
+
 .PHONY: verify
-verify: check-scale $(STAMP) ## Compare the claims with the ledger; with BUDGET=30m, run and check what fits in that time.
+verify: check-scale $(STAMP) ## Compare the claims with the ledger: of a run, of shipped weights, or with BUDGET=30m of what fits in that time.
 ifdef BUDGET
 	@$(RUN) $(BIN)/emergence plan --budget "$(BUDGET)" --scale $(SCALE) $(if $(filter-out all,$(CORES)),--cores $(CORES))
 	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/budget/settings.yaml -- $$(cat results/budget/targets.txt)
 	@$(RUN) $(BIN)/emergence verify --scale budget --judged-as $(SCALE) --plan results/budget/plan.json $(ARGS)
+else ifneq ($(evaluates),)
+	@$(RUN) $(BIN)/emergence plan --trained "$(TRAINED)" --scale $(SCALE)
+	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/verify/settings.yaml trained="$(TRAINED)" -- $$(cat results/verify/targets.txt)
+	@$(RUN) $(BIN)/emergence verify --scale verify --judged-as $(SCALE) --plan results/verify/plan.json $(ARGS)
 else
 	@$(RUN) $(BIN)/emergence verify --scale $(SCALE) $(ARGS)
 endif
+
+.PHONY: audit
+audit: check-scale $(STAMP) ## Run a random sample of the trainings again with your SEED and compare (JOBS=3, BUDGET=30m).
+	@case "$(SEED)" in ''|*[!0-9]*) \
+	  echo "emergence: SEED is '$(SEED)' but must be a whole number of your own, as in 'make audit SEED=7'." >&2; \
+	  exit 2;; esac
+	@$(RUN) $(BIN)/emergence audit plan --seed $(SEED) --scale $(SCALE) --jobs $(JOBS) $(if $(BUDGET),--budget "$(BUDGET)") $(if $(filter-out all,$(CORES)),--cores $(CORES))
+	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/audit-$(SEED)/settings.yaml -- $$(cat results/audit-$(SEED)/targets.txt)
+	@$(RUN) $(BIN)/emergence audit judge --seed $(SEED) --scale $(SCALE) $(ARGS)
+
+.PHONY: drift
+drift: check-scale $(STAMP) ## Measure how much each number moves over seeds (BUDGET=2h), threads, precision, compilation (FAST=1: in minutes).
+	@$(RUN) $(BIN)/emergence drift plan --scale $(SCALE) --trained "$(TRAINED)" $(if $(FAST),--fast) $(if $(BUDGET),--budget "$(BUDGET)") $(if $(filter-out all,$(CORES)),--cores $(CORES)) $(ARGS)
+	@while read -r name options; do \
+	  $(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/$$name/settings.yaml $$options -- $$(cat results/$$name/targets.txt) </dev/null || exit 1; \
+	done < results/drift/runs.txt
+	@$(RUN) $(BIN)/emergence drift measure --scale $(SCALE) --trained "$(TRAINED)"
 
 .PHONY: doctor
 doctor: $(STAMP) ## Check this machine: environment, memory, disk, GPU; what each scale will cost here.
@@ -77,7 +105,7 @@ sabotage: check-scale $(STAMP) ## Break the physics on purpose; fail where a cla
 
 .PHONY: test
 test: $(STAMP) ## Run all tests: units, the workflow's lint and dry runs, the smoke workflow.
-	@$(WITH) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(WITH) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: chaos
 chaos: $(STAMP) ## Kill a smoke run fifty times at random moments; every number must end the same.

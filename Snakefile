@@ -1,6 +1,7 @@
 """Emergence: every result, figure and verdict from one command, `snakemake`.
 
 SCALE=smoke|laptop|paper chooses the size (default: laptop); --config settings=FILE takes your own.
+--config trained=weights/laptop takes shipped weights, trains nothing and writes to results/verify.
 """
 
 import os
@@ -11,6 +12,7 @@ from snakemake.utils import min_version
 
 from emergence.errors import EmergenceError
 from emergence.settings import fingerprint, load
+from emergence.shipped import VERIFY_SCALE, read_manifest
 
 min_version("9.0")
 
@@ -20,13 +22,16 @@ min_version("9.0")
 # every pod of a cluster has it.
 HOUSE = Path(os.environ.get("EMERGENCE_HOUSE") or os.path.relpath(workflow.basedir))
 SETTINGS_FILE = config.get("settings", HOUSE / f"config/{os.environ.get('SCALE', 'laptop')}.yaml")
+TRAINED = config.get("trained")
 try:
     SETTINGS = load(SETTINGS_FILE)
+    MANIFEST = read_manifest(TRAINED) if TRAINED else None
 except EmergenceError as error:
     print(f"emergence: {error}", file=sys.stderr)
     sys.exit(error.exit_status)
 
-SCALE = SETTINGS.scale
+# What was not trained here never stands among results that were.
+SCALE = config.get("into", VERIFY_SCALE) if TRAINED else SETTINGS.scale
 RESULTS = f"results/{SCALE}"
 FIGURES = f"figures/{SCALE}"
 

@@ -1,10 +1,18 @@
 """What several test modules start from."""
 
 import copy
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+# As the command line does, before TensorFlow is imported: it starts a second sooner.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+# As the command line has it, before NumPy is loaded: threads of small matrices wait for each other,
+# and where processes share the tests they wait for the other process's too.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 MINIMAL_SETTINGS: dict[str, Any] = {
     "scale": "tiny",
@@ -57,19 +65,37 @@ MINIMAL_SETTINGS: dict[str, Any] = {
 }
 
 
-LONGEST_FIRST = ("tests/workflow/container", "tests/workflow/cluster", "tests/workflow")
-"""Folders of the tests that wait for whole workflows; the others fill the time beside them."""
+LONGEST_FIRST = ("container", "test_smoke.py", "cluster")
+"""Of the tests of the workflow."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Files are shared in the order below, not by the number of their tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where files are shared among processes, those that take longest come first."""
+    """Where files are shared among processes, those that take long come first.
 
-    def place(item: pytest.Item) -> int:
-        inside = [item.path.is_relative_to(config.rootpath / folder) for folder in LONGEST_FIRST]
-        return inside.index(True) if True in inside else len(inside)
-
-    if hasattr(config, "workerinput"):
-        items.sort(key=place)
+    At the end there is then only little for one process to wait for another: the image, the smoke
+    workflow, the cluster, other workflows, then what is marked slow, then what TensorFlow compiles,
+    then NumPy.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    workflow = config.rootpath / "tests/workflow"
+    ranks: dict[Path, int] = {}
+    for item in items:
+        if item.path.is_relative_to(workflow):
+            parts = item.path.relative_to(workflow).parts
+            rank = next((i for i, name in enumerate(LONGEST_FIRST) if name in parts), 3)
+        elif item.get_closest_marker("slow"):
+            rank = 4
+        else:
+            rank = 5 if hasattr(item.module, "tf") else 6
+        ranks[item.path] = min(rank, ranks.get(item.path, rank))
+    items.sort(key=lambda item: ranks[item.path])
 
 
 @pytest.fixture(scope="session")

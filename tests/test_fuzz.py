@@ -4,7 +4,6 @@ The ledger has the like in ``verification/test_faults.py``. Everything here is d
 failure on one machine is a failure on every other.
 """
 
-import copy
 import json
 import re
 import shutil
@@ -16,6 +15,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mappings import changed, places
 
 from emergence import artifacts
 from emergence.errors import ArtifactError, EmergenceError, SettingsError
@@ -51,29 +51,6 @@ def one_sentence_and_a_remedy(error: EmergenceError) -> None:
     assert error.remedy, text
     assert "Traceback" not in text
     assert len(text) < 1500
-
-
-def places(node, path=()):
-    """Paths to everything inside a mapping."""
-    yield path
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from places(value, (*path, key))
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from places(value, (*path, index))
-
-
-def changed(content, path, value):
-    """A copy with the entry at ``path`` set."""
-    content = copy.deepcopy(content)
-    if not path:
-        return value
-    node = content
-    for part in path[:-1]:
-        node = node[part]
-    node[path[-1]] = value
-    return content
 
 
 class TestSettings:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -28,7 +29,18 @@ def project(tmp_path) -> Path:
 
 def make(folder: Path, *arguments: str, path: str | None = None) -> subprocess.CompletedProcess:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-    for setting in ("SCALE", "CORES", "LOCK", "VENV", "PYTHON", "ARGS"):
+    for setting in (
+        "TRAINED",
+        "BUDGET",
+        "SEED",
+        "FAST",
+        "SCALE",
+        "CORES",
+        "LOCK",
+        "VENV",
+        "PYTHON",
+        "ARGS",
+    ):
         environment.pop(setting, None)
     return subprocess.run(
         [MAKE, *arguments],
@@ -90,6 +102,95 @@ class TestScale:
             (installed / "figures" / scale).mkdir(parents=True)
         assert make(installed, "figures-clean", "SCALE=smoke").returncode == 0
         assert os.listdir(installed / "figures") == ["laptop"]
+
+
+class TestVerify:
+    """What `make verify` compares: a run where there is one, else the weights that are shipped."""
+
+    def calls(self, installed):
+        return (installed / "calls").read_text().splitlines()
+
+    @pytest.fixture
+    def shipped(self, installed):
+        (installed / "weights/laptop").mkdir(parents=True)
+        (installed / "weights/laptop/manifest.json").touch()
+        (installed / "results/verify").mkdir(parents=True)
+        (installed / "results/verify/targets.txt").write_text("a b\n")
+        return installed
+
+    EVALUATED: ClassVar = [
+        "emergence plan --trained weights/laptop --scale laptop at laptop",
+        "snakemake --cores all --config settings=results/verify/settings.yaml "
+        "trained=weights/laptop -- a b at laptop",
+        "emergence verify --scale verify --judged-as laptop --plan results/verify/plan.json "
+        "at laptop",
+    ]
+
+    def test_without_results_evaluates_what_is_shipped(self, shipped):
+        assert make(shipped, "verify").returncode == 0
+        assert self.calls(shipped) == self.EVALUATED
+
+    def test_of_a_run_compares_the_run(self, shipped):
+        (shipped / "results/laptop/retraining").mkdir(parents=True)
+        (shipped / "results/laptop/retraining/measurements.json").touch()
+        assert make(shipped, "verify").returncode == 0
+        assert self.calls(shipped) == ["emergence verify --scale laptop at laptop"]
+
+    def test_evaluates_weights_that_are_named_beside_a_run(self, shipped):
+        (shipped / "results/laptop/retraining").mkdir(parents=True)
+        (shipped / "results/laptop/retraining/measurements.json").touch()
+        assert make(shipped, "verify", "TRAINED=weights/laptop").returncode == 0
+        assert self.calls(shipped) == self.EVALUATED
+
+    def test_with_neither_leaves_the_sentence_to_the_program(self, installed):
+        assert make(installed, "verify").returncode == 0
+        assert self.calls(installed) == ["emergence verify --scale laptop at laptop"]
+
+
+class TestAudit:
+    @pytest.mark.parametrize("given", [(), ("SEED=",), ("SEED=mine",), ("SEED=-1",)])
+    def test_asks_for_a_seed(self, installed, given):
+        answer = make(installed, "audit", *given)
+        assert answer.returncode == 2
+        assert "must be a whole number of your own, as in 'make audit SEED=7'" in answer.stderr
+        assert not (installed / "calls").exists()
+
+    def test_plans_runs_and_judges(self, installed):
+        (installed / "results/audit-7").mkdir(parents=True)
+        (installed / "results/audit-7/targets.txt").write_text("a\n")
+        assert make(installed, "audit", "SEED=7", "BUDGET=30m").returncode == 0
+        assert (installed / "calls").read_text().splitlines() == [
+            "emergence audit plan --seed 7 --scale laptop --jobs 3 --budget 30m at laptop",
+            "snakemake --cores all --config settings=results/audit-7/settings.yaml -- a at laptop",
+            "emergence audit judge --seed 7 --scale laptop at laptop",
+        ]
+
+
+class TestDrift:
+    @pytest.fixture
+    def planned(self, installed):
+        (installed / "results/drift").mkdir(parents=True)
+        (installed / "results/drift/runs.txt").write_text("verify trained=w into=verify\nseed-1 \n")
+        for name in ("verify", "seed-1"):
+            (installed / "results" / name).mkdir()
+            (installed / "results" / name / "targets.txt").write_text(f"{name}.json\n")
+        return installed
+
+    def test_makes_every_run_of_the_plan_and_measures(self, planned):
+        assert make(planned, "drift", "FAST=1").returncode == 0
+        start = "snakemake --cores all --config settings=results"
+        assert (planned / "calls").read_text().splitlines() == [
+            "emergence drift plan --scale laptop --trained weights/laptop --fast at laptop",
+            f"{start}/verify/settings.yaml trained=w into=verify -- verify.json at laptop",
+            f"{start}/seed-1/settings.yaml -- seed-1.json at laptop",
+            "emergence drift measure --scale laptop --trained weights/laptop at laptop",
+        ]
+
+    def test_stops_at_a_run_that_fails(self, planned):
+        program(planned / ".venv/bin/snakemake", "echo failed >> calls; exit 1")
+        assert make(planned, "drift").returncode == 2
+        assert (planned / "calls").read_text().count("failed") == 1
+        assert "measure" not in (planned / "calls").read_text()
 
 
 class TestEnvironment:

@@ -4,6 +4,8 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emergence import artifacts
 from emergence.errors import ArtifactError
@@ -20,13 +22,6 @@ def folder(tmp_path):
     return path
 
 
-def test_names_values_types_and_numbers_come_back(folder):
-    weights, numbers = read_weights(folder)
-    np.testing.assert_array_equal(weights["p/a/b"], np.arange(3.0))
-    assert weights["p/c"].dtype == np.float32
-    assert numbers == {"step": 4}
-
-
 def test_what_was_recorded_passes(folder):
     check_weights(folder)
 
@@ -41,3 +36,62 @@ def test_weights_without_a_record_are_refused(folder):
     artifacts.provenance_path(folder).unlink()
     with pytest.raises(ArtifactError, match="missing"):
         check_weights(folder)
+
+
+class TestWeights:
+    weights = {  # noqa: RUF012
+        "p/update": np.arange(6.0).reshape(1, 2, 3),
+        "p/readout_bias_1": np.float32([1.5, -0.0]),
+        "c/m/update": np.array(3, dtype=np.int64),
+    }
+
+    def test_come_back_bit_for_bit(self, tmp_path):
+        numbers = {"loss": [0.1, 1e-300], "note": "é"}
+        write_weights(tmp_path / "weights", self.weights, numbers)
+        weights, read = read_weights(tmp_path / "weights")
+        assert read == numbers
+        assert weights.keys() == self.weights.keys()
+        for name, value in self.weights.items():
+            assert weights[name].dtype == value.dtype
+            assert weights[name].shape == value.shape
+            assert weights[name].tobytes() == value.tobytes()
+
+    def test_missing(self, tmp_path):
+        with pytest.raises(ArtifactError, match="missing"):
+            read_weights(tmp_path / "weights")
+
+    def test_any_damage_is_told_or_harmless(self, tmp_path):
+        folder = tmp_path / "weights"
+        write_weights(folder, self.weights, {"loss": 1.0})
+        intact = {path: path.read_bytes() for path in sorted(folder.iterdir())}
+
+        @settings(max_examples=100, deadline=None, database=None)
+        @given(
+            path=st.sampled_from(list(intact)),
+            kind=st.sampled_from(["cut", "flip", "empty", "remove"]),
+            share=st.floats(0, 1, exclude_max=True),
+            bits=st.integers(1, 255),
+        )
+        def check(path, kind, share, bits):
+            for other, content in intact.items():
+                other.write_bytes(content)
+            damaged = bytearray(intact[path])
+            place = int(share * len(damaged))
+            damaged[place] ^= bits
+            if kind == "remove":
+                path.unlink()
+            else:
+                path.write_bytes({"cut": damaged[:place], "flip": damaged, "empty": b""}[kind])
+            try:
+                weights, _ = read_weights(folder)
+            except ArtifactError as error:
+                assert "\n" not in str(error)
+                assert str(folder) in str(error)
+                assert "snakemake" in error.remedy
+            else:
+                # Such as the end of the data, which holds no weights.
+                assert kind != "remove"
+                for name, value in self.weights.items():
+                    assert weights[name].tobytes() == value.tobytes()
+
+        check()

@@ -4,7 +4,28 @@
 # rerun by: that are the fingerprints of the settings and the ledgers' contents, wherever they lie.
 
 
+import shlex
+
 from emergence.holography.points import points_of
+
+# How trained networks are evaluated, where it is not as always: a part of every fingerprint.
+EVALUATION = SETTINGS.model_dump(mode="json", include={"evaluation"}, exclude_defaults=True)
+TRAINED_OPTION = f"--trained {shlex.quote(TRAINED)}" if TRAINED else ""
+
+
+def trained_option(wildcards, input):
+    return TRAINED_OPTION
+
+
+def taken(job):
+    """Of shipped weights, what a rerun is decided by, for the fingerprint of a job that takes them."""
+    if MANIFEST is None:
+        return {}
+    try:
+        return {"trained": MANIFEST.entry(job).sha256}
+    except EmergenceError as error:
+        print(f"emergence: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
 
 
 def settings_file(wildcards, input):
@@ -59,6 +80,7 @@ def flow_fingerprint(chosen, common, name, size):
             "points": points_of(chosen, name),
             "common": common,
         }
+        | taken(f"holography/flows/{name}/{size}")
     )
 
 

@@ -4,7 +4,7 @@
 HOLOGRAPHY = SETTINGS.holography
 BULK = f"{RESULTS}/holography"
 HOLOGRAPHY_COMMON = fingerprint(
-    {"seed": SETTINGS.seed, "threads": SETTINGS.threads, "devices": SETTINGS.devices}
+    {"seed": SETTINGS.seed, "threads": SETTINGS.threads, "devices": SETTINGS.devices} | EVALUATION
 )
 HOLOGRAPHY_FIGURES = [
     "likelihood",
@@ -102,6 +102,7 @@ rule holography_flow:
         history=f"{BULK}/flows/{{arm}}/{{size}}/history.csv",
         timing=f"{BULK}/flows/{{arm}}/{{size}}/timing.json",
         weights=directory(f"{BULK}/flows/{{arm}}/{{size}}/weights"),
+        trained=f"{BULK}/flows/{{arm}}/{{size}}/trained.npz",
     log:
         f"{BULK}/logs/flows/{{arm}}/{{size}}.log",
     benchmark:
@@ -117,11 +118,13 @@ rule holography_flow:
         settings=lookup("{arm}/{size}/settings", within=FLOWS),
         folder=subpath(output.arrays, parent=True),
         before=before_option,
+        trained=trained_option,
     message:
         "Training the flow {wildcards.arm} at side {wildcards.size} (progress in {log})."
     shell:
         "emergence holography flow --settings {params.file:q} --arm {wildcards.arm}"
-        " --size {wildcards.size} {params.before} --output {params.folder} > {log} 2>&1"
+        " --size {wildcards.size} {params.before} {params.trained} --output {params.folder}"
+        " > {log} 2>&1"
 
 
 rule holography_chains:

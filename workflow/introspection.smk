@@ -13,6 +13,7 @@ COMMON = fingerprint(
         "devices": SETTINGS.devices,
         "precision": SETTINGS.precision,
     }
+    | EVALUATION
 )
 INTROSPECTION_FIGURES = [
     "translation",
@@ -42,6 +43,7 @@ ARMS = {
                     "stages": [s.model_dump(mode="json") for s in INTROSPECTION.stages[arm.stages]],
                     "common": COMMON,
                 }
+                | taken(f"introspection/{kind}/{name}")
             ),
         }
         for name, arm in getattr(INTROSPECTION, kind).items()
@@ -78,6 +80,7 @@ rule introspection_translator:
         arrays=f"{HERE}/translators/{{arm}}/arrays.npz",
         history=f"{HERE}/translators/{{arm}}/history.csv",
         weights=directory(f"{HERE}/translators/{{arm}}/weights"),
+        trained=f"{HERE}/translators/{{arm}}/trained.npz",
     log:
         f"{HERE}/logs/translators/{{arm}}.log",
     benchmark:
@@ -91,12 +94,13 @@ rule introspection_translator:
     params:
         file=settings_file,
         settings=lookup("translators/{arm}/settings", within=ARMS),
+        trained=trained_option,
         folder=subpath(output.arrays, parent=True),
     message:
         "Training the translators of the arm {wildcards.arm} (progress in {log})."
     shell:
         "emergence introspection translator --settings {params.file:q} --arm {wildcards.arm}"
-        " --data {input.data} --output {params.folder} > {log} 2>&1"
+        " --data {input.data} {params.trained} --output {params.folder} > {log} 2>&1"
 
 
 rule introspection_distiller:
@@ -107,6 +111,7 @@ rule introspection_distiller:
         arrays=f"{HERE}/distillers/{{arm}}/arrays.npz",
         history=f"{HERE}/distillers/{{arm}}/history.csv",
         weights=directory(f"{HERE}/distillers/{{arm}}/weights"),
+        trained=f"{HERE}/distillers/{{arm}}/trained.npz",
     log:
         f"{HERE}/logs/distillers/{{arm}}.log",
     benchmark:
@@ -120,12 +125,14 @@ rule introspection_distiller:
     params:
         file=settings_file,
         settings=lookup("distillers/{arm}/settings", within=ARMS),
+        trained=trained_option,
         folder=subpath(output.arrays, parent=True),
     message:
         "Training the distillers of the arm {wildcards.arm} (progress in {log})."
     shell:
         "emergence introspection distiller --settings {params.file:q} --arm {wildcards.arm}"
-        " --data {input.data} --translator {input.translator} --output {params.folder}"
+        " --data {input.data} --translator {input.translator} {params.trained}"
+        " --output {params.folder}"
         " > {log} 2>&1"
 
 

@@ -5,6 +5,7 @@ THERE = f"{RESULTS}/retraining"
 RETRAINING_COMMON = fingerprint(
     RETRAINING.model_dump(mode="json", exclude={"stages", "chains"})
     | {"seed": SETTINGS.seed, "threads": SETTINGS.threads}
+    | EVALUATION
 )
 RETRAINING_FIGURES = [
     "energy_error",
@@ -31,6 +32,7 @@ GROWN = {
                     "stages": [s.model_dump(mode="json") for s in RETRAINING.stages[stages]],
                     "common": RETRAINING_COMMON,
                 }
+                | taken(f"retraining/chains/{name}/{size}")
             ),
         }
         for size, stages in arm.sizes.items()
@@ -46,6 +48,7 @@ rule retraining_grow:
         arrays=f"{THERE}/chains/{{arm}}/{{size}}/arrays.npz",
         history=f"{THERE}/chains/{{arm}}/{{size}}/history.csv",
         weights=directory(f"{THERE}/chains/{{arm}}/{{size}}/weights"),
+        trained=f"{THERE}/chains/{{arm}}/{{size}}/trained.npz",
     log:
         f"{THERE}/logs/chains/{{arm}}/{{size}}.log",
     benchmark:
@@ -61,11 +64,13 @@ rule retraining_grow:
         settings=lookup("{arm}/{size}/settings", within=GROWN),
         folder=subpath(output.arrays, parent=True),
         before=before_option,
+        trained=trained_option,
     message:
         "Growing the wave function {wildcards.arm} to size {wildcards.size} (progress in {log})."
     shell:
         "emergence retraining grow --settings {params.file:q} --arm {wildcards.arm}"
-        " --size {wildcards.size} {params.before} --output {params.folder} > {log} 2>&1"
+        " --size {wildcards.size} {params.before} {params.trained} --output {params.folder}"
+        " > {log} 2>&1"
 
 
 rule retraining_analysis:

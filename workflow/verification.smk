@@ -29,7 +29,7 @@ rule verify:
         runtime=5,
     params:
         scale=SCALE,
-        judged_as=SETTINGS.judged_as or (SCALE if SCALE in SCALES else "laptop"),
+        judged_as=SETTINGS.judged_as or (SETTINGS.scale if SETTINGS.scale in SCALES else "laptop"),
         ledgers=ledgers_folder,
     message:
         "Deciding the claims; read {output.table}."

@@ -62,13 +62,16 @@ _CORRUPT = (
 )
 
 
-def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+def write_arrays(
+    path: str | Path, arrays: Mapping[str, np.ndarray], compressed: bool = False
+) -> None:
     """Write named arrays of any shape to one ``.npz``; the same arrays give the same bytes.
 
     Raises:
         ArtifactError: an array holds Python objects, or the file cannot be written.
     """
-    with whole(path) as file, zipfile.ZipFile(file, "w") as archive:
+    method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+    with whole(path) as file, zipfile.ZipFile(file, "w", method, compresslevel=9) as archive:
         for name, values in arrays.items():
             array = np.asarray(values)
             if array.dtype.hasobject:
@@ -81,7 +84,21 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
 
 
-def read_arrays(path: str | Path, required: Iterable[str] = ()) -> dict[str, np.ndarray]:
+class ArrayFile(dict[str, np.ndarray]):
+    """Arrays of one file by name; asking for one that it lacks is told with the file's name."""
+
+    def __init__(self, path: str | Path, arrays: dict[str, np.ndarray]) -> None:
+        super().__init__(arrays)
+        self.path = path
+
+    def __missing__(self, key: str) -> np.ndarray:
+        raise ArtifactError(
+            f"{self.path} lacks the array {key}.",
+            "Delete it and rerun snakemake, which makes it again.",
+        )
+
+
+def read_arrays(path: str | Path, required: Iterable[str] = ()) -> ArrayFile:
     """Read every array of an ``.npz`` into memory.
 
     Raises:
@@ -94,7 +111,7 @@ def read_arrays(path: str | Path, required: Iterable[str] = ()) -> dict[str, np.
         with archive:
             arrays = {name: archive[name] for name in archive.files}
     _require(path, arrays, required, "array")
-    return arrays
+    return ArrayFile(path, arrays)
 
 
 def write_table(path: str | Path, frame: pd.DataFrame) -> None:

@@ -15,6 +15,8 @@ from typing import Annotated, Literal
 # TensorFlow reads these when it is imported, which only the training stages do.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+# Keras is not used: without its third version TensorFlow starts a second sooner.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 # Sums of NumPy's linear algebra depend on its threads: one, whatever the number of cores.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
@@ -26,6 +28,7 @@ from emergence.holography.commands import holography
 from emergence.introspection.commands import introspection
 from emergence.retraining.commands import retraining
 from emergence.verification import commands as verification
+from emergence.verification import rerun_commands
 
 app = typer.Typer(
     name="emergence",
@@ -38,6 +41,7 @@ app.add_typer(introspection, name="introspection")
 app.add_typer(holography, name="holography")
 app.add_typer(retraining, name="retraining")
 verification.register(app)
+rerun_commands.register(app)
 
 
 @app.command()

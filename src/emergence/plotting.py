@@ -7,7 +7,7 @@ A figure is drawn inside :func:`style`, made by :func:`figure` and written by :f
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from numpy.typing import ArrayLike
 
 from emergence.artifacts import write_bytes, write_table
 from emergence.statistics import median_error
+
+Drawing = Callable[[Path, Path], None]
+"""What draws a figure: (folder with the tables, path without suffix) → nothing; it saves itself."""
 
 WIDTHS = {"single": 3.4, "double": 7.0}
 """Widths in inches of one and of two columns of a physics journal."""
@@ -114,6 +117,20 @@ def figure(
     with style():
         fig = Figure(figsize=(inches, height or 0.75 * inches / cols * rows), layout="constrained")
         return fig, fig.subplots(rows, cols, **options)
+
+
+def draw(figures: Mapping[str, Drawing], name: str, tables: Path, stem: Path) -> None:
+    """Draw one of a system's figures as ``stem``.png, .svg and .csv, in the house's style.
+
+    Args:
+        figures: a system's table FIGURES.
+        tables: folder with the tables of its analysis.
+
+    Raises:
+        ArtifactError: a table is missing or corrupt, or the figure cannot be written.
+    """
+    with style():
+        figures[name](tables, stem)
 
 
 def panel_letters(axes: Axes | ArrayLike) -> None:

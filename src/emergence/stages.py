@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emergence.errors import Interrupted, SettingsError
 
+if TYPE_CHECKING:
+    from emergence.shipped import Manifest
+
 SettingsFile = Annotated[Path, typer.Option("--settings", help="Settings file of the run.")]
 Output = Annotated[Path, typer.Option("--output", help="File or folder to write.")]
 Arm = Annotated[str, typer.Option("--arm", help="Name of an arm in the settings.")]
+TrainedFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--trained", help="Folder of shipped weights to evaluate; nothing is trained then."
+    ),
+]
 
 
 @contextmanager
@@ -32,11 +42,12 @@ def stage(name: str, settings_file: Path, outputs: list[Path]) -> Iterator[dict[
 def _stage(
     name: str, settings_file: Path, outputs: list[Path], started: float
 ) -> Iterator[dict[str, Any]]:
-    from emergence import artifacts, devices
+    from emergence import artifacts, devices, evaluating
     from emergence.settings import load
 
     context: dict[str, Any] = {"settings": load(settings_file), "device": "CPU", "extra": None}
     devices.want(context["settings"].devices)
+    evaluating.want(context["settings"].evaluation)
     yield context
     artifacts.record_provenance(
         outputs,
@@ -49,6 +60,35 @@ def _stage(
     )
 
 
+class Training:
+    """What a stage that trains takes instead of training, and what it leaves for others to take."""
+
+    def __init__(self, trained: Path | None, job: str, output: Path) -> None:
+        """Read the shipped weights of a job, if a folder of them is given.
+
+        Raises:
+            ArtifactError: they are missing, corrupt, or not those that were shipped.
+        """
+        from emergence import finished, shipped
+
+        self.file = output / finished.FILE
+        self.manifest: Manifest | None = shipped.read_manifest(trained) if trained else None
+        self.finished = self.manifest.trainings(job) if self.manifest else None
+        self.pace = self.manifest.entry(job).seconds_per_step if self.manifest else None
+
+    def leave(self, checkpoints: Path) -> None:
+        """Write the trainings that the stage took, or has just run: trained.npz."""
+        from emergence import finished
+
+        finished.write(self.file, self.finished or finished.collect(checkpoints))
+
+    def provenance(self) -> dict[str, Any] | None:
+        """Where the weights that were taken come from, for the record beside the results."""
+        if self.manifest is None:
+            return None
+        return {"trained": {"folder": self.manifest.folder, "commit": self.manifest.commit}}
+
+
 def choose(table: dict[str, Any], name: str, what: str) -> None:
     if name not in table:
         raise SettingsError(
@@ -57,26 +97,41 @@ def choose(table: dict[str, Any], name: str, what: str) -> None:
         )
 
 
-def analyse_system(
-    system: str, analyse: Callable[..., Any], settings: Path, results: Path, output: Path
-) -> None:
-    """What the analysis of every system writes: measurements and tables."""
-    from emergence import artifacts
-    from emergence.statistics import write_measurements
+def add_readings(app: typer.Typer, system: str, does: str) -> None:
+    """Give a system's commands the two that are the same everywhere: ``analysis`` and ``figure``.
 
-    measurements_file = output / "measurements.json"
-    with stage(f"{system} analysis", settings, [measurements_file, output / "tables"]) as run:
-        tables, measurements = analyse(run["settings"], results)
-        for name, table in tables.items():
-            artifacts.write_table(output / "tables" / f"{name}.csv", table)
-        write_measurements(measurements_file, measurements)
+    Args:
+        does: what the analysis does, for the help.
+    """
 
+    @app.command("analysis", help=f"{does}: measurements.json and the figures' tables.")
+    def analysis(
+        settings: SettingsFile,
+        results: Annotated[Path, typer.Option(help="Folder of the system's results.")],
+        output: Output,
+    ) -> None:
+        from emergence import artifacts
+        from emergence.statistics import write_measurements
 
-def draw_figure(
-    system: str, figures: Any, settings: Path, name: str, tables: Path, output: Path
-) -> None:
-    """One figure of a system's table of figures."""
-    choose(figures.FIGURES, name, "figure")
-    written = [output.with_suffix(suffix) for suffix in (".png", ".svg", ".csv")]
-    with stage(f"{system} figure", settings, written):
-        figures.draw(name, tables, output)
+        measurements_file = output / "measurements.json"
+        with stage(f"{system} analysis", settings, [measurements_file, output / "tables"]) as run:
+            analyse = import_module(f"emergence.{system}.analysis").analyse
+            tables, measurements = analyse(run["settings"], results)
+            for name, table in tables.items():
+                artifacts.write_table(output / "tables" / f"{name}.csv", table)
+            write_measurements(measurements_file, measurements)
+
+    @app.command("figure", help="Draw one figure: .png, .svg and its source .csv.")
+    def figure(
+        settings: SettingsFile,
+        name: Annotated[str, typer.Option(help="Name of a figure of this system.")],
+        tables: Annotated[Path, typer.Option(help="Folder with the tables of the analysis.")],
+        output: Annotated[Path, typer.Option(help="Path of the figure without its suffix.")],
+    ) -> None:
+        from emergence import plotting
+
+        figures = import_module(f"emergence.{system}.figures").FIGURES
+        choose(figures, name, "figure")
+        written = [output.with_suffix(suffix) for suffix in (".png", ".svg", ".csv")]
+        with stage(f"{system} figure", settings, written):
+            plotting.draw(figures, name, tables, output)

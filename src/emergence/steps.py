@@ -48,7 +48,11 @@ class Problem(Protocol):
 def begin_stage(
     parameters: Parameters, stage: Stage, before: Parameters | None = None
 ) -> Parameters:
-    """Tensors at the start of a stage: fresh, or with what was carried before if it fits."""
+    """Tensors at the start of a stage: what its rule remembers fresh, or as it was left before.
+
+    What other rules remember rests, so that the moments of a first-order stage outlast the refinement
+    after it and serve the first-order stage of the next size.
+    """
     if stage.update == "adam":
         carried = updates.adam_start(parameters)
     elif stage.update == "natural_gradient":
@@ -56,9 +60,10 @@ def begin_stage(
     else:
         carried = updates.levenberg_marquardt_start(parameters, stage)
     before = carried_of(before or {})
-    if stage.carry and before.keys() == carried.keys():
-        carried = before
-    return join(parameters, carried)
+    if stage.carry and carried.keys() <= before.keys():
+        carried = {name: before[name] for name in carried}
+    resting = {name: value for name, value in before.items() if name not in carried}
+    return join(parameters, carried | resting)
 
 
 def join(parameters: Parameters, carried: Parameters) -> Parameters:
@@ -165,8 +170,9 @@ def _share_step(problem: Problem, stage: Stage, seed: int) -> Callable[..., Any]
         means, reported = tf.nest.map_structure(
             lambda values: strategy.reduce("MEAN", values, axis=None), found
         )
-        changed = updates.adam_update(means, parameters, carried_of(tensors), stage, index, scale)
-        return join(*changed), reported
+        before = carried_of(tensors)
+        parameters, carried = updates.adam_update(means, parameters, before, stage, index, scale)
+        return join(parameters, before | carried), reported
 
     return step
 
@@ -207,9 +213,8 @@ def _compile_step(problem: Problem, stage: Stage, seed: int) -> Callable[..., An
     def step(
         tensors: Parameters, index: tf.Tensor, scale: tf.Tensor
     ) -> tuple[Parameters, tf.Tensor]:
-        parameters, carried, reported = rule(
-            parameters_of(tensors), carried_of(tensors), index, scale
-        )
-        return join(parameters, carried), reported
+        before = carried_of(tensors)
+        parameters, carried, reported = rule(parameters_of(tensors), before, index, scale)
+        return join(parameters, before | carried), reported
 
     return step

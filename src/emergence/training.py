@@ -10,7 +10,7 @@ numbers, saved at fixed steps, so that a killed run ends with the numbers of an 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from emergence import devices
 from emergence.errors import ArtifactError, DivergenceError
+from emergence.finished import Finished, require
 from emergence.progress import Progress, say
 from emergence.randomness import derive_seed
 from emergence.settings import Stage, fingerprint
@@ -79,24 +80,33 @@ def train(
     checkpoint: Path,
     checkpoint_seconds: float = 20.0,
     identity: str = "",
+    inputs: str = "",
     start: Parameters | None = None,
+    finished: Mapping[str, Finished] | None = None,
 ) -> Trained:
     """Run every stage, from the checkpoint if there is one.
 
     Args:
         seed: root of the batches' random numbers.
         checkpoint: folder that is written whole every ``checkpoint_seconds`` and at the end.
-        identity: fingerprint of all that the result depends on; a checkpoint of another identity
-            is not continued.
+        identity: fingerprint of the settings, beside the stages, that the result depends on.
+        inputs: fingerprint of the numbers that it depends on, which another machine may round
+            otherwise. A checkpoint of another identity or other inputs is not continued.
         start: tensors of an earlier training to go on from (``Trained.tensors``), instead of the
-            problem's initial parameters; ``identity`` must tell where they come from.
+            problem's initial parameters; ``inputs`` must tell where they come from.
+        finished: trainings that are over, by the name of their checkpoint's folder: that of this
+            identity is taken, whatever its inputs, and nothing is trained.
 
     Raises:
         DivergenceError: the loss became non-finite again after three restarts with smaller steps.
-        ArtifactError: the checkpoint cannot be written.
+        ArtifactError: the checkpoint cannot be written, or ``finished`` lacks this training.
     """
+    settings = fingerprint({"identity": identity, "stages": [s.model_dump() for s in stages]})
+    if finished is not None:
+        like = problem.initial_parameters(stages[-1].candidates)
+        return _taken(require(finished, checkpoint.name, title, settings, like), title)
     identity = fingerprint(
-        {"identity": identity, "stages": [s.model_dump() for s in stages]}
+        {"settings": settings, "inputs": inputs}
         | ({"devices": devices.wanted()} if devices.wanted() > 1 else {})
     )
     tensors, position = _resume(checkpoint, identity, title)
@@ -107,7 +117,7 @@ def train(
         tensors, position = begin_stage(first, stages[0], before), Position()
     total = sum(_cost(stage) * stage.steps for stage in stages)
     done = _done(stages, position)
-    save = _Saver(checkpoint, identity, checkpoint_seconds)
+    save = _Saver(checkpoint, settings, identity, checkpoint_seconds)
     with Progress(title, total, done) as progress:
         while position.stage < len(stages):
             tensors = _run_stage(problem, stages, tensors, position, seed, title, progress, save)
@@ -121,13 +131,25 @@ def train(
                 before = tensors if old.candidates == new.candidates else None
                 tensors = begin_stage(kept, new, before)
                 save(tensors, position)
-        _Saver(checkpoint, identity, 0.0)(tensors, position)
+        _Saver(checkpoint, settings, identity, 0.0)(tensors, position)
     arrays = {name: value.numpy() for name, value in tensors.items()}
     history = pd.DataFrame(position.history)
+    pace = position.seconds / position.timed if position.timed else float("nan")
+    return Trained(arrays, _last_loss(history), history, pace)
+
+
+def _taken(found: Finished, title: str) -> Trained:
+    """A training that is over, as if it had just ended; its pace is not known."""
+    say(f"{title}: taking trained weights; nothing is trained.")
+    tensors = {f"p/{name}": value for name, value in found.parameters.items()}
+    return Trained(tensors, _last_loss(found.history), found.history, float("nan"))
+
+
+def _last_loss(history: pd.DataFrame) -> np.ndarray:
+    """The loss ``[seeds]`` that the training ended with."""
     last = history[history["step"] == history["step"].max()].sort_values("seed")
     loss = last["loss"].to_numpy()
-    pace = position.seconds / position.timed if position.timed else float("nan")
-    return Trained(arrays, np.where(loss >= LOST, np.inf, loss), history, pace)
+    return np.where(loss >= LOST, np.inf, loss)
 
 
 def _run_stage(
@@ -264,6 +286,7 @@ class _Saver:
     """Writes a checkpoint when enough time has passed since the last one of this training."""
 
     folder: Path
+    settings: str
     identity: str
     seconds: float
     last: float = field(default_factory=lambda: time.monotonic())
@@ -276,7 +299,8 @@ class _Saver:
             self.folder,
             {name: value.numpy() for name, value in tensors.items()},
             # The order too: sums over parameters are rounded in it.
-            {"identity": self.identity, "order": list(tensors), "position": asdict(position)},
+            {"identity": self.identity, "settings": self.settings, "order": list(tensors)}
+            | {"position": asdict(position)},
         )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emergence import artifacts
+from emergence import artifacts, plotting
 from emergence.errors import SettingsError
 from emergence.holography import (
     bulk_figures,
@@ -150,7 +150,7 @@ def test_figures_are_drawn_from_the_tables(read, tmp_path: Path) -> None:
     for name, table in tables.items():
         artifacts.write_table(tmp_path / f"{name}.csv", table)
     for name in (*bulk_figures.FIGURES, *geometry_figures.FIGURES):
-        figures.draw(name, tmp_path, tmp_path / "drawn" / name)
+        plotting.draw(figures.FIGURES, name, tmp_path, tmp_path / "drawn" / name)
         for suffix in (".png", ".svg", ".csv"):
             assert (tmp_path / "drawn" / f"{name}{suffix}").stat().st_size > 200
 

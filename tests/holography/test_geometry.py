@@ -1,15 +1,13 @@
 """The geometry of the bulk, on synthetic spaces and on the free field."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_bulks import haar_pairs, sharing
 
 from emergence.errors import SettingsError
-from emergence.holography.bulk import BulkCovariance
-from emergence.holography.bulk_pairs import PairInformation, pair_information
+from emergence.holography.bulk_pairs import PairInformation
 from emergence.holography.geometry import (
     compare_geometries,
     distances,
@@ -19,26 +17,13 @@ from emergence.holography.geometry import (
     same_layer,
     vertical,
 )
-from emergence.holography.information import free_field_covariance
-from emergence.holography.linear_map import LinearMap
-
-
-def haar_pairs(side: int, mass: float) -> PairInformation:
-    haar = LinearMap.haar(side)
-    covariance = haar.covariance(free_field_covariance(side, mass))
-    return pair_information(BulkCovariance.exact(covariance, haar.table))
-
 
 CRITICAL, GAPPED = haar_pairs(32, 1e-4), haar_pairs(32, 4.0)
 
 
 def synthetic(value: np.ndarray, *, noise: float = 0.0, seed: int = 0) -> PairInformation:
     """The cells of a 32×32 lattice that share what is given."""
-    error = np.full(value.size, noise)
-    rng = np.random.default_rng(seed)
-    value = value + error * rng.standard_normal(value.size)
-    replicas = value + error * rng.standard_normal((30 if noise else 0, value.size))
-    return replace(CRITICAL, value=value, error=error, replicas=replicas)
+    return sharing(CRITICAL, value, noise=noise, seed=seed)
 
 
 points = st.tuples(st.floats(-20.0, 20.0), st.floats(0.1, 20.0))

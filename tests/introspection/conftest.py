@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
+from experiment_arms import parse_arms
 
 from emergence import artifacts, settings
 from emergence.introspection import analysis, dataset, polynomial, potentials, schrodinger
@@ -180,3 +181,16 @@ def _distillers(section, arm, data, exact_weights, rng):
             ),
         }
     return arrays
+
+
+@pytest.fixture(scope="session")
+def run(build_settings):
+    """Settings of :mod:`experiment_arms`; keywords replace keys of the section."""
+    return lambda **changes: parse_arms(build_settings(), **changes)
+
+
+@pytest.fixture(scope="session")
+def data(run):
+    """The arrays of both datasets of :func:`run`."""
+    chosen = run()
+    return {n: dataset.make(chosen.introspection, n, chosen.seed) for n in ("waves", "alike")}

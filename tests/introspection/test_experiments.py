@@ -6,65 +6,15 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from experiment_arms import ARMS, LENGTHS, SEEDS, WINDOW
 
-from emergence import settings, training
+from emergence import training
 from emergence.introspection import dataset, distiller, experiments, translator
 from emergence.randomness import derive_seed
 from emergence.statistics import relative_rms
 
-SEEDS, WINDOW, LENGTHS = 2, 20, [20, 30, 40]
-STAGES = {
-    "short": [
-        {"update": "adam", "steps": 300, "batch": 16, "window": 6, "rate": 0.03, "ridge": 1e-6},
-        {"update": "levenberg_marquardt", "steps": 10, "batch": 20, "window": 20, "ridge": 1e-9},
-    ],
-    "quick": [{"update": "adam", "steps": 400, "batch": 16, "window": 8, "rate": 0.03}],
-}
-FREE = {"dataset": "waves", "hidden": [3], "degree": 1, "stages": "short"}
-BORN = {"dataset": "waves", "translator": "free", "latent": [2], "degree": 1, "stages": "quick"}
-ARMS = {
-    "translators": {
-        "free": FREE,
-        "pair": FREE | {"hidden": [2, 3]},
-        "noisy": FREE | {"noise": 0.1},
-        "wrong": FREE | {"shuffled": True},
-        "lone": FREE | {"dataset": "alike"},
-    },
-    "distillers": {
-        "born": BORN,
-        "wide": BORN | {"translator": "pair", "hidden": 3, "latent": [1, 4]},
-        "general": BORN
-        | {"translator": "pair", "latent": [1], "cell": "general", "decoder": "general"},
-        "wrong": BORN | {"shuffled": True},
-    },
-}
-
-
 COMPILED = []
 """Shapes of networks met so far: while one lives, TensorFlow does not compile its like anew."""
-
-
-@pytest.fixture(scope="module")
-def run(build_settings):
-    """Settings of two datasets and a few arms; keywords replace keys of the section."""
-
-    def run(**changes):
-        content = build_settings() | {"checkpoint_seconds": 0.0}
-        section = content["introspection"]
-        section |= {"training_windows": 40, "window": WINDOW, "extrapolation": LENGTHS[1:]}
-        section["datasets"]["alike"] = {"families": ["rough"], "start": "single"}
-        section["stages"] = STAGES
-        section |= ARMS | changes
-        return settings.parse(content, "these settings")
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def data(run):
-    """The arrays of both datasets."""
-    chosen = run()
-    return {n: dataset.make(chosen.introspection, n, chosen.seed) for n in ("waves", "alike")}
 
 
 @pytest.fixture(scope="module")
@@ -361,39 +311,6 @@ class TestGoingOn:
             )
         told = capsys.readouterr()
         assert (told.out + told.err).count("of other settings") == 2
-
-
-class TestIdentity:
-    def of(self, run, data, size=3, arm=None, **changes):
-        arm = arm or run().introspection.translators["free"].model_dump()
-        chosen = run().model_copy(update=changes)
-        return experiments.identity(chosen, arm, data, size)
-
-    def test_changes_with_all_that_the_numbers_depend_on(self, run, data):
-        waves = data["waves"]
-        before = self.of(run, waves)
-        assert before == self.of(run, {key: value.copy() for key, value in waves.items()})
-        arm = run().introspection.translators["free"].model_dump()
-        potential = waves["train_potential"] * (1.0 + 1e-12)
-        others = [
-            self.of(run, waves, size=2),
-            self.of(run, waves, arm=arm | {"degree": 2}),
-            self.of(run, waves, arm=arm | {"noise": 0.1}),
-            self.of(run, waves | {"train_potential": potential}),
-            self.of(run, data["alike"]),
-            self.of(run, waves, seed=8),
-            self.of(run, waves, threads=2),
-            self.of(run, waves, precision="float32"),
-            self.of(run, waves, introspection=run(lead_sites=7).introspection),
-            self.of(run, waves, introspection=run(seeds=3).introspection),
-        ]
-        assert len({before, *others}) == 1 + len(others)
-
-    def test_does_not_change_with_other_arms_datasets_or_stages(self, run, data):
-        before = self.of(run, data["waves"])
-        fewer = {"free": ARMS["translators"]["free"], "pair": ARMS["translators"]["pair"]}
-        other = run(translators=fewer, stages=STAGES | {"long": STAGES["short"]})
-        assert before == self.of(run, data["waves"], introspection=other.introspection)
 
 
 def test_seeds_of_arms_are_streams_of_the_run_s_seed(run, data, untrained, tmp_path):

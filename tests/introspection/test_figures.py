@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 
-from emergence import artifacts
+from emergence import artifacts, plotting
 from emergence.errors import ArtifactError
 from emergence.introspection import analysis, figures
 from emergence.verification.claims import load_ledger
@@ -40,7 +40,7 @@ def drawn(tables, tmp_path_factory):
 
     def drawn(name):
         if not (folder / f"{name}.png").is_file():
-            figures.draw(name, tables("laptop"), folder / name)
+            plotting.draw(figures.FIGURES, name, tables("laptop"), folder / name)
         return folder / name
 
     return drawn
@@ -51,7 +51,7 @@ def test_the_same_tables_give_the_same_bytes_and_leave_no_style_behind(
     tables, drawn, tmp_path, name
 ):
     first, style = drawn(name), dict(mpl.rcParams)
-    figures.draw(name, tables("laptop"), tmp_path / name)
+    plotting.draw(figures.FIGURES, name, tables("laptop"), tmp_path / name)
     assert dict(mpl.rcParams) == style
     assert sorted(path.suffix for path in tmp_path.iterdir()) == sorted(SUFFIXES)
     for suffix in SUFFIXES:
@@ -71,12 +71,12 @@ def test_each_is_an_image_a_drawing_with_text_and_its_table(drawn, name):
 
 @pytest.mark.parametrize("name", ["extrapolation", "law", "sign_and_current", "noise"])
 def test_arms_that_a_scale_leaves_out_leave_a_figure(tables, tmp_path, name):
-    figures.draw(name, tables("smoke"), tmp_path / name)
+    plotting.draw(figures.FIGURES, name, tables("smoke"), tmp_path / name)
     assert {path.suffix for path in tmp_path.iterdir()} == set(SUFFIXES)
 
 
 def test_the_bottleneck_has_a_panel_for_each_decoder_that_was_trained(tables, drawn, tmp_path):
-    figures.draw("bottleneck", tables("smoke"), tmp_path / "bottleneck")
+    plotting.draw(figures.FIGURES, "bottleneck", tables("smoke"), tmp_path / "bottleneck")
     few = (tmp_path / "bottleneck.svg").read_text("utf-8")
     all_of_them = drawn("bottleneck").with_suffix(".svg").read_text("utf-8")
     for title, trained in (
@@ -90,14 +90,14 @@ def test_the_bottleneck_has_a_panel_for_each_decoder_that_was_trained(tables, dr
 
 
 def test_noise_is_drawn_where_nothing_was_noisy(tables, tmp_path):
-    figures.draw("noise", tables("smoke", noise=[0.0]), tmp_path / "noise")
+    plotting.draw(figures.FIGURES, "noise", tables("smoke", noise=[0.0]), tmp_path / "noise")
     assert artifacts.read_table(tmp_path / "noise.csv").empty
 
 
 @every_figure
 def test_a_missing_table_is_named_and_nothing_is_drawn(tmp_path, name):
     with pytest.raises(ArtifactError, match=r"\.csv is missing"):
-        figures.draw(name, tmp_path / "none", tmp_path / "figure")
+        plotting.draw(figures.FIGURES, name, tmp_path / "none", tmp_path / "figure")
     assert not list(tmp_path.iterdir())
 
 
@@ -105,7 +105,7 @@ def test_a_table_cut_short_is_named(tables, tmp_path):
     text = (tables("smoke") / "latents.csv").read_bytes()
     (tmp_path / "latents.csv").write_bytes(text[:-5])
     with pytest.raises(ArtifactError, match=r"latents\.csv"):
-        figures.draw("latents", tmp_path, tmp_path / "figure")
+        plotting.draw(figures.FIGURES, "latents", tmp_path, tmp_path / "figure")
 
 
 def test_a_figure_s_table_holds_what_was_drawn(drawn):

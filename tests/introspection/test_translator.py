@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
-from hypothesis import strategies as st
+from translators import LINEAR, WAVENUMBER, random_weights
 
 from emergence import updates
 from emergence.introspection import schrodinger, translator
@@ -18,13 +17,11 @@ from emergence.introspection.translator import (
     gather_per_seed,
     initial_parameters,
     lead_coordinates,
-    read_density,
 )
 from emergence.settings import Stage
 from emergence.training import train
 
-SPACING, WAVENUMBER, DISTANCE = 0.1, 2.0, 0.8
-LINEAR = Shape(hidden=3, degree=2, readout="linear", learnt_start=False, unit=4.0)
+SPACING, DISTANCE = 0.1, 0.8
 SINGLE = Shape(hidden=2, degree=1, readout="quadratic", learnt_start=True, unit=4.0)
 
 
@@ -38,37 +35,8 @@ def exact_parameters(update, gauge=None):
     }
 
 
-def random_weights(shape, seeds=2):
-    """Weights far enough from their start that everything acts on the output."""
-    rng = np.random.default_rng(3)
-    start = initial_parameters(shape, seeds, 0)
-    return {name: value + 0.2 * rng.standard_normal(value.shape) for name, value in start.items()}
-
-
 def relative_error(prediction, truth):
     return np.sqrt(np.mean((prediction - truth) ** 2) / np.mean(truth**2))
-
-
-class TestLeadCoordinates:
-    @given(
-        rho=st.floats(0, 10), s=st.floats(-10, 10), t=st.floats(0, 10), distance=st.floats(0.1, 2)
-    )
-    def test_are_value_slope_and_curvature_of_any_parabola(self, rho, s, t, distance):
-        place = -distance * np.array([2.0, 1.0, 0.0])
-        lead = rho + 2.0 * s * place + t * place**2
-        ours = lead_coordinates(lead, distance, WAVENUMBER)
-        np.testing.assert_allclose(ours, [rho, s / 2.0, t / 4.0], atol=1e-11 / distance**2)
-
-    @pytest.mark.parametrize("kind", schrodinger.STARTS)
-    def test_are_the_bilinears_of_the_start(self, make_world, kind):
-        world = make_world(start=kind)
-        np.testing.assert_allclose(world.lead, world.bilinears[:, 0], atol=1e-12)
-
-    def test_are_a_linear_map_that_loses_nothing(self):
-        matrix = lead_coordinates(np.eye(3), 0.8, WAVENUMBER).T
-        assert np.linalg.matrix_rank(matrix) == 3
-        lead = np.random.default_rng(0).uniform(size=(4, 5, 3))
-        np.testing.assert_allclose(lead_coordinates(lead, 0.8, WAVENUMBER), lead @ matrix.T)
 
 
 class TestExactLaw:
@@ -231,35 +199,6 @@ class TestDraws:
             [[0, 1], [4, 5]],
             [[2, 3], [2, 3]],
         ]
-
-
-class TestReadouts:
-    hidden = np.random.default_rng(5).standard_normal((2, 3, 4, 3))
-
-    def read(self, shape, parameters):
-        weights = {name: tf.constant(value) for name, value in parameters.items()}
-        return read_density(shape, weights, tf.constant(self.hidden)).numpy()
-
-    def test_linear(self):
-        parameters = random_weights(LINEAR)
-        expected = [self.hidden[seed] @ parameters["readout"][seed] for seed in range(2)]
-        np.testing.assert_allclose(self.read(LINEAR, parameters), expected, rtol=1e-12)
-
-    def test_quadratic(self):
-        shape = dataclasses.replace(LINEAR, readout="quadratic")
-        parameters = random_weights(shape)
-        ours = self.read(shape, parameters)
-        h = self.hidden[1, 2, 3]
-        assert ours[1, 2, 3] == pytest.approx(h @ parameters["readout"][1] @ h)
-
-    def test_general(self):
-        shape = dataclasses.replace(LINEAR, readout="general")
-        parameters = random_weights(shape)
-        ours = self.read(shape, parameters)
-        h = self.hidden[1, 2, 3]
-        inner = np.tanh(h @ parameters["readout_in"][1] + parameters["readout_bias"][1])
-        expected = inner @ parameters["readout_out"][1] + h @ parameters["readout_linear"][1]
-        assert ours[1, 2, 3] == pytest.approx(expected)
 
 
 class TestStarts:

@@ -2,14 +2,11 @@
 
 import dataclasses
 import io
-import json
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+import quick_bench
 import tensorflow as tf
 from rich.console import Console
 
@@ -30,21 +27,7 @@ def parameters():
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_quick_run_times_every_way_and_prints_both_tables():
-    # A process of its own: TensorFlow's threads are fixed before its first operation.
-    code = (
-        "import dataclasses, json\n"
-        "from emergence.retraining import bench\n"
-        "rows, grown = bench.run(quick=True)\n"
-        "parts = [[dataclasses.asdict(row) for row in part] for part in (rows, grown)]\n"
-        "print('ROWS', json.dumps(parts))\n"
-    )
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    printed, found = done.stdout.split("ROWS", 1)
-    rows, grown = json.loads(found)
+    printed, (rows, grown) = quick_bench.run("retraining")
     assert [row["what"].split(" branches")[0] for row in rows] == ["One step, exact"] * 2 + [
         "One step, truncated"
     ] * 2

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from emergence import artifacts
+from emergence import artifacts, plotting
 from emergence.retraining import figures, growth_figures
 from emergence.verification.claims import load_ledger
 
@@ -24,7 +24,7 @@ def drawn(analysed_growth, tmp_path_factory):
                 artifacts.write_table(folders[arms] / "tables" / f"{table}.csv", frame)
         stem = folders[arms] / name
         if not stem.with_suffix(".png").is_file():
-            figures.draw(name, folders[arms] / "tables", stem)
+            plotting.draw(figures.FIGURES, name, folders[arms] / "tables", stem)
         return stem
 
     return drawn

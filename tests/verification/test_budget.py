@@ -8,9 +8,10 @@ import pytest
 from emergence.errors import ArtifactError, LedgerError, SettingsError
 from emergence.settings import load, parse
 from emergence.verification import budget
-from emergence.verification.budget import jobs_of, load_needs, parse_budget, reduced
+from emergence.verification.budget import parse_budget
 from emergence.verification.claims import load_ledgers
 from emergence.verification.costs import CALIBRATION, recorded_costs
+from emergence.verification.jobs import jobs_of, load_needs, reduced
 
 ROOT = Path(__file__).parents[2]
 NEEDS = load_needs(ROOT / "workflow/needs.yaml")
@@ -135,7 +136,7 @@ class TestChoice:
 class TestSettings:
     def test_hold_the_jobs_and_nothing_else(self, choose):
         plan = choose(10)
-        small = parse(reduced(LAPTOP, plan.jobs, "laptop"), "reduced")
+        small = parse(reduced(LAPTOP, plan.jobs, "laptop", "budget"), "reduced")
         assert (small.scale, small.judged_as) == ("budget", "laptop")
         for kind in ("translators", "distillers"):
             for name in getattr(small.introspection, kind):
@@ -152,7 +153,7 @@ class TestSettings:
         assert chains == {job for job in plan.jobs if job.startswith("retraining/chains")}
 
     def test_change_no_number_of_an_arm(self, choose):
-        small = parse(reduced(LAPTOP, choose(10).jobs, "laptop"), "reduced")
+        small = parse(reduced(LAPTOP, choose(10).jobs, "laptop", "budget"), "reduced")
         assert small.seed == LAPTOP.seed
         for name, arm in small.introspection.distillers.items():
             assert arm == LAPTOP.introspection.distillers[name]

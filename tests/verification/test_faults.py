@@ -13,7 +13,7 @@ from emergence.verification.claims import Ledger, load_ledger
 from emergence.verification.faults import read_yaml, show
 
 fuzz = settings(
-    max_examples=300,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,

@@ -226,6 +226,14 @@ class TestOddities:
             load_ledgers(ROOT / "claims")
         )
 
+    def test_leads_to_the_drift_certificate_where_there_is_one(self, house, tmp_path, text):
+        assert "drift certificate" not in text
+        shutil.copytree(house, tmp_path / "house")
+        (tmp_path / "house/figures/laptop").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "house/figures/laptop/drift.md").touch()
+        drifted = write(tmp_path / "house").read_text(encoding="utf-8")
+        assert '<a href="../../figures/laptop/drift.md">the drift certificate</a>' in drifted
+
     def test_without_verdicts_it_says_what_to_do(self, house, tmp_path):
         with pytest.raises(ArtifactError, match=r"verdict.json is missing\. Rerun snakemake"):
             page.write_report("laptop", house / "claims", tmp_path, tmp_path, house / "costs.csv")

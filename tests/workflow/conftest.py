@@ -1,5 +1,7 @@
 """A copy of the repository to run Snakemake in, and file systems that refuse to be written."""
 
+import fcntl
+import json
 import os
 import re
 import shutil
@@ -7,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -113,6 +116,41 @@ def new_tree() -> Callable[[Path], Path]:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory, new_tree, snakemake, offline) -> SimpleNamespace:
+    """``folder`` and ``done`` of the smoke workflow in a fresh clone, without a network; ``again``.
+
+    The first of the processes that share the tests runs it, the others wait for that. ``again`` is
+    what a second run said, right after the first and before anybody looked.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, told = shared / "smoke", shared / "smoke.json"
+    with (shared / "smoke.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            done = snakemake(new_tree(folder), "--cores", "2", timeout=1500, prefix=offline)
+            runs = [done, snakemake(folder)] if done.returncode == 0 else [done]
+            told.write_text(json.dumps([[run.returncode, run.stdout] for run in runs]))
+    runs = [SimpleNamespace(returncode=r, stdout=s) for r, s in json.loads(told.read_text())]
+    return SimpleNamespace(folder=folder, done=runs[0], again=runs[-1])
+
+
+@pytest.fixture(scope="session")
+def finished(smoke) -> Path:
+    """The folder after a run that succeeded; to be read only, others read it at the same time."""
+    if smoke.done.returncode != 0:
+        pytest.fail(f"The smoke workflow failed:\n{smoke.done.stdout[-3000:]}")
+    return smoke.folder
+
+
+@pytest.fixture
+def copy(finished, tmp_path) -> Path:
+    """A copy of the finished folder to do damage in."""
+    return shutil.copytree(finished, tmp_path / "copy", symlinks=True)
 
 
 class Mounts:

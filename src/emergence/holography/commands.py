@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from emergence.stages import Arm, Output, SettingsFile, analyse_system, choose, draw_figure, stage
+from emergence.stages import (
+    Arm,
+    Output,
+    SettingsFile,
+    TrainedFolder,
+    Training,
+    add_readings,
+    choose,
+    stage,
+)
 
 holography = typer.Typer(
     help="The renormalisation group inside a hierarchical flow (arXiv:1903.00804).",
@@ -52,32 +61,38 @@ def holography_flow(
     before: Annotated[
         Path | None, typer.Option(help="Weights to start from: of the side before, or shipped.")
     ] = None,
+    trained: TrainedFolder = None,
 ) -> None:
-    """Train one side of a flow: weights/, arrays.npz, history.csv and timing.json."""
+    """Train one side of a flow: weights/, trained.npz, arrays.npz, history.csv and timing.json."""
     import shutil
 
     from emergence import artifacts
 
     files = {name: output / name for name in ("arrays.npz", "history.csv", "timing.json")}
-    with stage("holography flow", settings, [*files.values(), output / "weights"]) as run:
+    written = [*files.values(), output / "weights", output / "trained.npz"]
+    with stage("holography flow", settings, written) as run:
         chosen = run["settings"]
         choose(chosen.holography.flows, arm, "flow")
         choose(
             {str(s): None for s in chosen.holography.flows[arm].sizes}, str(size), f"side of {arm}"
         )
+        training = Training(trained, f"holography/flows/{arm}/{size}", output)
+        run["extra"] = training.provenance()
         from emergence.holography import growth
         from emergence.host import use_host
 
         start = growth.read_flow(before) if before else None
         run["device"] = use_host(chosen.threads)
         checkpoint = output / "checkpoint"
-        arrays, history, parameters, pace = growth.grow(chosen, arm, size, start, checkpoint)
+        arrays, history, parameters, pace = growth.grow(
+            chosen, arm, size, start, checkpoint, training.finished
+        )
+        pace = training.pace if trained else (pace if pace == pace else None)
         growth.write_flow(output / "weights", parameters, size)
         artifacts.write_table(files["history.csv"], history)
-        artifacts.write_numbers(
-            files["timing.json"], {"seconds_per_step": pace if pace == pace else None}
-        )
+        artifacts.write_numbers(files["timing.json"], {"seconds_per_step": pace})
         artifacts.write_arrays(files["arrays.npz"], arrays)
+        training.leave(checkpoint)
     shutil.rmtree(output / "checkpoint", ignore_errors=True)
 
 
@@ -97,7 +112,7 @@ def holography_chains(
     weights: Weights,
     output: Output,
 ) -> None:
-    """Run Hamiltonian Monte Carlo in the bulk of a flow or on its boundary: arrays.npz, timing.json."""
+    """Run Markov chains in the bulk of a flow or on its boundary: arrays.npz, timing.json."""
     from emergence import artifacts
 
     files = [output / "arrays.npz", output / "timing.json"]
@@ -135,26 +150,4 @@ def holography_bulk(
         artifacts.write_arrays(output, bulk_study.study(chosen, name, parameters))
 
 
-@holography.command("analysis")
-def holography_analysis(
-    settings: SettingsFile,
-    results: Annotated[Path, typer.Option(help="Folder with flows/, reference/, chains/, bulks/.")],
-    output: Output,
-) -> None:
-    """Compare the flows with exact and Monte Carlo values: measurements.json and tables."""
-    from emergence.holography import analysis
-
-    analyse_system("holography", analysis.analyse, settings, results, output)
-
-
-@holography.command("figure")
-def holography_figure(
-    settings: SettingsFile,
-    name: Annotated[str, typer.Option(help="Name of a figure of this system.")],
-    tables: Annotated[Path, typer.Option(help="Folder with the tables of the analysis.")],
-    output: Annotated[Path, typer.Option(help="Path of the figure without its suffix.")],
-) -> None:
-    """Draw one figure: .png, .svg and its source .csv."""
-    from emergence.holography import figures
-
-    draw_figure("holography", figures, settings, name, tables, output)
+add_readings(holography, "holography", "Compare the flows with exact and Monte Carlo values")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from emergence import artifacts, plotting
-from emergence.plotting import ROLES, SEQUENCE
+from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 KT_POINT = 0.280
 """Where the single-site mean field of the diagram's couplings puts the Kosterlitz–Thouless point."""
@@ -146,7 +145,7 @@ def _phase(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame) -> None:
     axis.set_ylim(bottom, top)
 
 
-FIGURES: dict[str, Callable[[Path, Path], None]] = {
+FIGURES: dict[str, Drawing] = {
     "phase_diagram": phase_diagram,
     "correlation": correlation,
 }

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
-from emergence import plotting
 from emergence.holography import (
     bulk_figures,
     diagram_figures,
@@ -13,8 +9,9 @@ from emergence.holography import (
     geometry_figures,
     sampling_figures,
 )
+from emergence.plotting import Drawing
 
-FIGURES: dict[str, Callable[[Path, Path], None]] = {
+FIGURES: dict[str, Drawing] = {
     **flow_figures.FIGURES,
     **diagram_figures.FIGURES,
     **sampling_figures.FIGURES,
@@ -22,13 +19,3 @@ FIGURES: dict[str, Callable[[Path, Path], None]] = {
     **geometry_figures.FIGURES,
 }
 """Name → function(tables, stem); the workflow draws each under its name."""
-
-
-def draw(name: str, tables: Path, stem: Path) -> None:
-    """Draw one figure of :data:`FIGURES` as ``stem``.png, .svg and .csv, in the house's style.
-
-    Raises:
-        ArtifactError: a table is missing or corrupt, or the figure cannot be written.
-    """
-    with plotting.style():
-        FIGURES[name](tables, stem)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
+from emergence.evaluating import compiled
 from emergence.holography.densities import Theory
 from emergence.holography.hierarchy import Hierarchy, Ranges
 from emergence.holography.weights import Evaluation, UnderpoweredWarning, check_finite
@@ -214,7 +215,7 @@ def compile_weigher(
     """A compiled call: (parameters, couplings, seed ``[2]``) → field, ln w and ln q of new samples."""
     side = problem.flow.side
 
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def weigh(
         parameters: Parameters, couplings: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -6,7 +6,6 @@ shipped with the project.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from emergence import artifacts, plotting
-from emergence.plotting import ROLES, SEQUENCE
+from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 THEORIES = {
     "disc": "φ⁴, disc",
@@ -182,7 +181,7 @@ def _sides(axis: Axes, sides: list[int]) -> None:
     axis.set_xlabel("side L")
 
 
-FIGURES: dict[str, Callable[[Path, Path], None]] = {
+FIGURES: dict[str, Drawing] = {
     "likelihood": likelihood,
     "symmetry": symmetry,
     "ising_benchmark": ising_benchmark,

@@ -18,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
+from emergence.evaluating import compiled
 from emergence.holography.bijectors import PolarChart, from_blocks, to_blocks
 from emergence.holography.bulk import BulkTable
 from emergence.holography.hierarchy import Hierarchy, bulk_positions
@@ -48,9 +49,9 @@ class FlowMap:
         self._weights = {
             name: tf.constant(value[:1], tf.float64) for name, value in parameters.items()
         }
-        self._invert = tf.function(self._inverted, jit_compile=True, autograph=False)
-        self._step = tf.function(self._stepped, jit_compile=True, autograph=False)
-        self._generate = tf.function(self._generated, jit_compile=True, autograph=False)
+        self._invert = compiled(self._inverted)
+        self._step = compiled(self._stepped)
+        self._generate = compiled(self._generated)
 
     @property
     def circular(self) -> bool:

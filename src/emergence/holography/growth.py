@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from emergence import artifacts, training
+from emergence import artifacts, evaluating, training
+from emergence.finished import Finished
 from emergence.holography.arms import problem_of
 from emergence.holography.flow import FlowProblem, compile_weigher
 from emergence.holography.hierarchy import transfer
@@ -35,6 +36,7 @@ def grow(
     size: int,
     before: tuple[Arrays, int] | None,
     folder: Path,
+    finished: Mapping[str, Finished] | None = None,
 ) -> tuple[Arrays, pd.DataFrame, Arrays, float]:
     """Train one size of one arm and evaluate it.
 
@@ -42,6 +44,7 @@ def grow(
         before: parameters of the size before (or shipped ones), and their side; None to start from
             the identity.
         folder: where the checkpoint lives until the size is done.
+        finished: trainings to take instead of training.
 
     Returns:
         Arrays, the history table, the trained parameters, and the processor seconds of a step.
@@ -79,8 +82,10 @@ def grow(
         title=f"{name}, side {size}",
         checkpoint=folder,
         checkpoint_seconds=settings.checkpoint_seconds,
-        identity=fingerprint({"arm": arm.model_dump(), "size": size, "start": digest(start)}),
+        identity=identity(settings, name, size),
+        inputs=fingerprint({"start": digest(start), "threads": settings.threads}),
         start=None if start is None else {f"p/{key}": value for key, value in start.items()},
+        finished=finished,
     )
     final = Draws(settings, problem, weigh, points, arm.samples or chosen.samples, arm.observed)
     arrays |= evaluate(final, trained.parameters, name, "final")
@@ -89,6 +94,21 @@ def grow(
     arrays["batch"] = np.array(stages[-1].batch)
     arrays["shipped"] = np.array(float(arm.shipped is not None and size == min(arm.sizes)))
     return arrays, trained.history, trained.parameters, trained.seconds_per_step
+
+
+def identity(settings: Settings, name: str, size: int) -> str:
+    """Fingerprint of the settings that trained parameters depend on, smaller sides' included."""
+    chosen = settings.holography
+    arm = chosen.flows[name]
+    # How many samples are drawn of a trained flow changes nothing of it.
+    own = arm.model_dump(exclude={"sizes", "samples", "observed"})
+    grown = {side: chosen.stages[arm.sizes[side]] for side in arm.sizes if side <= size}
+    return fingerprint(
+        {"name": name, "arm": own, "size": size}
+        | {"theory": chosen.theories[arm.theory].model_dump(mode="json")}
+        | {"stages": {str(side): [s.model_dump() for s in grown[side]] for side in grown}}
+        | {"seed": settings.seed, "precision": chosen.precision}
+    )
 
 
 def stages_of(settings: Settings, name: str, size: int) -> list[FlowStage]:
@@ -123,13 +143,13 @@ def evaluate(draws: Draws, parameters: Mapping[str, np.ndarray], *names: str) ->
     Raises:
         DivergenceError: a weight is not finite.
     """
-    weights = {name: tf.constant(value, tf.float64) for name, value in parameters.items()}
+    weights = {name: tf.constant(value, evaluating.dtype()) for name, value in parameters.items()}
     seeds, chunk = draws.problem.seeds, draws.settings.holography.chunk
     side = draws.problem.flow.side
     root = derive_seed(draws.settings.seed, "holography", "evaluate", side, *names)
     found: list[Arrays] = []
     for index, point in enumerate(draws.points):
-        at = tf.broadcast_to(tf.constant(point, tf.float64), [seeds, chunk, 2])
+        at = tf.broadcast_to(tf.constant(point, evaluating.dtype()), [seeds, chunk, 2])
         parts = []
         for part in range(draws.samples // chunk):
             seed = tf.constant([root, index * draws.samples + part], tf.int32)

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from emergence.errors import DivergenceError, SettingsError
+from emergence.evaluating import compiled
 from emergence.holography.leapfrog import leapfrog
 from emergence.randomness import derive_seed
 
@@ -88,11 +90,11 @@ class HamiltonianSampler:
                 "Choose at least 1 step and a jitter in [0, 1).",
             )
         self._log_density, self._leapfrogs, self._jitter = log_density, leapfrogs, jitter
-        compiled = {"jit_compile": True, "autograph": False}
-        self._evaluate = tf.function(self._value_and_gradient, **compiled)
-        self._observe = tf.function(observe, **compiled)
-        self._tune = tf.function(self._tuning, jit_compile=fused, autograph=False)
-        self._run = tf.function(self._measured, jit_compile=fused, autograph=False)
+        self._evaluate = compiled(self._value_and_gradient)
+        self._observe = compiled(observe)
+        whole = compiled if fused else partial(tf.function, autograph=False)
+        self._tune = whole(self._tuning)
+        self._run = whole(self._measured)
 
     def tune(
         self,

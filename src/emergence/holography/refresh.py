@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from emergence.errors import DivergenceError, SettingsError
+from emergence.evaluating import compiled
 from emergence.randomness import derive_seed
 
 Evaluate = Callable[..., tuple[tf.Tensor, tf.Tensor]]
@@ -90,8 +91,8 @@ class RefreshSampler:
         self._members = np.stack([levels == level for level in np.unique(levels)])
         self._numbers = self._members.sum(axis=(1, 2))
         self._evaluate = evaluate
-        self._start = tf.function(evaluate, jit_compile=True, autograph=False)
-        self._run = tf.function(self._recorded, jit_compile=True, autograph=False)
+        self._start = compiled(evaluate)
+        self._run = compiled(self._recorded)
 
     @property
     def proposals(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from emergence import artifacts, plotting
-from emergence.plotting import ROLES, SEQUENCE
+from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 SAMPLERS = {
     "bulk": (ROLES["learnt"], "bulk"),
@@ -97,4 +96,4 @@ def _bars(
     axis.set_ylabel(label)
 
 
-FIGURES: dict[str, Callable[[Path, Path], None]] = {"sampling": sampling}
+FIGURES: dict[str, Drawing] = {"sampling": sampling}

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from emergence import artifacts
-from emergence.errors import ArtifactError
 from emergence.introspection import parsimony, reading, spectral, translation
 from emergence.randomness import derive_seed
 from emergence.settings import Settings
@@ -21,20 +20,6 @@ from emergence.statistics import Measurement
 
 Arrays = dict[str, np.ndarray]
 Tables = dict[str, pd.DataFrame]
-
-
-class _Checked(dict):
-    """Arrays of one file; one that the file lacks is told with the file's name."""
-
-    def __init__(self, path: Path, arrays: Arrays) -> None:
-        super().__init__(arrays)
-        self.path = path
-
-    def __missing__(self, key: str) -> np.ndarray:
-        raise ArtifactError(
-            f"{self.path} lacks the array {key}.",
-            "Delete it and rerun snakemake, which makes it again.",
-        )
 
 
 class Results:
@@ -47,7 +32,7 @@ class Results:
 
     def _arrays(self, path: Path) -> Arrays:
         if path not in self._read:
-            self._read[path] = _Checked(path, artifacts.read_arrays(path))
+            self._read[path] = artifacts.read_arrays(path)
         return self._read[path]
 
     def data(self, name: str) -> Arrays:

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from emergence.stages import Arm, Output, SettingsFile, analyse_system, choose, draw_figure, stage
+from emergence.stages import (
+    Arm,
+    Output,
+    SettingsFile,
+    TrainedFolder,
+    Training,
+    add_readings,
+    choose,
+    stage,
+)
 
 introspection = typer.Typer(
     help="The Schrödinger equation inside a potential-to-density translator (arXiv:1901.11103).",
@@ -39,9 +48,10 @@ def introspection_translator(
     arm: Arm,
     data: Annotated[Path, typer.Option(help="The arm's dataset (.npz).")],
     output: Output,
+    trained: TrainedFolder = None,
 ) -> None:
-    """Train one arm of translators: weights/, arrays.npz and history.csv in a folder."""
-    _train("translator", settings, arm, output, [data])
+    """Train one arm of translators: weights/, trained.npz, arrays.npz and history.csv."""
+    _train("translator", settings, arm, output, [data], trained)
 
 
 @introspection.command("distiller")
@@ -51,21 +61,26 @@ def introspection_distiller(
     data: Annotated[Path, typer.Option(help="The arm's dataset (.npz).")],
     translator: Annotated[Path, typer.Option(help="arrays.npz of the translator it reads.")],
     output: Output,
+    trained: TrainedFolder = None,
 ) -> None:
-    """Train one arm of distillers: weights/, arrays.npz and history.csv in a folder."""
-    _train("distiller", settings, arm, output, [data, translator])
+    """Train one arm of distillers: weights/, trained.npz, arrays.npz and history.csv."""
+    _train("distiller", settings, arm, output, [data, translator], trained)
 
 
-def _train(kind: str, settings: Path, arm: str, output: Path, inputs: list[Path]) -> None:
+def _train(
+    kind: str, settings: Path, arm: str, output: Path, inputs: list[Path], trained: Path | None
+) -> None:
     import shutil
 
     from emergence import artifacts
 
     arrays_file, history_file = output / "arrays.npz", output / "history.csv"
-    written = [arrays_file, history_file, output / "weights"]
+    written = [arrays_file, history_file, output / "weights", output / "trained.npz"]
     with stage(f"introspection {kind}", settings, written) as run:
         chosen = run["settings"]
         choose(getattr(chosen.introspection, f"{kind}s"), arm, f"{kind} arm")
+        training = Training(trained, f"introspection/{kind}s/{arm}", output)
+        run["extra"] = training.provenance()
         loaded = [artifacts.read_arrays(inputs[0], required=DATASET_KEYS)]
         if kind == "distiller":
             hidden = chosen.introspection.hidden_of(arm)
@@ -78,11 +93,12 @@ def _train(kind: str, settings: Path, arm: str, output: Path, inputs: list[Path]
         run["device"] = use_host(chosen.threads)
         train = getattr(experiments, f"train_{kind}s")
         checkpoints = output / "checkpoints"
-        arrays, history = train(chosen, arm, *loaded, checkpoints)
+        arrays, history = train(chosen, arm, *loaded, checkpoints, training.finished)
         weights = {k: v for k, v in arrays.items() if "/p/" in k}
         write_weights(output / "weights", weights)
         artifacts.write_table(history_file, history)
         artifacts.write_arrays(arrays_file, arrays)
+        training.leave(checkpoints)
     shutil.rmtree(checkpoints, ignore_errors=True)
 
 
@@ -96,26 +112,4 @@ def introspection_spectral(settings: SettingsFile, output: Output) -> None:
         artifacts.write_arrays(output, analysis.spectral_baseline(run["settings"]))
 
 
-@introspection.command("analysis")
-def introspection_analysis(
-    settings: SettingsFile,
-    results: Annotated[Path, typer.Option(help="Folder with data/, translators/ and so on.")],
-    output: Output,
-) -> None:
-    """Read the law off every trained arm: measurements.json and the tables behind the figures."""
-    from emergence.introspection import analysis
-
-    analyse_system("introspection", analysis.analyse, settings, results, output)
-
-
-@introspection.command("figure")
-def introspection_figure(
-    settings: SettingsFile,
-    name: Annotated[str, typer.Option(help="Name of a figure of this system.")],
-    tables: Annotated[Path, typer.Option(help="Folder with the tables of the analysis.")],
-    output: Annotated[Path, typer.Option(help="Path of the figure without its suffix.")],
-) -> None:
-    """Draw one figure: .png, .svg and its source .csv."""
-    from emergence.introspection import figures
-
-    draw_figure("introspection", figures, settings, name, tables, output)
+add_readings(introspection, "introspection", "Read the law off every trained arm")

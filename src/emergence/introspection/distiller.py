@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from emergence import evaluating
 from emergence.introspection import polynomial, recurrence
 from emergence.introspection.translator import gather_per_seed
 from emergence.randomness import generator
@@ -222,7 +223,7 @@ def evaluate(
     hidden: np.ndarray,
     potential: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Latents and loss on test windows in float64, for every seed.
+    """Latents and loss on test windows in double precision, for every seed.
 
     Args:
         hidden: ``[seeds, batch, sites + 1, hidden]``.
@@ -231,13 +232,15 @@ def evaluate(
     Returns:
         g ``[seeds, batch, sites + 1, latent]`` and the loss ``[seeds]``.
     """
-    weights = {name: tf.constant(value, tf.float64) for name, value in parameters.items()}
+    weights = {name: tf.constant(value, evaluating.dtype()) for name, value in parameters.items()}
     repeated = np.broadcast_to(potential, (len(hidden), *potential.shape))
-    latent, error = _run(shape, weights, tf.constant(hidden), tf.constant(repeated))
+    latent, error = _run(
+        shape, weights, *(tf.cast(part, evaluating.dtype()) for part in (hidden, repeated))
+    )
     return latent.numpy(), error.numpy()
 
 
-@tf.function(jit_compile=True, autograph=False)
+@evaluating.compiled
 def _run(
     shape: Shape, weights: Parameters, hidden: tf.Tensor, potential: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:

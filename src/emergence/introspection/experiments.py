@@ -6,12 +6,14 @@ batched computation and resumed from its own checkpoint.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from emergence import training
+from emergence.finished import Finished
 from emergence.introspection import dataset, distiller, translator
 from emergence.randomness import derive_seed, generator
 from emergence.settings import Settings, fingerprint
@@ -21,7 +23,11 @@ Arrays = dict[str, np.ndarray]
 
 
 def train_translators(
-    settings: Settings, name: str, data: Arrays, folder: Path
+    settings: Settings,
+    name: str,
+    data: Arrays,
+    folder: Path,
+    finished: Mapping[str, Finished] | None = None,
 ) -> tuple[Arrays, pd.DataFrame]:
     """Train one arm of translators and measure their errors.
 
@@ -29,6 +35,7 @@ def train_translators(
         name: key of ``settings.introspection.translators``.
         data: arrays of :func:`emergence.introspection.dataset.make`.
         folder: where checkpoints live until the arm is done.
+        finished: trainings to take instead of training.
 
     Returns:
         Arrays ``h<hidden>/…``: ``p/<parameter>`` ``[seeds, …]``, ``error_test``
@@ -64,7 +71,9 @@ def train_translators(
             title=f"translator {name}, hidden dimension {hidden}",
             checkpoint=folder / f"hidden-{hidden}",
             checkpoint_seconds=settings.checkpoint_seconds,
-            identity=identity(settings, arm.model_dump(), data, hidden),
+            identity=identity(settings, "translators", name, hidden),
+            inputs=inputs(settings, data),
+            finished=finished,
         )
         key = f"h{hidden}"
         arrays |= {f"{key}/p/{k}": v for k, v in trained.parameters.items()}
@@ -75,16 +84,35 @@ def train_translators(
     return arrays, pd.concat(histories, ignore_index=True)
 
 
-def identity(settings: Settings, arm: dict, data: Arrays, size: int) -> str:
-    """Fingerprint of all that one ensemble's numbers depend on, the data included."""
+def identity(settings: Settings, kind: str, name: str, size: int) -> str:
+    """Fingerprint of the settings that one ensemble's numbers depend on, beside its own stages."""
+    chosen = settings.introspection
+    arm = getattr(chosen, kind)[name]
+    content = {
+        "kind": kind,
+        "name": name,
+        "arm": arm.model_dump(exclude={"hidden", "latent"}),
+        "size": size,
+        "data": chosen.datasets[arm.dataset].model_dump(),
+        "common": chosen.model_dump(exclude={"datasets", "stages", "translators", "distillers"}),
+        "run": {"seed": settings.seed, "precision": settings.precision},
+    }
+    if kind == "distillers":
+        read = chosen.translators[arm.translator]
+        content["hidden"] = chosen.hidden_of(name)
+        content["translator"] = identity(
+            settings, "translators", arm.translator, chosen.hidden_of(name)
+        )
+        content["before"] = [stage.model_dump() for stage in chosen.stages[read.stages]]
+    return fingerprint(content)
+
+
+def inputs(settings: Settings, data: Arrays) -> str:
+    """Fingerprint of the numbers that an ensemble is trained on, and of what rounds them."""
     sums = {
         key: float(np.abs(value).sum()) for key, value in data.items() if value.dtype.kind in "fc"
     }
-    common = settings.introspection.model_dump(
-        exclude={"datasets", "stages", "translators", "distillers"}
-    )
-    run = {"seed": settings.seed, "threads": settings.threads, "precision": settings.precision}
-    return fingerprint({"arm": arm, "size": size, "data": sums, "common": common, "run": run})
+    return fingerprint({"data": sums, "threads": settings.threads})
 
 
 def _lead(settings: Settings, lead: np.ndarray) -> np.ndarray:
@@ -133,7 +161,12 @@ def _translator_errors(
 
 
 def train_distillers(
-    settings: Settings, name: str, data: Arrays, translators: Arrays, folder: Path
+    settings: Settings,
+    name: str,
+    data: Arrays,
+    translators: Arrays,
+    folder: Path,
+    finished: Mapping[str, Finished] | None = None,
 ) -> tuple[Arrays, pd.DataFrame]:
     """Train one arm of distillers on the hidden states of trained translators, seed by seed.
 
@@ -142,6 +175,7 @@ def train_distillers(
         data: the arm's dataset.
         translators: arrays of :func:`train_translators`.
         folder: where checkpoints live until the arm is done.
+        finished: trainings to take instead of training.
 
     Returns:
         Arrays ``n<latent>/…``: ``p/<parameter>`` ``[seeds, …]``, ``loss`` ``[seeds]`` (on test
@@ -179,9 +213,9 @@ def train_distillers(
             title=f"distiller {name}, latent dimension {latent}",
             checkpoint=folder / f"latent-{latent}",
             checkpoint_seconds=settings.checkpoint_seconds,
-            identity=identity(
-                settings, arm.model_dump(), data | {"hidden": hidden["train"]}, latent
-            ),
+            identity=identity(settings, "distillers", name, latent),
+            inputs=inputs(settings, data | {"hidden": hidden["train"]}),
+            finished=finished,
         )
         key = f"n{latent}"
         latents, loss = distiller.evaluate(

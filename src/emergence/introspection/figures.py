@@ -6,7 +6,6 @@ The first four look at the networks (what they predict, how narrow they may beco
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from matplotlib.axes import Axes
 from emergence import artifacts, plotting
 from emergence.introspection import law_figures
 from emergence.introspection.parsimony import LOSS_THRESHOLD
-from emergence.plotting import ROLES, SEQUENCE
+from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 FAMILIES = ("shallow", "deep", "rough")
 WINDOW = 50
@@ -157,7 +156,7 @@ def sign_and_current(tables: Path, stem: Path) -> None:
     plotting.save(fig, stem, table)
 
 
-FIGURES: dict[str, Callable[[Path, Path], None]] = {
+FIGURES: dict[str, Drawing] = {
     "translation": translation,
     "extrapolation": extrapolation,
     "bottleneck": bottleneck,
@@ -165,13 +164,3 @@ FIGURES: dict[str, Callable[[Path, Path], None]] = {
     **law_figures.FIGURES,
 }
 """Name → function(tables, stem); the workflow draws each under its name."""
-
-
-def draw(name: str, tables: Path, stem: Path) -> None:
-    """Draw one figure of :data:`FIGURES` as ``stem``.png, .svg and .csv, in the house's style.
-
-    Raises:
-        ArtifactError: a table is missing or corrupt, or the figure cannot be written.
-    """
-    with plotting.style():
-        FIGURES[name](tables, stem)

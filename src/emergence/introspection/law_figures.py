@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from matplotlib.axes import Axes
 
 from emergence import artifacts, plotting
 from emergence.introspection import schrodinger
-from emergence.plotting import ROLES, SEQUENCE
+from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 SPACING = 0.1
 RIVALS = {
@@ -208,7 +207,7 @@ def spectral(tables: Path, stem: Path) -> None:
     plotting.save(fig, stem, {"spectrum": spectrum, "error": compared})
 
 
-FIGURES: dict[str, Callable[[Path, Path], None]] = {
+FIGURES: dict[str, Drawing] = {
     "latents": latents,
     "law": law,
     "density_form": density_form,

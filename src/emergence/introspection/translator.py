@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from emergence import evaluating
 from emergence.introspection import polynomial, recurrence
 from emergence.randomness import generator
 from emergence.updates import Parameters
@@ -204,7 +205,7 @@ def evaluate(
     potential: np.ndarray,
     chunk: int = 128,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted densities and hidden states in float64, for every seed.
+    """Predicted densities and hidden states in double precision, for every seed.
 
     Args:
         lead: ``[seeds or 1, batch, 3]``.
@@ -214,7 +215,7 @@ def evaluate(
     Returns:
         ρ' ``[seeds, batch, sites]`` and h ``[seeds, batch, sites + 1, hidden]``.
     """
-    weights = {name: tf.constant(value, tf.float64) for name, value in parameters.items()}
+    weights = {name: tf.constant(value, evaluating.dtype()) for name, value in parameters.items()}
     seeds = weights["update"].shape[0]
     densities, states = [], []
     for first in range(0, len(potential), chunk):
@@ -222,13 +223,15 @@ def evaluate(
         repeated = np.broadcast_to(part, (seeds, *part.shape))
         given = lead[:, first : first + chunk]
         given = np.broadcast_to(given, (seeds, *given.shape[1:]))
-        density, hidden = _run(shape, weights, tf.constant(given), tf.constant(repeated))
+        density, hidden = _run(
+            shape, weights, *(tf.cast(part, evaluating.dtype()) for part in (given, repeated))
+        )
         densities.append(density.numpy())
         states.append(hidden.numpy())
     return np.concatenate(densities, axis=1), np.concatenate(states, axis=1)
 
 
-@tf.function(jit_compile=True, autograph=False)
+@evaluating.compiled
 def _run(
     shape: Shape, weights: Parameters, lead: tf.Tensor, potential: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:

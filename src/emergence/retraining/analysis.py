@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from emergence import artifacts
-from emergence.errors import ArtifactError, SettingsError
+from emergence.errors import SettingsError
 from emergence.retraining import edges, exact, readings
 from emergence.retraining.models import Model, model_of
 from emergence.retraining.readings import measured
@@ -30,20 +30,6 @@ Arrays = dict[str, np.ndarray]
 Tables = dict[str, pd.DataFrame]
 ModelOf = Callable[[GrowthArm, int], Model]
 Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
-
-
-class _Checked(dict):
-    """Arrays of one file; one that the file lacks is told with the file's name."""
-
-    def __init__(self, path: Path, arrays: Arrays) -> None:
-        super().__init__(arrays)
-        self.path = path
-
-    def __missing__(self, key: str) -> np.ndarray:
-        raise ArtifactError(
-            f"{self.path} lacks the array {key}.",
-            "Delete it and rerun snakemake, which makes it again.",
-        )
 
 
 class Run(NamedTuple):
@@ -112,7 +98,7 @@ class Results:
         """
         if (arm, size) not in self._read:
             path = self.folder_of(arm, size) / "arrays.npz"
-            arrays = _Checked(path, artifacts.read_arrays(path))
+            arrays = artifacts.read_arrays(path)
             model = self.build(self.chosen.chains[arm], size)
             shipped = bool(arrays.get("shipped", False))
             self._read[arm, size] = Run(arm, size, model, reference(model), arrays, shipped)

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from emergence.stages import Arm, Output, SettingsFile, analyse_system, choose, draw_figure, stage
+from emergence.stages import (
+    Arm,
+    Output,
+    SettingsFile,
+    TrainedFolder,
+    Training,
+    add_readings,
+    choose,
+    stage,
+)
 
 retraining = typer.Typer(
     help="Quantum magnets inside a recurrent wave function grown size by size (arXiv:2003.06228).",
@@ -24,19 +33,22 @@ def retraining_grow(
     before: Annotated[
         Path | None, typer.Option(help="Weights to start from: of the size before, or shipped.")
     ] = None,
+    trained: TrainedFolder = None,
 ) -> None:
-    """Train one size of a growing wave function: weights/, arrays.npz and history.csv."""
+    """Train one size of a growing wave function: weights/, trained.npz, arrays.npz, history.csv."""
     import shutil
 
     from emergence import artifacts
 
     arrays_file, history_file = output / "arrays.npz", output / "history.csv"
-    written = [arrays_file, history_file, output / "weights"]
+    written = [arrays_file, history_file, output / "weights", output / "trained.npz"]
     with stage("retraining grow", settings, written) as run:
         chosen = run["settings"]
         choose(chosen.retraining.chains, arm, "growing wave function")
         sizes = chosen.retraining.chains[arm].sizes
         choose({str(s): None for s in sizes}, str(size), f"size of {arm}")
+        training = Training(trained, f"retraining/chains/{arm}/{size}", output)
+        run["extra"] = training.provenance()
         from emergence.host import use_host
         from emergence.retraining import growth
         from emergence.weights import check_weights, read_weights, write_weights
@@ -49,12 +61,13 @@ def retraining_grow(
         run["device"] = use_host(chosen.threads)
         spent = float(numbers.get("cost_total", 0.0))
         arrays, history, tensors = growth.grow(
-            chosen, arm, size, tensors, spent, output / "checkpoint"
+            chosen, arm, size, tensors, spent, output / "checkpoint", training.finished
         )
         order = {"order": list(tensors), "cost_total": float(arrays["cost_total"])}
         write_weights(output / "weights", tensors, order)
         artifacts.write_table(history_file, history)
         artifacts.write_arrays(arrays_file, arrays)
+        training.leave(output / "checkpoint")
     shutil.rmtree(output / "checkpoint", ignore_errors=True)
 
 
@@ -74,26 +87,4 @@ def retraining_ship(
         write_weights(output, kept, numbers | {"order": list(kept)})
 
 
-@retraining.command("analysis")
-def retraining_analysis(
-    settings: SettingsFile,
-    results: Annotated[Path, typer.Option(help="Folder with chains/.")],
-    output: Output,
-) -> None:
-    """Energies, bulk values, correlations, memory: measurements.json and the figures' tables."""
-    from emergence.retraining import analysis
-
-    analyse_system("retraining", analysis.analyse, settings, results, output)
-
-
-@retraining.command("figure")
-def retraining_figure(
-    settings: SettingsFile,
-    name: Annotated[str, typer.Option(help="Name of a figure of this system.")],
-    tables: Annotated[Path, typer.Option(help="Folder with the tables of the analysis.")],
-    output: Annotated[Path, typer.Option(help="Path of the figure without its suffix.")],
-) -> None:
-    """Draw one figure: .png, .svg and its source .csv."""
-    from emergence.retraining import figures
-
-    draw_figure("retraining", figures, settings, name, tables, output)
+add_readings(retraining, "retraining", "Energies, bulk values, correlations, memory")

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from emergence.errors import DivergenceError
+from emergence.evaluating import compiled, dtype
 from emergence.randomness import derive_seed
 from emergence.retraining import entanglement, probes, profiles
 from emergence.retraining.arms import hamiltonian_of, state_of, symmetrised
@@ -56,7 +57,7 @@ def evaluate(
     chain = isinstance(state, RecurrentState) and profiles.has_two_ends(state.model)
     if averaged:
         state = symmetrised(state)
-    double = {key: tf.constant(value, tf.float64) for key, value in parameters.items()}
+    double = {key: tf.constant(value, dtype()) for key, value in parameters.items()}
     seed = derive_seed(settings.seed, "retraining", name, size, purpose)
     # Energies of small systems fluctuate more, site by site, and cost less.
     more = max(1, REFERENCE_SITES // state.model.sites)
@@ -145,7 +146,7 @@ def energies(
 def _compiled_terms(state: WaveFunction, hamiltonian: Hamiltonian, batch: int) -> TermsOf:
     """Samples of the wave function itself; compiled once."""
 
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def some(parameters: dict[str, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         spins = state.sample(parameters, seed, batch)
         terms = hamiltonian.terms(spins, state.ratios(parameters, spins))
@@ -163,7 +164,7 @@ def _compiled_images(state: RecurrentState, hamiltonian: Hamiltonian, batch: int
     """
     both = replace(state, symmetric=True)
 
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def some(parameters: dict[str, tf.Tensor], seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images = both.all_images(both.sample(parameters, seed, batch))
         terms = hamiltonian.terms(images, state.ratios(parameters, images))
@@ -184,7 +185,7 @@ def configurations(
 ) -> np.ndarray:
     """Samples of |ψ|² as int8 ``[seeds, number, sites]``."""
 
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def some(parameters: dict[str, tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
         return tf.cast(state.sample(parameters, seed, batch), tf.int8)
 
@@ -213,7 +214,7 @@ def probe(
     arm = chosen.chains[name]
     state = state_of(arm, size)
     double, fresh = (
-        {key: tf.constant(value, tf.float64) for key, value in some.items()}
+        {key: tf.constant(value, dtype()) for key, value in some.items()}
         for some in (parameters, untrained)
     )
     arrays: Arrays = {}
@@ -222,16 +223,17 @@ def probe(
             state, double, derive_seed(settings.seed, name, size, "probe"), PROBE_SAMPLES,
             min(chosen.batch, PROBE_SAMPLES),
         )  # fmt: skip
-        arrays |= probes.memory(state.network, double, fresh, tf.constant(plain, tf.float64))
+        arrays |= probes.memory(state.network, double, fresh, tf.constant(plain, dtype()))
     state = symmetrised(state) if arm.averaged else state
 
-    @tf.function(jit_compile=True, autograph=False)
+    @compiled
     def log_amplitude(spins: tf.Tensor) -> Any:
         modulus, phase = state.log_amplitude(double, spins)
         return modulus, tf.zeros_like(modulus) if phase is None else phase
 
     half = samples.shape[1] // (2 * chosen.batch) * chosen.batch
-    sets = [samples[:, :half].astype(np.float64), samples[:, half : 2 * half].astype(np.float64)]
+    real = dtype().as_numpy_dtype
+    sets = [samples[:, :half].astype(real), samples[:, half : 2 * half].astype(real)]
     lengths = entanglement.cut_lengths(samples.shape[2])
     renyi, error = entanglement.renyi_entropy(log_amplitude, *sets, lengths, chosen.batch)
     return arrays | {"lengths": lengths, "renyi": renyi, "renyi_error": error}

@@ -7,7 +7,6 @@ entanglement. Energies and training are in ``growth_figures``, squares and the o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from emergence import artifacts, plotting
-from emergence.plotting import ROLES, SEQUENCE
+from emergence.plotting import ROLES, SEQUENCE, Drawing
 from emergence.retraining import growth_figures, square_figures
 from emergence.retraining.growth_figures import any_shipped, empty, legend, marks, over_seeds
 
@@ -297,7 +296,7 @@ def entanglement(tables: Path, stem: Path) -> None:
     plotting.save(fig, stem, table)
 
 
-FIGURES: dict[str, Callable[[Path, Path], None]] = {
+FIGURES: dict[str, Drawing] = {
     **growth_figures.FIGURES,
     **square_figures.FIGURES,
     "correlations": correlations,
@@ -307,13 +306,3 @@ FIGURES: dict[str, Callable[[Path, Path], None]] = {
     "entanglement": entanglement,
 }
 """Name → function(tables, stem); the workflow draws each under its name."""
-
-
-def draw(name: str, tables: Path, stem: Path) -> None:
-    """Draw one figure of :data:`FIGURES` as ``stem``.png, .svg and .csv, in the house's style.
-
-    Raises:
-        ArtifactError: a table is missing or corrupt, or the figure cannot be written.
-    """
-    with plotting.style():
-        FIGURES[name](tables, stem)

@@ -9,6 +9,7 @@ The original's schedule of sizes is not recoverable; doubling is ours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import tensorflow as tf
 
 from emergence import training
 from emergence.errors import ArtifactError
+from emergence.finished import Finished
 from emergence.randomness import derive_seed
 from emergence.retraining.arms import hamiltonian_of, state_of
 from emergence.retraining.evaluation import evaluate, probe
@@ -35,6 +37,7 @@ def grow(
     before: Arrays | None,
     spent: float,
     folder: Path,
+    finished: Mapping[str, Finished] | None = None,
 ) -> tuple[Arrays, pd.DataFrame, Arrays]:
     """Train one size of one arm and evaluate it.
 
@@ -43,6 +46,7 @@ def grow(
             from random weights.
         spent: cell evaluations that went into ``before``.
         folder: where the checkpoint lives until the size is done.
+        finished: trainings to take instead of training.
 
     Returns:
         Arrays, the history table, and the tensors that the next size starts from. Arrays: as
@@ -82,8 +86,10 @@ def grow(
         title=f"{name}, size {size}",
         checkpoint=folder,
         checkpoint_seconds=settings.checkpoint_seconds,
-        identity=fingerprint({"arm": arm.model_dump(), "size": size, "start": digest(before)}),
+        identity=identity(settings, name, size),
+        inputs=fingerprint({"start": digest(before), "threads": settings.threads}),
         start=before,
+        finished=finished,
     )
     final = evaluate(settings, name, size, trained.parameters, "final", arm.averaged)
     final["energy_error"] = final.pop("error")
@@ -97,6 +103,20 @@ def grow(
     arrays["cost_total"] = arrays["cost"] + spent
     arrays["shipped"] = np.array(float(arm.shipped is not None))
     return arrays, trained.history, trained.tensors
+
+
+def identity(settings: Settings, name: str, size: int) -> str:
+    """Fingerprint of the settings that trained parameters depend on, smaller sizes' included."""
+    chosen = settings.retraining
+    arm = chosen.chains[name]
+    # What is measured of a trained network changes nothing of it.
+    own = arm.model_dump(exclude={"sizes", "samples", "probes", "averaged"})
+    grown = {before: chosen.stages[arm.sizes[before]] for before in arm.sizes if before <= size}
+    return fingerprint(
+        {"name": name, "arm": own, "size": size}
+        | {"stages": {str(one): [s.model_dump() for s in grown[one]] for one in grown}}
+        | {"seed": settings.seed, "precision": chosen.precision}
+    )
 
 
 def check_parameters(found: Arrays, expected: Arrays, where: str) -> None:

@@ -6,7 +6,6 @@ legend, were trained beforehand at a larger cost and shipped with the project.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from emergence import artifacts, plotting
-from emergence.plotting import ROLES, SEQUENCE
+from emergence.plotting import ROLES, SEQUENCE, Drawing
 from emergence.statistics import median_error
 
 SHIPPED = "shipped weights (hollow)"
@@ -254,7 +253,7 @@ def _to_zero(axis: Axes, part: pd.DataFrame, lines: pd.DataFrame) -> None:
     legend(axis, any_shipped(largest), fontsize=6)
 
 
-FIGURES: dict[str, Callable[[Path, Path], None]] = {
+FIGURES: dict[str, Drawing] = {
     "energy_error": energy_error,
     "bulk_energy": bulk_energy,
     "training": training,

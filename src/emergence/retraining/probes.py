@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from emergence.errors import SettingsError
+from emergence.evaluating import compiled
 from emergence.retraining.exact_memory import flipped_sites, longest_distance
 from emergence.retraining.recurrent import Recurrent
 from emergence.updates import Parameters
@@ -44,7 +45,7 @@ def memory(
     """
     _require_chain(network)
     ask = {
-        name: tf.function(partial(function, network), jit_compile=True, autograph=False)
+        name: compiled(partial(function, network))
         for name, function in (("response", response), ("gradient", gradient))
     }
     arrays = {"distances": np.arange(1, longest_distance(network.sites) + 1)}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from emergence import artifacts, plotting
-from emergence.plotting import ROLES, SEQUENCE
+from emergence.plotting import ROLES, SEQUENCE, Drawing
 from emergence.retraining.growth_figures import (
     any_shipped,
     empty,
@@ -121,7 +120,7 @@ def original_network(tables: Path, stem: Path) -> None:
     plotting.save(fig, stem, of_arms(table, *(name for panel in panels for name in panel[1:3])))
 
 
-FIGURES: dict[str, Callable[[Path, Path], None]] = {
+FIGURES: dict[str, Drawing] = {
     "two_dimensions": two_dimensions,
     "original_network": original_network,
 }

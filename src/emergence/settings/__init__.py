@@ -35,7 +35,7 @@ from emergence.settings.introspection import (
     TranslatorSettings,
 )
 from emergence.settings.retraining import GrowthArm, GrowthStage, Retraining
-from emergence.settings.sections import Section, Stage
+from emergence.settings.sections import EvaluationSettings, Section, Stage
 from emergence.yaml_text import YamlFault, parse_yaml, show
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "DatasetSettings",
     "DiagramSettings",
     "DistillerSettings",
+    "EvaluationSettings",
     "FamilyName",
     "FlowArm",
     "FlowStage",
@@ -92,6 +93,9 @@ class Settings(Section):
     )
     precision: Literal["float32", "float64"] = Field("float64", description="Of the training.")
     checkpoint_seconds: float = Field(20.0, ge=0, le=86_400, description="Between checkpoints.")
+    evaluation: EvaluationSettings = Field(
+        EvaluationSettings(), description="How trained networks are evaluated."
+    )
     introspection: Introspection
     holography: Holography
     retraining: Retraining

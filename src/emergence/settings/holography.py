@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from emergence.settings.sections import ArmName, Section, Stage, require
+from emergence.settings.sections import ArmName, GrowingArm, Section, Stage, require
 
 
 def _power_of_two(side: int) -> int:
@@ -80,7 +79,7 @@ class TheorySettings(Section):
         )
 
 
-class FlowArm(Section):
+class FlowArm(GrowingArm):
     """One hierarchical flow, grown from size to size: each starts from the levels of the one before."""
 
     theory: ArmName = Field(description="Entry of theories.")
@@ -95,7 +94,7 @@ class FlowArm(Section):
     width: int = Field(32, strict=True, ge=1, le=4096, description="Units of a hidden layer.")
     depth: int = Field(2, strict=True, ge=1, le=16, description="Hidden layers.")
     symmetrised: bool = Field(False, description="Average the density over a change of sign.")
-    seeds: int = Field(1, strict=True, ge=1, le=64, description="Flows trained side by side.")
+    measure: ClassVar[str] = "side"
     samples: Count | None = Field(None, description="Of the final evaluation; the system's own.")
     observed: bool = Field(
         True, description="Keep the observables of the samples beside their weights."
@@ -103,26 +102,6 @@ class FlowArm(Section):
     sizes: dict[Side, ArmName] = Field(
         min_length=1, description="Side → its stages; in the order of growth."
     )
-    shipped: str | None = Field(
-        None,
-        pattern=r"^[a-z][a-z0-9_]*$",
-        description="Weights of weights/holography/ that the first size goes on from.",
-    )
-
-    @model_validator(mode="after")
-    def _sizes_grow(self) -> FlowArm:
-        for before, after in pairwise(self.sizes):
-            if after <= before:
-                raise ValueError(
-                    f"the side {after} follows {before}, but a side must exceed its predecessor"
-                )
-        return self
-
-    def before(self, size: int) -> int | None:
-        """The side whose weights ``size`` starts from; None for the first."""
-        sizes = list(self.sizes)
-        index = sizes.index(size)
-        return sizes[index - 1] if index else None
 
 
 class DiagramSettings(Section):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from emergence.settings.sections import ArmName, Section, Stage, require
+from emergence.settings.sections import ArmName, GrowingArm, Section, Stage, require
 
 Size = Annotated[int, Field(ge=2, le=100_000)]
 
@@ -32,7 +31,7 @@ class GrowthStage(Stage):
     )
 
 
-class GrowthArm(Section):
+class GrowthArm(GrowingArm):
     """One wave function grown from size to size: each starts from the weights of the one before."""
 
     model: Literal["ising", "heisenberg", "j1j2"] = Field(description="Hamiltonian.")
@@ -44,7 +43,6 @@ class GrowthArm(Section):
         description="Recurrent cell: gated for chains, tensor for squares, or the original's."
     )
     units: int = Field(64, strict=True, ge=1, le=4096, description="Hidden units.")
-    seeds: int = Field(1, strict=True, ge=1, le=64, description="Networks trained side by side.")
     marshall: bool = Field(
         True, description="Marshall rotation of antiferromagnets; the original learns the sign."
     )
@@ -57,11 +55,6 @@ class GrowthArm(Section):
     sizes: dict[Size, ArmName] = Field(
         min_length=1, description="Size → its stages; in the order of growth."
     )
-    shipped: str | None = Field(
-        None,
-        pattern=r"^[a-z][a-z0-9_]*$",
-        description="Weights of weights/retraining/ that the first size goes on from.",
-    )
     samples: int | None = Field(
         None,
         strict=True,
@@ -72,13 +65,8 @@ class GrowthArm(Section):
     probes: list[Size] = Field([], description="Sizes at which memory and entropy are measured.")
 
     @model_validator(mode="after")
-    def _sizes_grow(self) -> GrowthArm:
+    def _sizes_suit(self) -> GrowthArm:
         sizes = list(self.sizes)
-        for before, after in pairwise(sizes):
-            if after <= before:
-                raise ValueError(
-                    f"the size {after} follows {before}, but a size must exceed its predecessor"
-                )
         odd = [size for size in sizes if size % 2]
         if self.model != "ising" and odd:
             lattice = f"{self.geometry} of size {odd[0]}"
@@ -100,12 +88,6 @@ class GrowthArm(Section):
         if shape != self.geometry:
             raise ValueError(f"the network {self.network} is for a {shape}")
         return self
-
-    def before(self, size: int) -> int | None:
-        """The size whose weights ``size`` starts from; None for the first."""
-        sizes = list(self.sizes)
-        index = sizes.index(size)
-        return sizes[index - 1] if index else None
 
 
 class Retraining(Section):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Name = Field(pattern=r"^[a-z][a-z0-9_]*$")
 ArmName = Annotated[str, Name]
@@ -57,8 +58,51 @@ class Stage(Section):
         0.9, ge=0, lt=1, description="Natural gradient: share of the last direction that is kept."
     )
     carry: bool = Field(
-        False, description="Go on with the moments of the stage before, instead of fresh ones."
+        False,
+        description="Go on with the moments that the last stage of this update rule left, of this size "
+        "or the one before, instead of fresh ones.",
     )
+
+
+class GrowingArm(Section):
+    """What is grown from size to size: each starts from the weights of the one before."""
+
+    measure: ClassVar[str] = "size"
+    """What a size is called."""
+    seeds: int = Field(1, strict=True, ge=1, le=64, description="Networks trained side by side.")
+    sizes: dict[int, ArmName] = Field(
+        min_length=1, description="Size → its stages; in the order of growth."
+    )
+    shipped: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="Weights of the system's folder in weights/ that the first size goes on from.",
+    )
+
+    @model_validator(mode="after")
+    def _sizes_grow(self) -> Self:
+        for before, after in pairwise(self.sizes):
+            if after <= before:
+                raise ValueError(
+                    f"the {self.measure} {after} follows {before}, but a {self.measure} must "
+                    "exceed its predecessor"
+                )
+        return self
+
+    def before(self, size: int) -> int | None:
+        """The size whose weights ``size`` starts from; None for the first."""
+        sizes = list(self.sizes)
+        index = sizes.index(size)
+        return sizes[index - 1] if index else None
+
+
+class EvaluationSettings(Section):
+    """How trained networks are evaluated; other than by default only to measure what it changes."""
+
+    precision: Literal["float32", "float64"] = Field(
+        "float64", description="Of final numbers; chains and bulks keep their own."
+    )
+    compiled: bool = Field(True, strict=True, description="By XLA; false: as plain graphs.")
 
 
 def require(key: str, name: str, among: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ JudgedAs = Annotated[
 ]
 
 CLAIMS, RESULTS, FIGURES = Path("claims"), Path("results"), Path("figures")
-COSTS, NEEDS = Path("config/costs.csv"), Path("workflow/needs.yaml")
+COSTS = Path("config/costs.csv")
 
 
 def report(
@@ -83,42 +83,6 @@ def doctor(
     check.require(findings)
 
 
-def plan(
-    budget: Annotated[str, typer.Option(help="Wall time there is, such as 30m or 1.5h.")],
-    scale: Scale = "laptop",
-    cores: Annotated[int, typer.Option(min=0, help="Processors to use; 0: all.")] = 0,
-    config: Annotated[Path, typer.Option(help="Folder of the scales' settings.")] = Path("config"),
-    needs: Annotated[Path, typer.Option(help="Which arms decide each claim.")] = NEEDS,
-    ledgers: Ledgers = CLAIMS,
-    results: Results = RESULTS,
-) -> None:
-    """Choose the claims that can be decided in a given time; say which will not be checked."""
-    import os
-
-    from emergence.settings import load
-    from emergence.verification import budget as part
-    from emergence.verification.costs import CALIBRATION, calibrate, recorded_costs
-
-    seconds = part.parse_budget(budget)
-    settings_file = config / f"{scale}.yaml"
-    settings = load(settings_file)
-    costs = recorded_costs(config / "costs.csv", scale)
-    base = costs.pop(CALIBRATION, None)
-    chosen = part.choose(
-        settings,
-        part.load_needs(needs),
-        costs,
-        seconds,
-        scale,
-        ledgers,
-        cores or os.cpu_count() or 1,
-        calibrate().cpu_s / base.cpu_s if base else 1.0,
-    )
-    for line in part.told(chosen, seconds):
-        print(line)
-    part.write_plan(chosen, settings_file, scale, results / part.BUDGET_SCALE)
-
-
 sabotage = typer.Typer(
     help="Break the physics on purpose; the claims must turn red.", no_args_is_help=True
 )
@@ -160,4 +124,3 @@ def register(app: typer.Typer) -> None:
     app.command()(costs)
     app.command()(crate)
     app.command()(doctor)
-    app.command()(plan)

@@ -129,6 +129,7 @@ def render(
         "costs": _cost_groups(measured, expected),
         "totals": _cost_line("all jobs", measured, expected, set(measured) | set(expected)),
         "provenance": verdict["provenance"],
+        "drift": _result(figures / "drift.md", folder).address,
     }
     try:
         return template.render(contents)

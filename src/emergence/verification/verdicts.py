@@ -150,6 +150,17 @@ def evaluate(criterion: Criterion, find: Callable[[str], Measurement]) -> Outcom
     return Outcome(criterion, shown.value, shown.error, _samples(parts), verdict, note)
 
 
+def room(outcome: Outcome) -> float | None:
+    """Return how far the measured value may move before its criterion comes out otherwise.
+
+    The distance to the bound; of an equality, the distance that it allows. None without an error.
+    """
+    criterion = outcome.criterion
+    if isinstance(criterion, EqualWithinErrors | ScalingExponent):
+        return None if outcome.error is None else criterion.sigmas * outcome.error
+    return abs(_margin(criterion, outcome.measured))
+
+
 def _decide_claim(
     ledger: Ledger, claim: Claim, measurements: Mapping[str, Measurement], scale: str
 ) -> Decision:

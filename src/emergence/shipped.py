@@ -1,0 +1,109 @@
+"""Weights that come with the project: the trainings of a run, each with the hash it must have.
+
+``weights/<scale>/manifest.json`` names them all; those of one job stand in a file of that job's name,
+such as ``introspection/translators/main.npz``. ``emergence ship`` writes them, a stage called with
+``--trained`` reads its own, and a run of such stages trains nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emergence.artifacts import read_numbers, sha256
+from emergence.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from emergence.finished import Trainings
+
+VERIFY_SCALE = "verify"
+"""Scale of the results of an evaluation of shipped weights: results/verify."""
+MANIFEST = "manifest.json"
+RESTORE = "git checkout restores what is shipped; or train, with make reproduce."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the manifest says of one job."""
+
+    sha256: str
+    seconds_per_step: float | None
+    """Processor time of a step where it was trained; None where no number depends on it."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is shipped in a folder, and what is not."""
+
+    folder: Path
+    scale: str
+    commit: str
+    jobs: Mapping[str, Entry]
+    left_out: Mapping[str, str]
+    """Job → why its weights are not there."""
+
+    def file(self, job: str) -> Path:
+        """Where the trainings of a job stand."""
+        return self.folder / f"{job}.npz"
+
+    def entry(self, job: str) -> Entry:
+        """Return what is said of a job.
+
+        Raises:
+            ArtifactError: its weights are not shipped.
+        """
+        if job not in self.jobs:
+            why = self.left_out.get(job, "the run that they come from had no such job")
+            raise ArtifactError(
+                f"{self.folder} holds no weights of {job}: {why}.",
+                "`make verify` leaves out what needs them; `make reproduce` trains them.",
+            )
+        return self.jobs[job]
+
+    def trainings(self, job: str) -> Trainings:
+        """Read the trainings of a job.
+
+        Raises:
+            ArtifactError: they are not shipped, are missing or corrupt, or have another hash.
+        """
+        from emergence.finished import read
+
+        entry, path = self.entry(job), self.file(job)
+        if not path.is_file():
+            raise ArtifactError(f"The shipped weights {path} are missing.", RESTORE)
+        if sha256(path) != entry.sha256:
+            raise ArtifactError(
+                f"The shipped weights {path} are not those that {self.folder / MANIFEST} names.",
+                RESTORE,
+            )
+        return read(path)
+
+
+def read_manifest(folder: str | Path) -> Manifest:
+    """Read what is shipped in a folder.
+
+    Raises:
+        ArtifactError: there is no manifest, or it is malformed.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ArtifactError(
+            f"There are no shipped weights in {folder}: {path} is missing.",
+            "Name the folder that `emergence ship` wrote, such as weights/laptop; or train, with "
+            "make reproduce.",
+        )
+    try:
+        raw = read_numbers(path)
+        jobs = {name: _entry(entry) for name, entry in raw["jobs"].items()}
+        left_out = {str(name): str(why) for name, why in raw["left_out"].items()}
+        return Manifest(folder, str(raw["scale"]), str(raw["commit"]), jobs, left_out)
+    except (ArtifactError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"{path} is no manifest of shipped weights.", RESTORE) from error
+
+
+def _entry(raw: Mapping[str, Any]) -> Entry:
+    pace = raw["seconds_per_step"]
+    return Entry(str(raw["sha256"]), None if pace is None else float(pace))

@@ -1,0 +1,197 @@
+"""The drift certificate: how much each claimed number moves when what should not matter changes.
+
+Along each axis (:mod:`.drift_runs`) the spread of every number that a claim is decided by, beside
+the room that its criterion leaves. Over seeds the spread is the standard deviation of single
+trainings; along the other axes, and between the machine that shipped the weights and this one, it is
+the difference that the change makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from emergence.artifacts import read_numbers, read_table, write_table, write_text
+from emergence.errors import ArtifactError
+from emergence.statistics import Measurement, read_measurements
+from emergence.verification.claims import Ledger, load_ledgers
+from emergence.verification.comparison import Spreads, keys_of
+from emergence.verification.drift_runs import FOLDER
+from emergence.verification.verdicts import evaluate, room
+
+AXES = ("seeds", "machine", "threads", "precision", "compiled")
+COLUMNS = ["system", "claim", "measurement", "value", "axis", "spread", "runs", "demanded", "room"]
+LEAST_TRAININGS = 3
+"""Fewer tell no spread."""
+
+Found = Mapping[str, Measurement]
+
+
+def measure(
+    scale: str, judged_as: str, ledgers: Path, results: Path, shipped: Path
+) -> pd.DataFrame:
+    """Return the spread of every number along every axis that was run.
+
+    Args:
+        scale: of the weights, for messages.
+        judged_as: whose claims are meant.
+        ledgers: the folder of ledgers.
+        results: root of the results, with ``drift/runs.json``.
+        shipped: folder of the shipped weights, for the numbers of the machine they come from.
+
+    Returns:
+        A row per claim, number and axis, with the columns :data:`COLUMNS`: ``runs`` are the values
+        that the spread is of, ``demanded`` the criterion in words, ``room`` how far the value may
+        move before the criterion comes out otherwise.
+
+    Raises:
+        ArtifactError: the runs were not planned or not made, or a measurement is corrupt.
+        LedgerError: a ledger is malformed.
+    """
+    listed = results / FOLDER / "runs.json"
+    if not listed.is_file():
+        raise ArtifactError(f"{listed} is missing.", f"Run `make drift SCALE={scale}`.")
+    axis_of = read_numbers(listed)
+    rows = []
+    for ledger in load_ledgers(ledgers):
+        runs = {name: _read(results / name, ledger.system) for name in axis_of}
+        base = next(runs[name] for name, axis in axis_of.items() if axis == "base")
+        if base is None:
+            raise ArtifactError(
+                f"{results} holds no evaluation of {ledger.system} to compare with.",
+                f"Run `make drift SCALE={scale}`.",
+            )
+        changed = {"machine": _read(shipped, ledger.system) or {}}
+        again = []
+        for name, found in runs.items():
+            if axis_of[name] == "seeds":
+                again.append(found or {})
+            elif axis_of[name] != "base":
+                changed[axis_of[name]] = found or {}
+        rows += _rows(ledger, judged_as, base, changed, again)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _read(folder: Path, system: str) -> Found | None:
+    path = folder / system / "measurements.json"
+    return read_measurements(path) if path.is_file() else None
+
+
+def _rows(
+    ledger: Ledger,
+    judged_as: str,
+    base: Found,
+    changed: Mapping[str, Found],
+    again: list[Found],
+) -> list[tuple]:
+    rows = []
+    for claim in ledger.claims:
+        for criterion in claim.criteria if judged_as in claim.scales else ():
+            keys = keys_of(criterion)
+            if not all(key in base for key in keys):
+                continue  # what was not evaluated has no drift either
+            left = room(evaluate(criterion, base.__getitem__))
+            for key in keys:
+                about = (ledger.system, claim.id, key, base[key].value)
+                spreads = {"seeds": over_seeds(key, base, again)}
+                spreads |= {axis: between(key, base, found) for axis, found in changed.items()}
+                rows += [
+                    (*about, axis, *spreads[axis], criterion.allowed(), left)
+                    for axis in AXES
+                    if axis in spreads
+                ]
+    return rows
+
+
+def over_seeds(key: str, base: Found, again: list[Found]) -> tuple[float, int]:
+    """Standard deviation of single trainings, and their number; NaN where there are too few.
+
+    Of ensembles, half of the central 68 %: one seed that got lost counts as one.
+    """
+    values = base[key].values
+    if values is not None:
+        low, high = np.quantile(values, [0.16, 0.84])
+        return (high - low) / 2.0 if len(values) >= LEAST_TRAININGS else np.nan, len(values)
+    singles = [base[key].value, *(found[key].value for found in again if key in found)]
+    enough = len(singles) >= LEAST_TRAININGS
+    return float(np.std(singles, ddof=1)) if enough else np.nan, len(singles)
+
+
+def between(key: str, base: Found, other: Found) -> tuple[float, int]:
+    """What a change makes of a number; NaN where it was not evaluated under it."""
+    if key not in other:
+        return np.nan, 1
+    return abs(other[key].value - base[key].value), 2
+
+
+def write(frame: pd.DataFrame, scale: str, folder: Path) -> None:
+    """Write drift.csv and drift.md. Raises ArtifactError where they cannot be written."""
+    write_table(folder / "drift.csv", frame)
+    write_text(folder / "drift.md", render_markdown(frame, scale))
+
+
+def read_spreads(path: Path) -> Spreads:
+    """Return what drift.csv knows of the spread over trainings; nothing where there is no such file.
+
+    Raises:
+        ArtifactError: the file is corrupt.
+    """
+    if not path.is_file():
+        return {}
+    frame = read_table(path, columns=COLUMNS)
+    known = frame[(frame["axis"] == "seeds") & frame["spread"].notna()]
+    return {
+        (row.system, row.measurement): (float(row.spread), int(row.runs))
+        for row in known.itertuples()
+    }
+
+
+def render_markdown(frame: pd.DataFrame, scale: str) -> str:
+    """Return drift.md: a row per claim and number, a column per axis."""
+    lines = [
+        f"# Drift at scale {scale}",
+        "",
+        "How much each claimed number moves when what should not matter changes: the seed (standard "
+        "deviation of single trainings, their number in brackets), the machine (the one that shipped "
+        "the weights against the one that wrote this), TensorFlow's threads, single precision of the "
+        "evaluation, no compilation by XLA. *Room* is how far the number may move before its "
+        "criterion comes out otherwise, *ratio* the room over the largest of these spreads. A dash: "
+        "not varied. Samples drawn in single precision are other samples.",
+        "",
+        f"| claim | number | value | {' | '.join(AXES)} | demanded | room | ratio |",
+        "|" + "---|" * (6 + len(AXES)),
+    ]
+    for (claim, name, demanded), rows in frame.groupby(
+        ["claim", "measurement", "demanded"], sort=False
+    ):
+        by_axis = rows.set_index("axis")
+        cells = [_cell(by_axis, axis) for axis in AXES]
+        left, largest = rows["room"].iloc[0], rows["spread"].max()
+        ratio = f"{left / largest:.3g}" if largest > 0 and pd.notna(left) else "–"
+        told = f"{left:.3g}" if pd.notna(left) else "–"
+        value = f"{rows['value'].iloc[0]:.6g}"
+        parts = (claim, f"`{name}`", value, *cells, demanded, told, ratio)
+        lines.append(f"| {' | '.join(part.replace('|', chr(92) + '|') for part in parts)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(by_axis: pd.DataFrame, axis: str) -> str:
+    if axis not in by_axis.index or pd.isna(by_axis["spread"][axis]):
+        return "–"
+    told = f"{by_axis['spread'][axis]:.2g}"
+    return f"{told} ({by_axis['runs'][axis]})" if axis == "seeds" else told
+
+
+def told(frame: pd.DataFrame) -> str:
+    """Return in a sentence how close the numbers come to their bounds."""
+    worst = frame.groupby(["claim", "measurement", "demanded"]).agg(
+        spread=("spread", "max"), room=("room", "first")
+    )
+    tight = worst[worst["spread"] > worst["room"]].index.get_level_values("claim").unique()
+    numbers = f"{len(worst)} numbers of {frame['claim'].nunique()} claims"
+    if len(tight):
+        return f"{numbers}; their drift exceeds the room of the criterion in {', '.join(tight)}."
+    return f"{numbers}; the drift of each is smaller than the room that its criterion leaves."

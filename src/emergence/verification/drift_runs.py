@@ -1,0 +1,180 @@
+"""Which runs the drift certificate is measured from: one per axis, each beside the same base.
+
+Three axes evaluate the shipped weights under another setting, which trains nothing: another number
+of TensorFlow's threads, single precision, no compilation. The axis of seeds needs trainings: an ensemble has
+them already; single trainings are run again from other seeds, as far as a budget of time goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from emergence.artifacts import write_numbers, write_text
+from emergence.progress import clock
+from emergence.randomness import derive_seed
+from emergence.settings import Settings, load
+from emergence.shipped import VERIFY_SCALE, Manifest
+from emergence.statistics import read_measurements
+from emergence.verification.budget import choose
+from emergence.verification.claims import load_ledgers
+from emergence.verification.comparison import keys_of
+from emergence.verification.jobs import Needs, Pace, reduced
+from emergence.verification.shipping import SYSTEMS, evaluable, judged_scale
+
+FOLDER = "drift"
+"""Of the list of runs: results/drift."""
+EVALUATED = ("threads", "precision", "compiled")
+"""Axes along which the same weights are evaluated."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the workflow."""
+
+    name: str
+    """Folder of its results."""
+    axis: str
+    """What it varies; "base" of what the others are compared with."""
+    options: str
+    """What Snakemake is told beside its settings."""
+
+
+def plan(
+    manifest: Manifest,
+    settings_file: Path,
+    needs: Needs,
+    ledgers: Path,
+    results: Path,
+    *,
+    fast: bool = False,
+    pace: Pace | None = None,
+    budget_s: float | None = None,
+    seeds: int = 4,
+) -> list[str]:
+    """Write the settings and the targets of every run, and the list of runs.
+
+    Args:
+        manifest: the shipped weights.
+        settings_file: of the run that they are of.
+        needs: which arms decide each claim.
+        ledgers: the folder of ledgers.
+        results: root of the results.
+        fast: leave out chains and bulks, which sample for long.
+        pace: how long trainings take here; needed with a budget.
+        budget_s: wall time for trainings from other seeds; None trains nothing.
+        seeds: how many other seeds.
+
+    Returns:
+        What a reader should know beforehand, a sentence per line.
+
+    Raises:
+        SettingsError: the settings are malformed, or nothing is recorded of their costs.
+        ArtifactError: shipped measurements are missing, or a file cannot be written.
+    """
+    settings = load(settings_file)
+    judged = judged_scale(settings)
+    jobs, _ = evaluable(settings, manifest)
+    if fast:
+        jobs = {j for j in jobs if not j.startswith(("holography/chains/", "holography/bulks/"))}
+    content = reduced(settings, jobs, judged, "base")
+    base = f"{FOLDER}-base" if fast else VERIFY_SCALE
+    trained = f"trained={manifest.folder}"
+    runs = [Run(base, "base", f"{trained} into={base}")]
+    _write(results / base, content, SYSTEMS)
+    for axis, change in _changes(settings).items():
+        name = f"{FOLDER}-{axis}"
+        _write(results / name, content | change | {"scale": name}, SYSTEMS)
+        runs.append(Run(name, axis, f"{trained} into={name}"))
+    lines = [
+        f"{len(runs)} evaluations of the weights in {manifest.folder}: as they are, then with "
+        "another number of threads, in single precision, and not compiled"
+        + ("; without chains and bulks." if fast else ".")
+    ]
+    if budget_s and pace:
+        lines += _plan_seeds(
+            settings, manifest, needs, ledgers, results, runs, pace, budget_s, seeds
+        )
+    else:
+        lines.append("No time was given to train from other seeds: only ensembles have that axis.")
+    write_text(
+        results / FOLDER / "runs.txt", "".join(f"{run.name} {run.options}\n" for run in runs)
+    )
+    write_numbers(results / FOLDER / "runs.json", {run.name: run.axis for run in runs})
+    return lines
+
+
+def _changes(settings: Settings) -> Mapping[str, Mapping[str, Any]]:
+    """Axis → keys of the settings that it changes."""
+    evaluation = settings.evaluation.model_dump()
+    single = "float32" if settings.evaluation.precision == "float64" else "float64"
+    return {
+        "threads": {"threads": 2 if settings.threads == 1 else 1},
+        "precision": {"evaluation": evaluation | {"precision": single}},
+        "compiled": {"evaluation": evaluation | {"compiled": not settings.evaluation.compiled}},
+    }
+
+
+def _plan_seeds(
+    settings: Settings,
+    manifest: Manifest,
+    needs: Needs,
+    ledgers: Path,
+    results: Path,
+    runs: list[Run],
+    pace: Pace,
+    budget_s: float,
+    seeds: int,
+) -> list[str]:
+    """Add the trainings of single networks from other seeds to the runs."""
+    judged = judged_scale(settings)
+    among = single_claims(manifest.folder, ledgers, judged)
+    part = choose(
+        settings,
+        needs,
+        pace.costs,
+        budget_s / seeds,
+        judged,
+        ledgers,
+        pace.cores,
+        pace.ratio,
+        among,
+    )
+    if not part.claims:
+        return [f"No single training fits {seeds} times in {clock(budget_s)}."]
+    for index in range(1, seeds + 1):
+        name = f"{FOLDER}-seed-{index}"
+        seed = derive_seed(settings.seed, "drift", index)
+        content = reduced(settings, part.jobs, judged, name) | {"seed": seed}
+        _write(results / name, content, part.systems)
+        runs.append(Run(name, "seeds", ""))
+    return [
+        f"{seeds} runs from other seeds, {clock(part.seconds)} each, for the single trainings of "
+        f"{', '.join(part.claims)}."
+    ]
+
+
+def single_claims(reference: Path, ledgers: Path, scale: str) -> set[str]:
+    """Return the claims of a scale that rest on a number without values per seed."""
+    found = set()
+    for ledger in load_ledgers(ledgers):
+        claims = [claim for claim in ledger.claims if scale in claim.scales]
+        if not claims:
+            continue
+        measured = read_measurements(reference / ledger.system / "measurements.json")
+        for claim in claims:
+            keys = [key for criterion in claim.criteria for key in keys_of(criterion)]
+            if any(key in measured and measured[key].values is None for key in keys):
+                found.add(claim.id)
+    return found
+
+
+def _write(folder: Path, content: Mapping[str, Any], systems: tuple[str, ...]) -> None:
+    settings = dict(content) | {"scale": folder.name}
+    write_text(folder / "settings.yaml", yaml.safe_dump(settings, sort_keys=False))
+    targets = [f"results/{folder.name}/{system}/measurements.json" for system in systems]
+    write_text(folder / "targets.txt", " ".join(targets) + "\n")

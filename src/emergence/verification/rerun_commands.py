@@ -1,0 +1,235 @@
+"""The commands that check a run without all of its work: by shipped weights, in part, or by a sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emergence.stages import Output
+from emergence.verification.commands import (
+    CLAIMS,
+    FIGURES,
+    RESULTS,
+    Figures,
+    Ledgers,
+    Results,
+    Scale,
+)
+
+if TYPE_CHECKING:
+    from emergence.verification.jobs import Pace
+
+Config = Annotated[Path, typer.Option(help="Folder of the scales' settings.")]
+NeedsFile = Annotated[Path, typer.Option("--needs", help="Which arms decide each claim.")]
+NEEDS, CONFIG = Path("workflow/needs.yaml"), Path("config")
+
+
+def ship(
+    output: Output,
+    results: Annotated[Path, typer.Option(help="Results of one finished scale.")] = Path(
+        "results/laptop"
+    ),
+    limit: Annotated[float, typer.Option(min=0.1, help="Megabytes in all.")] = 20.0,
+) -> None:
+    """Pack the trained weights of a finished run, with hashes, for others to evaluate."""
+    from emergence.verification import shipping
+
+    for line in shipping.told(shipping.ship(results, output, limit)):
+        print(line)
+
+
+def plan(
+    budget: Annotated[
+        str | None, typer.Option(help="Wall time there is, such as 30m or 1.5h.")
+    ] = None,
+    trained: Annotated[
+        Path | None,
+        typer.Option(help="Shipped weights to evaluate instead: all that needs no training."),
+    ] = None,
+    scale: Scale = "laptop",
+    cores: Annotated[int, typer.Option(min=0, help="Processors to use; 0: all.")] = 0,
+    config: Config = CONFIG,
+    needs: NeedsFile = NEEDS,
+    ledgers: Ledgers = CLAIMS,
+    results: Results = RESULTS,
+) -> None:
+    """Choose the claims that can be decided in a given time, or from shipped weights alone."""
+    from emergence.errors import SettingsError
+    from emergence.settings import load
+    from emergence.verification import budget as part
+    from emergence.verification.jobs import load_needs
+
+    if (budget is None) == (trained is None):
+        raise SettingsError(
+            "A plan is for a time or for shipped weights.", "Give either --budget or --trained."
+        )
+    if budget is None:
+        from emergence.shipped import VERIFY_SCALE, read_manifest
+        from emergence.verification import shipping
+
+        folder = results / VERIFY_SCALE
+        lines = shipping.write_evaluation(
+            read_manifest(trained),
+            config / f"{scale}.yaml",
+            load_needs(needs),
+            ledgers,
+            folder,
+        )
+        print("\n".join(lines))
+        return
+    seconds = part.parse_budget(budget)
+    settings_file = config / f"{scale}.yaml"
+    pace = _pace(config, scale, cores)
+    chosen = part.choose(
+        load(settings_file), load_needs(needs), pace.costs, seconds, scale, ledgers, pace.cores,
+        pace.ratio,
+    )  # fmt: skip
+    for line in part.told(chosen, seconds):
+        print(line)
+    part.write_plan(chosen, settings_file, scale, results / part.BUDGET_SCALE)
+
+
+audit = typer.Typer(
+    help="Run a random sample of the trainings again with your own seed, and compare.",
+    no_args_is_help=True,
+)
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Your own: any but the run's.")]
+Weights = Annotated[Path, typer.Option(help="Root of the shipped weights.")]
+WEIGHTS = Path("weights")
+
+
+@audit.command("plan")
+def audit_plan(
+    seed: Seed,
+    jobs: Annotated[int, typer.Option(min=1, help="Arms to draw, at most.")] = 3,
+    budget: Annotated[
+        str | None, typer.Option(help="Wall time there is, such as 30m; what takes longer is left.")
+    ] = None,
+    scale: Scale = "laptop",
+    cores: Annotated[int, typer.Option(min=0, help="Processors to use; 0: all.")] = 0,
+    config: Config = CONFIG,
+    needs: NeedsFile = NEEDS,
+    ledgers: Ledgers = CLAIMS,
+    results: Results = RESULTS,
+    weights: Weights = WEIGHTS,
+) -> None:
+    """Draw trainings from the seed; say what will be run again, how long it takes, what it tests."""
+    from emergence.settings import load
+    from emergence.verification import audit as drawing
+    from emergence.verification.budget import parse_budget
+    from emergence.verification.jobs import load_needs
+
+    drawing.reference_of(scale, results, weights)
+    settings = load(config / f"{scale}.yaml")
+    seconds = parse_budget(budget) if budget else None
+    pace = _pace(config, scale, cores)
+    drawn = drawing.draw(settings, load_needs(needs), pace, ledgers, seed, jobs, seconds)
+    drawing.write_audit(drawn, config / f"{scale}.yaml", results / drawn.scale)
+    print("\n".join(drawing.told(drawn, settings)))
+
+
+@audit.command("judge")
+def audit_judge(
+    seed: Seed,
+    scale: Scale = "laptop",
+    ledgers: Ledgers = CLAIMS,
+    results: Results = RESULTS,
+    figures: Figures = FIGURES,
+    weights: Weights = WEIGHTS,
+) -> None:
+    """Test the numbers of an audit against those of the run; fail where one disagrees."""
+    from emergence.verification import audit as drawing
+    from emergence.verification.audit_report import judge
+    from emergence.verification.drift import read_spreads
+
+    reference = drawing.reference_of(scale, results, weights)
+    spreads = read_spreads(figures / scale / "drift.csv")
+    judge(results / drawing.scale_of(seed), reference, ledgers, spreads)
+
+
+drift = typer.Typer(
+    help="How much each claimed number moves when what should not matter changes.",
+    no_args_is_help=True,
+)
+
+
+@drift.command("plan")
+def drift_plan(
+    scale: Scale = "laptop",
+    trained: Annotated[
+        Path | None, typer.Option(help="Shipped weights; by default weights/<scale>.")
+    ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Without chains and bulks, which sample for long.")
+    ] = False,
+    budget: Annotated[
+        str | None, typer.Option(help="Time for trainings from other seeds, such as 2h; none: 0.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=2, max=99, help="Other seeds to train from.")] = 4,
+    cores: Annotated[int, typer.Option(min=0, help="Processors to use; 0: all.")] = 0,
+    config: Config = CONFIG,
+    needs: NeedsFile = NEEDS,
+    ledgers: Ledgers = CLAIMS,
+    results: Results = RESULTS,
+    weights: Weights = WEIGHTS,
+) -> None:
+    """Write the settings of every run that the drift is measured from; say what they are."""
+    from emergence.shipped import read_manifest
+    from emergence.verification import drift_runs
+    from emergence.verification.budget import parse_budget
+    from emergence.verification.jobs import load_needs
+
+    lines = drift_runs.plan(
+        read_manifest(trained or weights / scale),
+        config / f"{scale}.yaml",
+        load_needs(needs),
+        ledgers,
+        results,
+        fast=fast,
+        pace=_pace(config, scale, cores) if budget else None,
+        budget_s=parse_budget(budget) if budget else None,
+        seeds=seeds,
+    )
+    print("\n".join(lines))
+
+
+@drift.command("measure")
+def drift_measure(
+    scale: Scale = "laptop",
+    trained: Annotated[
+        Path | None, typer.Option(help="Shipped weights; by default weights/<scale>.")
+    ] = None,
+    ledgers: Ledgers = CLAIMS,
+    results: Results = RESULTS,
+    figures: Figures = FIGURES,
+    weights: Weights = WEIGHTS,
+) -> None:
+    """Compare these runs: drift.csv and drift.md in the folder of the scale's figures."""
+    from emergence.verification import drift as measured
+
+    frame = measured.measure(scale, scale, ledgers, results, trained or weights / scale)
+    measured.write(frame, scale, figures / scale)
+    print(measured.told(frame), f"Read {figures / scale / 'drift.md'}.")
+
+
+def _pace(config: Path, scale: str, cores: int) -> Pace:
+    """How long jobs of a scale take on this machine."""
+    import os
+
+    from emergence.verification.costs import CALIBRATION, calibrate, recorded_costs
+    from emergence.verification.jobs import Pace
+
+    costs = recorded_costs(config / "costs.csv", scale)
+    base = costs.pop(CALIBRATION, None)
+    ratio = calibrate().cpu_s / base.cpu_s if base else 1.0
+    return Pace(costs, cores or os.cpu_count() or 1, ratio, scale)
+
+
+def register(app: typer.Typer) -> None:
+    """Add every command of this module to the command line."""
+    app.add_typer(audit, name="audit")
+    app.add_typer(drift, name="drift")
+    app.command()(plan)
+    app.command()(ship)

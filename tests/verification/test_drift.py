@@ -1,0 +1,201 @@
+"""The drift certificate: what runs it needs, and what it makes of them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emergence.errors import ArtifactError
+from emergence.settings import load
+from emergence.shipped import Entry, Manifest
+from emergence.statistics import Measurement, write_measurements
+from emergence.verification import drift, drift_runs
+from emergence.verification.costs import CALIBRATION, recorded_costs
+from emergence.verification.jobs import Pace, load_needs, training_jobs
+
+ROOT = Path(__file__).parents[2]
+LAPTOP = load(ROOT / "config/laptop.yaml")
+RUNS = {
+    "verify": "base",
+    "drift-threads": "threads",
+    "drift-compiled": "compiled",
+    "drift-seed-1": "seeds",
+    "drift-seed-2": "seeds",
+}
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """All of the laptop run's trainings, and two numbers that it came to."""
+    entry = Entry("0" * 64, None)
+    for system in ("introspection", "holography", "retraining"):
+        found = [Measurement("scratch.grown_error", 0.1), Measurement("scratch.scratch_error", 0.2)]
+        write_measurements(tmp_path / f"weights/{system}/measurements.json", found)
+    jobs = dict.fromkeys(training_jobs(LAPTOP), entry)
+    return Manifest(tmp_path / "weights", "laptop", "c0ffee", jobs, {})
+
+
+@pytest.fixture
+def plan(manifest, tmp_path):
+    def plan(**options):
+        return drift_runs.plan(
+            manifest, ROOT / "config/laptop.yaml", load_needs(ROOT / "workflow/needs.yaml"),
+            ROOT / "claims", tmp_path / "results", **options,
+        )  # fmt: skip
+
+    return plan
+
+
+class TestRuns:
+    def test_each_changes_one_setting_and_nothing_else(self, plan, tmp_path):
+        plan()
+        axes = json.loads((tmp_path / "results/drift/runs.json").read_text())
+        assert axes == {
+            "verify": "base",
+            "drift-threads": "threads",
+            "drift-precision": "precision",
+            "drift-compiled": "compiled",
+        }
+        loaded = {
+            axis: load(tmp_path / f"results/{name}/settings.yaml") for name, axis in axes.items()
+        }
+        base = loaded.pop("base").model_dump()
+        changed = {
+            axis: {key for key, value in chosen.model_dump().items() if value != base[key]}
+            for axis, chosen in loaded.items()
+        }
+        assert changed == {
+            "threads": {"scale", "threads"},
+            "precision": {"scale", "evaluation"},
+            "compiled": {"scale", "evaluation"},
+        }
+        assert loaded["precision"].evaluation.precision == "float32"
+        assert loaded["compiled"].evaluation.compiled is False
+
+    def test_say_how_snakemake_is_called(self, plan, manifest, tmp_path):
+        plan(fast=True)
+        lines = (tmp_path / "results/drift/runs.txt").read_text().splitlines()
+        assert lines[0] == f"drift-base trained={manifest.folder} into=drift-base"
+        assert len(lines) == 4
+        chosen = load(tmp_path / "results/drift-base/settings.yaml").holography
+        assert not chosen.chains
+        assert not chosen.bulks
+
+    def test_with_a_budget_single_trainings_are_run_from_other_seeds(self, plan, tmp_path):
+        costs = recorded_costs(ROOT / "config/costs.csv", "laptop")
+        del costs[CALIBRATION]
+        lines = plan(budget_s=3600, pace=Pace(costs, 2, 1.0, "laptop"), seeds=3)
+        assert lines[-1].startswith("3 runs from other seeds")
+        assert "S1-cost" in lines[-1]
+        runs = [load(tmp_path / f"results/drift-seed-{k}/settings.yaml") for k in (1, 2, 3)]
+        assert len({run.seed for run in runs} | {LAPTOP.seed}) == 4
+        assert set(runs[0].retraining.chains) == {"ising", "ising_scratch"}
+
+    def test_without_one_nothing_is_trained_and_it_says_so(self, plan):
+        assert plan()[-1].startswith("No time was given to train from other seeds")
+
+
+@pytest.fixture
+def measured(tmp_path, raw, write):
+    """Measures the small ledger's claim from runs that came to these numbers."""
+    ledgers = write(raw).parent
+
+    def measured(numbers, runs=RUNS):
+        results = tmp_path / "results"
+        (results / "drift").mkdir(parents=True)
+        (results / "drift/runs.json").write_text(json.dumps(runs))
+        for name, found in numbers.items():
+            path = tmp_path / ("shipped" if name == "shipped" else f"results/{name}")
+            write_measurements(path / "introspection/measurements.json", [found])
+        return drift.measure("laptop", "laptop", ledgers, results, tmp_path / "shipped")
+
+    return measured
+
+
+def single(value):
+    return Measurement("loss_ratio", value, 0.5)
+
+
+class TestMeasure:
+    def test_single_trainings(self, measured):
+        frame = measured(
+            {
+                "verify": single(30.0),
+                "shipped": single(30.0),
+                "drift-threads": single(30.25),
+                "drift-seed-1": single(34.0),
+                "drift-seed-2": single(26.0),
+            }
+        ).set_index("axis")
+        assert frame["spread"]["seeds"] == 4.0
+        assert frame["runs"]["seeds"] == 3
+        assert frame["spread"]["machine"] == 0.0
+        assert frame["spread"]["threads"] == 0.25
+        assert np.isnan(frame["spread"]["compiled"]), "It was not evaluated."
+        assert set(frame["room"]) == {20.0}, "30 is 20 above the bound of 10."
+
+    def test_ensembles_have_their_spread_already(self, measured):
+        values = np.random.default_rng(1).normal(30, 2, 400)
+        values[0] = 1e30
+        frame = measured({"verify": Measurement.from_seeds("loss_ratio", values)}).set_index("axis")
+        assert frame["spread"]["seeds"] == pytest.approx(2.0, rel=0.15)
+        assert frame["runs"]["seeds"] == 400
+
+    def test_two_trainings_tell_no_spread(self, measured):
+        frame = measured({"verify": single(30.0), "drift-seed-1": single(34.0)}).set_index("axis")
+        assert np.isnan(frame["spread"]["seeds"])
+
+    def test_without_runs_it_says_what_to_do(self, tmp_path):
+        with pytest.raises(
+            ArtifactError, match=r"runs.json is missing. Run `make drift SCALE=laptop`"
+        ):
+            drift.measure("laptop", "laptop", ROOT / "claims", tmp_path, tmp_path)
+
+    def test_without_the_base_it_says_what_to_do(self, measured):
+        with pytest.raises(ArtifactError, match="holds no evaluation of introspection"):
+            measured({"drift-threads": single(30.0)})
+
+
+class TestCertificate:
+    @pytest.fixture
+    def frame(self, measured):
+        numbers = {"drift-threads": 31.0, "drift-seed-1": 34.0, "drift-seed-2": 26.0}
+        return measured({k: single(v) for k, v in ({"verify": 30.0} | numbers).items()})
+
+    def test_tells_the_room_over_the_largest_spread(self, frame, tmp_path):
+        drift.write(frame, "laptop", tmp_path)
+        lines = (tmp_path / "drift.md").read_text().splitlines()
+        (row,) = [line for line in lines if "`loss_ratio`" in line]
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert cells == [
+            "I3",
+            "`loss_ratio`",
+            "30",
+            "4 (3)",
+            "–",
+            "1",
+            "–",
+            "–",
+            "at least 10",
+            "20",
+            "5",
+        ]
+
+    def test_gives_audits_the_spread_over_trainings(self, frame, tmp_path):
+        drift.write(frame, "laptop", tmp_path)
+        spreads = drift.read_spreads(tmp_path / "drift.csv")
+        assert spreads == {("introspection", "loss_ratio"): (4.0, 3)}
+
+    def test_that_was_never_written_knows_of_none(self, tmp_path):
+        assert drift.read_spreads(tmp_path / "drift.csv") == {}
+
+    def test_that_is_damaged_is_told(self, tmp_path):
+        (tmp_path / "drift.csv").write_text("system,claim\n")
+        with pytest.raises(ArtifactError, match="lacks the column"):
+            drift.read_spreads(tmp_path / "drift.csv")
+
+    def test_says_where_the_drift_exceeds_the_room(self, frame, measured):
+        assert "smaller than the room" in drift.told(frame)
+        frame.loc[frame["axis"] == "threads", "spread"] = 21.0
+        assert drift.told(frame).endswith("exceeds the room of the criterion in I3.")
