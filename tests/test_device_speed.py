@@ -13,8 +13,7 @@ from emergence.errors import SettingsError
 def test_the_quick_run_times_each_training_on_each_number_of_devices(capsys):
     speeds = device_speed.run(quick=True)
     found = {(speed.what, speed.batch, speed.devices) for speed in speeds}
-    trainings = {("flow of 2 × 2", 8), ("2 translators, 4 sites", 4)}
-    assert found == {(*one, count) for one in trainings for count in COUNTS}
+    assert found == {("2 translators, 4 sites", 4, count) for count in COUNTS}
     assert all(speed.wall > 0.0 and speed.processor > 0.0 for speed in speeds)
     assert "the numbers mean nothing" in " ".join(capsys.readouterr().out.split())
 

@@ -27,7 +27,7 @@ TARGETS = (
 # The profile leaves both to the cluster; this one keeps no accounts.
 WITHOUT_ACCOUNTING = ("--slurm-no-account", "--slurm-status-command", "squeue")
 IMPATIENT = ("--slurm-init-seconds-before-status-checks", "2")
-LIMIT_S = 1200
+LIMIT_S = 1500
 
 pytestmark = [
     pytest.mark.root,
