@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from emergence.errors import SettingsError
+from emergence.introspection.comparison import duration
 from emergence.progress import say
 
 COUNTS = (1, 2)
@@ -145,8 +146,8 @@ def render(speeds: list[Speed]) -> Table:
     for speed in sorted(speeds, key=lambda speed: (speed.what, speed.batch, speed.devices)):
         ratio = one[speed.what, speed.batch].wall / speed.wall
         table.add_row(
-            speed.what, str(speed.batch), str(speed.devices), f"{1e3 * speed.wall:.3g} ms",
-            f"{1e3 * speed.processor:.3g} ms", f"{ratio:.2f}",
+            speed.what, str(speed.batch), str(speed.devices), duration(speed.wall),
+            duration(speed.processor), f"{ratio:.2f}",
         )  # fmt: skip
     return table
 
