@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[3]
 VARIANT = os.environ.get("CONTAINER_VARIANT", "cpu")
 """Which image is built and run: cpu, or cuda."""
 
-FREE_GIB = {"cpu": 8, "cuda": 18}
-"""Disk that building takes: the image, and its largest layer once more while it is made."""
+FREE_GIB = {"cpu": 12, "cuda": 30}
+"""Disk that building takes: the image, and the environment once more in the stage that makes it."""
 
 LONGEST_S = 3000
 """That the engine may live."""
