@@ -82,15 +82,6 @@ def dense(weight: tf.Tensor, bias: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     return tf.matmul(weight, values) + bias[..., None]
 
 
-def elu(values: tf.Tensor) -> tf.Tensor:
-    """The exponential linear unit, max(x, 0) + e^min(x, 0) − 1 (Clevert et al., arXiv:1511.07289).
-
-    TensorFlow's own takes e^x − 1 without cancellation, which costs more than the rest of a small layer;
-    here the error of a unit is that of rounding it near −1.
-    """
-    return tf.nn.relu(values) + (tf.exp(tf.minimum(values, 0.0)) - 1.0)
-
-
 def he_uniform(rng: np.random.Generator, shape: list[int]) -> np.ndarray:
     """Weights ``[..., out, in]`` that keep the variance under rectifiers (He et al. 2015)."""
     bound = np.sqrt(3.0 / shape[-1])

@@ -19,7 +19,6 @@ import tensorflow as tf
 
 from emergence.holography.bijectors import (
     dense,
-    elu,
     from_blocks,
     he_uniform,
     to_blocks,
@@ -270,10 +269,10 @@ class PolarSpline:
         return direction, strength, tf.concat(features, axis=1)
 
     def _network(self, parameters: Parameters, features: tf.Tensor) -> tf.Tensor:
-        hidden = elu(dense(parameters["in/weight"], parameters["in/bias"], features))
+        hidden = tf.nn.elu(dense(parameters["in/weight"], parameters["in/bias"], features))
         for layer in range(self.depth - 1):
             weight, bias = parameters["hidden/weight"], parameters["hidden/bias"]
-            hidden = elu(dense(weight[:, layer], bias[:, layer], hidden))
+            hidden = tf.nn.elu(dense(weight[:, layer], bias[:, layer], hidden))
         return dense(parameters["out/weight"], parameters["out/bias"], hidden)
 
 
