@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from emergence import artifacts, plotting
@@ -64,3 +66,20 @@ def test_shipped_weights_are_named_where_they_are_drawn(drawn):
 def test_every_figure_that_a_claim_names_is_drawn():
     named = {claim.figure for claim in load_ledger(CLAIMS).claims}
     assert named <= {f"retraining/{name}" for name in figures.FIGURES}
+
+
+def test_the_final_energy_stands_at_its_own_variance():
+    """Only what is extrapolated stands at zero."""
+    _, axis = plotting.figure(width="single")
+    part = {"size": 4, "seed": 0, "sites": 4, "variance": [0.4, 0.2], "excess": [2e-3, 1e-3]}
+    line = {"size": 4, "sites": 4, "extrapolated": -8.0, "error": 0.01, "exact": -8.0}
+    growth_figures._to_zero(
+        axis,
+        pd.DataFrame(part | {"shipped": False}),
+        pd.DataFrame([line | {"energy": -7.9, "variance": 0.12}]),
+    )
+    drawn = {line.get_label(): line.get_xydata() for line in axis.get_lines()}
+    np.testing.assert_allclose(drawn["final, variational"], [[0.03, 250.0]])
+    np.testing.assert_allclose(drawn["checkpoints"], [[0.1, 20.0], [0.05, 10.0]])
+    extrapolated = axis.containers[0].lines[0].get_xydata()
+    np.testing.assert_allclose(extrapolated, [[0.0, 0.0]], atol=1e-12)

@@ -244,8 +244,9 @@ def _to_zero(axis: Axes, part: pd.DataFrame, lines: pd.DataFrame) -> None:
             yerr=scale * found["error"], color=ROLES["control"], marker="D", linestyle="none",
             label="extrapolated (not variational)",
         )  # fmt: skip
-        axis.plot(np.zeros(len(found)), scale * (found["energy"] - found["exact"]), "o",
-                  color=SEQUENCE[2], label="final, variational")  # fmt: skip
+        # At a variance of its own: of the average over the point group, on samples of the evaluation.
+        axis.plot(found["variance"] / found["sites"], scale * (found["energy"] - found["exact"]),
+                  "o", color=SEQUENCE[2], label="final, variational")  # fmt: skip
     plotting.reference_line(axis, y=0.0, label="exact")
     axis.set_title(f"N = {largest['size'].max()}")
     axis.set(xlabel="variance of the local energy / N", ylabel="10⁴ (E − exact)/N")

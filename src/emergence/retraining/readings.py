@@ -271,11 +271,13 @@ def training(results: Results) -> Found:
                 lines.append((arm, run.size, run.shipped, seed, run.model.sites,
                               found.value, found.error,
                               np.nan if run.reference is None else run.reference.energy,
-                              run.arrays["energy"][int(seed)]))  # fmt: skip
+                              run.arrays["energy"][int(seed)],
+                              run.arrays["variance"][int(seed)]))  # fmt: skip
     columns = ["total", "energy", "variance", "exact", "sites"]
     yield "training", gathered(frames, columns)
     columns = [
         "arm", "size", "shipped", "seed", "sites", "extrapolated", "error", "exact", "energy",
+        "variance",
     ]  # fmt: skip
     yield "extrapolation", pd.DataFrame(lines, columns=columns)
 
