@@ -159,6 +159,26 @@ def test_training_brings_the_flow_closer(tmp_path) -> None:
     assert after.effective_fraction > before.effective_fraction
 
 
+def test_of_several_starts_the_best_goes_on(tmp_path) -> None:
+    theory = Phi4Theory.of(ComplexPhi4(1.0, 1.0, 1.0))
+    problem = FlowProblem(spline_flow(theory, 2, width=8, bins=4), theory, 2, 3)
+    told = {"update": "adam", "batch": 64, "rate": 1e-2, "clip_norm": 5.0}
+    several = FlowStage(steps=20, candidates=3, **told)
+    alone = train(problem, [several], seed=1, title="all", checkpoint=tmp_path / "all")
+    assert len(next(iter(alone.parameters.values()))) == 6
+    # A step of no size leaves those that were chosen as they are.
+    resting = FlowStage(steps=1, **told | {"rate": 1e-12})
+    best = train(problem, [several, resting], seed=1, title="best", checkpoint=tmp_path / "best")
+    values = [
+        evaluate(problem, one, samples=4096, seed=4) for one in (alone.parameters, best.parameters)
+    ]
+    losses = [[each.divergence(0.0)[0] for each in found] for found in values]
+    for seed in range(2):
+        candidates = losses[0][3 * seed : 3 * seed + 3]
+        assert losses[1][seed] == pytest.approx(min(candidates), abs=0.1)
+        assert max(candidates) > min(candidates) + 1e-3
+
+
 def test_too_few_effective_samples_are_never_silent() -> None:
     theory = Phi4Theory.of(ComplexPhi4.recalled(0.4))
     problem = problem_of(theory, 4)

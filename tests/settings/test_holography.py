@@ -4,6 +4,8 @@ import pytest
 from mappings import changed
 from refused_settings import refusal
 
+from emergence.settings import parse
+
 CHAINS = {
     "flow": "line", "size": 2, "space": "bulk",
     "chains": 2, "tuning": 5, "trajectories": 5, "leapfrogs": 2,
@@ -22,6 +24,7 @@ CHAINS = {
         (("flows", "disc", "theory"), "ising", "splines are for complex fields"),
         (("flows", "disc", "theory"), "none", "flows.disc.theory"),
         (("stages", "brief", 0, "update"), "natural_gradient", "must use adam"),
+        (("stages", "brief", 0, "candidates"), 2, "must fall to 1"),
         (("stages", "brief", 0, "groups"), 3, "multiple of its groups"),
         (("samples",), 13, "no multiple of the chunk"),
         (("chains",), {"a": {**CHAINS, "flow": "none"}}, "chains.a.flow"),
@@ -32,3 +35,16 @@ CHAINS = {
 )
 def test_a_fault_names_file_key_and_reason(build_settings, path, value, told):
     assert told in refusal(changed(build_settings(), ("holography", *path), value))
+
+
+def test_what_goes_on_from_weights_is_one_candidate(build_settings):
+    settings = build_settings()
+    brief = settings["holography"]["stages"]["brief"][0]
+    several = [brief | {"candidates": 2}, brief]
+    accepted = changed(settings, ("holography", "stages", "several"), several)
+    parse(
+        changed(accepted, ("holography", "flows", "disc", "sizes"), {2: "several", 4: "brief"}), "x"
+    )
+    assert "is one candidate" in refusal(
+        changed(accepted, ("holography", "flows", "disc", "sizes"), {2: "brief", 4: "several"})
+    )

@@ -6,7 +6,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from emergence.settings.sections import ArmName, GrowingArm, Section, Stage, require
+from emergence.settings.sections import (
+    ArmName,
+    GrowingArm,
+    Section,
+    Stage,
+    candidates_fall_to_one,
+    require,
+)
 
 
 def _power_of_two(side: int) -> int:
@@ -218,9 +225,16 @@ class Holography(Section):
                 raise ValueError(f"flows.{name}: polar splines are for complex fields")
             for size, stages in arm.sizes.items():
                 require(f"flows.{name}.sizes.{size}", stages, self.stages)
+                grown = arm.shipped or arm.before(size)
+                if grown and self.stages[stages][0].candidates > 1:
+                    raise ValueError(
+                        f"flows.{name}.sizes.{size}: a flow that goes on from weights is one "
+                        f"candidate, but the stages {stages} begin with several"
+                    )
         for name, stages in self.stages.items():
-            if any(stage.update != "adam" or stage.candidates > 1 for stage in stages):
-                raise ValueError(f"stages.{name} must use adam, with one candidate")
+            if any(stage.update != "adam" for stage in stages):
+                raise ValueError(f"stages.{name} must use adam")
+            candidates_fall_to_one(name, stages)
             if any(stage.batch % stage.groups for stage in stages):
                 raise ValueError(f"stages.{name}: a batch must be a multiple of its groups")
         return self

@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from emergence.settings.sections import ArmName, Name, Section, Stage, require
+from emergence.settings.sections import (
+    ArmName,
+    Name,
+    Section,
+    Stage,
+    candidates_fall_to_one,
+    require,
+)
 
 FamilyName = Literal["shallow", "deep", "rough", "strong"]
 StartName = Literal["single", "arc", "circle", "current"]
@@ -131,11 +138,7 @@ class Introspection(Section):
     @model_validator(mode="after")
     def _candidates_fall_to_one(self) -> Introspection:
         for name, stages in self.stages.items():
-            numbers = [stage.candidates for stage in stages]
-            if numbers != sorted(numbers, reverse=True) or numbers[-1] != 1:
-                raise ValueError(
-                    f"stages.{name} has the candidates {numbers}, but they must fall to 1"
-                )
+            candidates_fall_to_one(name, stages)
         return self
 
     @model_validator(mode="after")

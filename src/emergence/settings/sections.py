@@ -108,3 +108,10 @@ class EvaluationSettings(Section):
 def require(key: str, name: str, among: dict[str, Any]) -> None:
     if name not in among:
         raise ValueError(f"{key} = {name!r} is not one of {sorted(among)}")
+
+
+def candidates_fall_to_one(name: str, stages: list[Any]) -> None:
+    """Refuse stages that bring back starts which were dropped, or end with more than one per seed."""
+    numbers = [stage.candidates for stage in stages]
+    if numbers != sorted(numbers, reverse=True) or numbers[-1] != 1:
+        raise ValueError(f"stages.{name} has the candidates {numbers}, but they must fall to 1")
