@@ -1,93 +1,16 @@
-"""Jacobians against finite differences, Levenberg–Marquardt against closed forms, seed by seed."""
+"""Levenberg–Marquardt against closed forms, seed by seed."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from rolled import Rolled, constants
 
 from emergence import updates
-from emergence.introspection import recurrence
 from emergence.settings import Stage
 
 MARQUARDT = Stage(update="levenberg_marquardt", steps=40, batch=4, window=5, damping=1e-10)
-
-
-def constants(values, dtype="float64"):
-    return {name: tf.constant(value, dtype) for name, value in values.items()}
-
-
-class Rolled:
-    """Residuals of a small recurrence: what the jacobian must pass a compiled loop for."""
-
-    # In the middle of the alphabet and split in two: the order of the names must be kept.
-    start_names = frozenset(["scale", "offset"])
-
-    def __init__(self, seeds=2, windows=3, sites=4, size=2):
-        rng = np.random.default_rng(1)
-        self.batch = (
-            tf.constant(rng.standard_normal((seeds, windows, size))),
-            tf.constant(rng.standard_normal((seeds, windows, sites))),
-            tf.constant(rng.standard_normal((seeds, windows, sites))),
-        )
-        values = {
-            "update": 0.5 * rng.standard_normal((seeds, 2, size, size)),
-            "scale": rng.standard_normal((seeds, size)),
-            "offset": rng.standard_normal((seeds, size, 1)),
-            "read": rng.standard_normal((seeds, size)),
-            "gain": rng.standard_normal(seeds),
-        }
-        self.shapes = {name: value.shape[1:] for name, value in values.items()}
-        self.flat = updates.flatten(constants(values))
-
-    def start(self, parameters, batch):
-        return tf.tanh(
-            batch[0] * parameters["scale"][:, None] + parameters["offset"][:, None, :, 0]
-        )
-
-    def residuals_from(self, parameters, start, batch):
-        drive = recurrence.powers(batch[1], 1, 1.0)
-        states = recurrence.roll(recurrence.polynomial_step(parameters["update"]), start, drive)
-        read = tf.einsum("snta,sa->snt", states, parameters["read"])
-        error = parameters["gain"][:, None, None] * tf.tanh(read) - batch[2]
-        return tf.reshape(error, [error.shape[0], -1])
-
-    def residuals(self, parameters, batch):
-        return self.residuals_from(parameters, self.start(parameters, batch), batch)
-
-
-class TestJacobian:
-    @pytest.mark.parametrize("through_start", [False, True], ids=["whole", "through start"])
-    @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
-    def test_agrees_with_finite_differences_through_a_loop(self, compiled, through_start):
-        problem = Rolled()
-        flat, batch, shapes = problem.flat, problem.batch, problem.shapes
-
-        @tf.function(jit_compile=compiled, autograph=False)
-        def rows(flat):
-            if through_start:
-                return updates.jacobian_through_start(problem, flat, batch, shapes)
-            return updates.jacobian(problem.residuals, flat, batch, shapes)
-
-        ours = rows(flat).numpy()
-        assert ours.shape == (2, flat.shape[1], 3 * 4)
-        step = 1e-6
-        for index in range(flat.shape[1]):
-            shift = step * np.eye(flat.shape[1])[index]
-            above = problem.residuals(updates.unflatten(flat + shift, shapes), batch).numpy()
-            below = problem.residuals(updates.unflatten(flat - shift, shapes), batch).numpy()
-            np.testing.assert_allclose(ours[:, index], (above - below) / (2 * step), atol=5e-9)
-
-    def test_of_a_linear_map_is_the_map(self):
-        matrix = np.random.default_rng(2).standard_normal((2, 5, 3))
-
-        def linear(parameters, batch):
-            return tf.einsum("srp,sp->sr", batch[0], parameters["x"])
-
-        rows = updates.jacobian(
-            linear, tf.ones([2, 3], tf.float64), (tf.constant(matrix),), {"x": (3,)}
-        )
-        np.testing.assert_allclose(rows.numpy(), np.swapaxes(matrix, 1, 2), rtol=1e-15)
 
 
 def lines(parameters, batch):
@@ -126,7 +49,7 @@ def bent(parameters, batch):
 
 
 class TestLevenbergMarquardt:
-    def test_the_chain_rule_through_the_start_changes_no_step(self):
+    def test_derivatives_that_roll_along_change_no_step(self):
         problem = Rolled()
         parameters = updates.unflatten(problem.flat, problem.shapes)
         whole = SimpleNamespace(residuals=problem.residuals)

@@ -9,37 +9,13 @@ and cannot clip or damp seed by seed, hence these few lines.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from emergence import jacobians
+from emergence.jacobians import LeastSquares, Parameters, flatten, unflatten
 from emergence.settings import Stage
-
-Parameters = dict[str, tf.Tensor]
-"""Name → tensor ``[seeds, ...]``."""
-
-
-class LeastSquares(Protocol):
-    """A problem whose loss is the mean square of residuals."""
-
-    def residuals(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        """``[seeds, residuals]``, the windows of the batch one after the other."""
-
-
-class StartedLeastSquares(LeastSquares, Protocol):
-    """Least squares in which the parameters ``start_names`` act through the start state alone."""
-
-    start_names: frozenset[str]
-
-    def start(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        """State at the start of each window, ``[seeds, windows, size]``."""
-
-    def residuals_from(
-        self, parameters: Parameters, start: tf.Tensor, batch: tuple[tf.Tensor, ...]
-    ) -> tf.Tensor:
-        """The residuals, given the start; ``parameters`` lacks those of ``start_names``."""
-
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-8
 """Adam (Kingma & Ba, arXiv:1412.6980); the short memory β₂ = 0.99 suits growing windows."""
@@ -51,24 +27,6 @@ DAMPING_RANGE = (1e-10, 1e8)
 def per_seed(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """Reshape ``[seeds]`` so that it broadcasts against ``like`` ``[seeds, ...]``."""
     return tf.reshape(values, [-1] + [1] * (len(like.shape) - 1))
-
-
-def flatten(parameters: Parameters) -> tf.Tensor:
-    """``[seeds, parameters]`` in the order of the names."""
-    return tf.concat(
-        [tf.reshape(parameters[n], [tf.shape(parameters[n])[0], -1]) for n in sorted(parameters)],
-        axis=1,
-    )
-
-
-def unflatten(flat: tf.Tensor, shapes: dict[str, tuple[int, ...]]) -> Parameters:
-    """Inverse of :func:`flatten`; ``shapes`` are without the seed axis."""
-    parameters, offset = {}, 0
-    for name in sorted(shapes):
-        size = int(np.prod(shapes[name], dtype=int))
-        parameters[name] = tf.reshape(flat[:, offset : offset + size], (-1, *shapes[name]))
-        offset += size
-    return parameters
 
 
 def adam_step(
@@ -149,108 +107,6 @@ def adam_start(parameters: Parameters) -> Parameters:
     return carried | {"count": tf.zeros([], dtype)}
 
 
-def push_forward(
-    function: Callable[..., tf.Tensor], primals: list[tf.Tensor], tangents: list[tf.Tensor]
-) -> tf.Tensor:
-    """Directional derivative of ``function(*primals)``, shaped as its value.
-
-    The gradient, with respect to a dummy cotangent, of a gradient that is linear in it:
-    forward-mode accumulators do not pass through a compiled loop, two backward passes do.
-    """
-    with tf.GradientTape() as outer:
-        with tf.GradientTape() as inner:
-            inner.watch(primals)
-            values = function(*primals)
-        cotangent = tf.zeros_like(values)
-        outer.watch(cotangent)
-        pulled_back = inner.gradient(
-            values, primals, output_gradients=cotangent, unconnected_gradients="zero"
-        )
-    return outer.gradient(
-        pulled_back, cotangent, output_gradients=tangents, unconnected_gradients="zero"
-    )
-
-
-def jacobian(
-    residuals: Callable[[Parameters, tuple[tf.Tensor, ...]], tf.Tensor],
-    flat: tf.Tensor,
-    batch: tuple[tf.Tensor, ...],
-    shapes: dict[str, tuple[int, ...]],
-) -> tf.Tensor:
-    """Derivatives of the residuals in every parameter direction, all in one batched pass.
-
-    The seed axis is reused: one copy of the network per seed and direction.
-
-    Returns:
-        ``[seeds, parameters, residuals]``.
-    """
-    seeds, size = flat.shape
-    copies = tf.repeat(flat, size, axis=0)
-    repeated = tuple(tf.repeat(part, size, axis=0) for part in batch)
-    directions = tf.tile(tf.eye(size, dtype=flat.dtype), [seeds, 1])
-    pushed = push_forward(
-        lambda copies: residuals(unflatten(copies, shapes), repeated), [copies], [directions]
-    )
-    return tf.reshape(pushed, [seeds, size, -1])
-
-
-def jacobian_through_start(
-    problem: StartedLeastSquares,
-    flat: tf.Tensor,
-    batch: tuple[tf.Tensor, ...],
-    shapes: dict[str, tuple[int, ...]],
-) -> tf.Tensor:
-    """The same derivatives where most parameters act only through the state at the window's start.
-
-    Windows are independent, so one pass along the window per component of the start serves all of
-    those parameters by the chain rule, instead of one pass per parameter.
-
-    Returns:
-        ``[seeds, parameters, residuals]``.
-    """
-    parameters = unflatten(flat, shapes)
-    early = {name: shapes[name] for name in shapes if name in problem.start_names}
-    late = {name: shapes[name] for name in shapes if name not in problem.start_names}
-    start = problem.start(parameters, batch)
-    windows, size = start.shape[1], start.shape[2]
-    by_start = jacobian(
-        lambda some, batch: tf.reshape(
-            problem.start(some, batch), [-1, windows * size]
-        ),
-        flatten({name: parameters[name] for name in early}), batch, early,
-    )  # fmt: skip
-    late_flat = flatten({name: parameters[name] for name in late})
-    seeds, directions = late_flat.shape[0], late_flat.shape[1] + size
-    eye = tf.tile(tf.eye(directions, dtype=flat.dtype), [seeds, 1])
-    in_start = tf.broadcast_to(
-        eye[:, None, late_flat.shape[1] :], [seeds * directions, windows, size]
-    )
-    repeated = tuple(tf.repeat(part, directions, axis=0) for part in batch)
-    rows = push_forward(
-        lambda late_copies, start: problem.residuals_from(
-            unflatten(late_copies, late), start, repeated
-        ),
-        [tf.repeat(late_flat, directions, axis=0), tf.repeat(start, directions, axis=0)],
-        [eye[:, : late_flat.shape[1]], in_start],
-    )
-    rows = tf.reshape(rows, [seeds, directions, windows, -1])
-    by_start = tf.reshape(by_start, [seeds, -1, windows, size])
-    through = tf.einsum("spbj,sjbr->spbr", by_start, rows[:, late_flat.shape[1] :])
-    blocks = split(through, early) | split(rows, late)
-    joined = tf.concat([blocks[name] for name in sorted(blocks)], axis=1)
-    return tf.reshape(joined, [seeds, joined.shape[1], -1])
-
-
-def split(rows: tf.Tensor, shapes: dict[str, tuple[int, ...]]) -> Parameters:
-    """Blocks of the second axis that belong to each parameter, in the order of the names."""
-    blocks, offset = {}, 0
-    for name in sorted(shapes):
-        size = int(np.prod(shapes[name], dtype=int))
-        blocks[name] = rows[:, offset : offset + size]
-        offset += size
-    return blocks
-
-
 def levenberg_marquardt_start(parameters: Parameters, stage: Stage) -> Parameters:
     """The damping each seed starts a stage with, ``[seeds]``."""
     value = next(iter(parameters.values()))
@@ -285,15 +141,10 @@ def levenberg_marquardt_step(
     shapes = {name: tuple(value.shape[1:]) for name, value in parameters.items()}
     flat = flatten(parameters)
     residuals = problem.residuals
-    through_start = getattr(problem, "start_names", None)
 
     def curvature_of_one(flat: tf.Tensor, *batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
         flat, batch = flat[None], tuple(part[None] for part in batch)
-        if through_start:
-            rows = jacobian_through_start(problem, flat, batch, shapes)[0]
-        else:
-            rows = jacobian(residuals, flat, batch, shapes)[0]
-        values = residuals(unflatten(flat, shapes), batch)[0]
+        rows, values = (found[0] for found in jacobians.of_problem(problem, flat, batch, shapes))
         number = tf.cast(tf.shape(values)[0], values.dtype)
         slope = tf.linalg.matvec(rows, values) / number
         return tf.matmul(rows, rows, transpose_b=True) / number, slope, tf.reduce_mean(values**2)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emergence import updates
+from emergence import jacobians
 from emergence.introspection import distiller
 from emergence.introspection.distiller import (
     CELLS,
@@ -313,9 +313,7 @@ class TestResiduals:
         )
 
     @every_architecture
-    def test_the_chain_rule_through_the_start_gives_their_derivatives(
-        self, make_world, decoder, cell
-    ):
+    def test_the_chain_rule_along_the_window_gives_the_derivatives(self, make_world, decoder, cell):
         world = make_world(sites=3)
         shape = variant(decoder, cell)
         hidden = np.broadcast_to(world.bilinears, (2, *world.bilinears.shape))
@@ -324,10 +322,11 @@ class TestResiduals:
         shapes = {name: tuple(value.shape[1:]) for name, value in parameters.items()}
         assert problem.start_names == {name for name in shapes if name.startswith("encoder")}
         batch = problem.draw(tf.constant([1, 2]), 2, 3)
-        flat = updates.flatten(parameters)
-        through = updates.jacobian_through_start(problem, flat, batch, shapes)
-        whole = updates.jacobian(problem.residuals, flat, batch, shapes)
+        flat = jacobians.flatten(parameters)
+        through, values = jacobians.of_problem(problem, flat, batch, shapes)
+        whole = jacobians.jacobian(problem.residuals, flat, batch, shapes)
         np.testing.assert_allclose(through, whole, rtol=1e-8, atol=1e-11)
+        np.testing.assert_allclose(values, problem.residuals(parameters, batch), rtol=1e-10)
 
 
 def test_a_short_training_learns(make_world, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from translators import LINEAR, WAVENUMBER, random_weights
 
-from emergence import updates
+from emergence import jacobians
 from emergence.introspection import schrodinger, translator
 from emergence.introspection.translator import (
     READOUTS,
@@ -264,7 +264,7 @@ class TestResiduals:
         np.testing.assert_allclose(problem.objective(parameters, batch)[0], 1.0, rtol=1e-12)
 
     @pytest.mark.parametrize("learnt", [False, True])
-    def test_the_chain_rule_through_the_start_gives_their_derivatives(self, make_world, learnt):
+    def test_the_chain_rule_along_the_window_gives_the_derivatives(self, make_world, learnt):
         world = make_world(sites=4)
         shape = dataclasses.replace(LINEAR, readout="general", learnt_start=learnt)
         problem = TranslatorProblem(
@@ -274,10 +274,11 @@ class TestResiduals:
         shapes = {name: tuple(value.shape[1:]) for name, value in parameters.items()}
         assert problem.start_names < set(shapes)
         batch = problem.draw(tf.constant([1, 2]), 3, 4)
-        flat = updates.flatten(parameters)
-        through = updates.jacobian_through_start(problem, flat, batch, shapes)
-        whole = updates.jacobian(problem.residuals, flat, batch, shapes)
+        flat = jacobians.flatten(parameters)
+        through, values = jacobians.of_problem(problem, flat, batch, shapes)
+        whole = jacobians.jacobian(problem.residuals, flat, batch, shapes)
         np.testing.assert_allclose(through, whole, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(values, problem.residuals(parameters, batch), rtol=1e-10)
 
 
 class TestEvaluate:

@@ -45,7 +45,7 @@ def run(quick: bool = False) -> list[Row]:
     for title, measure in (
         ("an ensemble of seeds", step_speed.ensembles),
         ("compiled steps", step_speed.compiled_steps),
-        ("the Jacobian", step_speed.jacobians),
+        ("the Jacobian", step_speed.rolled_jacobian),
         ("second-order updates", step_speed.second_order),
         ("the time to the law", law_speed.time_to_law),
     ):

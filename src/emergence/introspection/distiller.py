@@ -12,6 +12,7 @@ Loss: squared error of the hidden states over their mean square along the window
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,10 +110,7 @@ def decode(shape: Shape, parameters: Parameters, latent: tf.Tensor) -> tf.Tensor
     return output + parameters["decoder_constant"][:, None, None]
 
 
-def _cell(shape: Shape, parameters: Parameters):
-    if shape.cell == "linear":
-        return recurrence.polynomial_step(parameters["update"])
-
+def _general_cell(parameters: Parameters) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     def step(latent: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         # The constant feature is left out: the bias carries it.
         joined = tf.concat([latent, features[..., 1:]], axis=-1)
@@ -143,8 +141,9 @@ def latents_from(
 ) -> tf.Tensor:
     """:func:`latents` with the latents at the start given, ``first`` ``[seeds, batch, latent]``."""
     drive = recurrence.powers(potential, shape.degree, shape.unit)
-    rolled = recurrence.roll(_cell(shape, parameters), first, drive)
-    return tf.concat([first[:, :, None], rolled], axis=2)
+    if shape.cell == "linear":
+        return recurrence.roll_polynomial(parameters["update"], first, drive)
+    return recurrence.roll(_general_cell(parameters), first, drive)
 
 
 class DistillerProblem:
@@ -191,23 +190,42 @@ class DistillerProblem:
             gather_per_seed(self._hidden[:, :, : window + 1], index),
         )
 
+    @property
+    def rolls(self) -> bool:
+        """Whether the latents roll by matrices; a general cell does not."""
+        return self.shape.cell == "linear"
+
     def residuals(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """(D(g) − h)/rms(h) of each window, ``[seeds, batch · (sites + 1) · hidden]``."""
-        return self.residuals_from(parameters, self.start(parameters, batch), batch)
+        start = self.start(parameters, batch)
+        latent = latents_from(self.shape, parameters, start, batch[0])
+        return tf.reshape(self.residuals_at(parameters, latent, batch), [latent.shape[0], -1])
 
     def start(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """Latents at the start of each window, ``[seeds, batch, latent]``."""
         return encode(parameters, batch[1][:, :, 0])
 
-    def residuals_from(
+    def roll(
         self, parameters: Parameters, start: tf.Tensor, batch: tuple[tf.Tensor, ...]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Latents at the start and after every site, with their derivatives."""
+        drive = recurrence.powers(batch[0], self.shape.degree, self.shape.unit)
+        return recurrence.roll_with_derivatives(parameters["update"], start, drive)
+
+    def read(self, parameters: Parameters, states: tf.Tensor) -> tf.Tensor:
+        """Reconstructed hidden states, ``[seeds, batch, sites + 1, hidden]``."""
+        return decode(self.shape, parameters, states)
+
+    def scale(self, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """rms(h) of each window, ``[seeds, batch]``."""
+        return tf.sqrt(tf.reduce_mean(batch[1] ** 2, axis=[2, 3]))
+
+    def residuals_at(
+        self, parameters: Parameters, states: tf.Tensor, batch: tuple[tf.Tensor, ...]
     ) -> tf.Tensor:
-        """The residuals with the latents at the start given."""
-        potential, hidden = batch
-        latent = latents_from(self.shape, parameters, start, potential)
-        scale = tf.sqrt(tf.reduce_mean(hidden**2, axis=[2, 3], keepdims=True))
-        error = (decode(self.shape, parameters, latent) - hidden) / scale
-        return tf.reshape(error, [error.shape[0], -1])
+        """The residuals of given latents, ``[seeds, batch, sites + 1, hidden]``."""
+        error = self.read(parameters, states) - batch[1]
+        return error / self.scale(batch)[..., None, None]
 
     def objective(
         self, parameters: Parameters, batch: tuple[tf.Tensor, ...]

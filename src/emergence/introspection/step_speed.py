@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 import tensorflow as tf
 
-from emergence import steps, updates
+from emergence import jacobians, steps, updates
 from emergence.introspection import distiller, translator
 from emergence.introspection.comparison import ROUNDS, Row, Sizes, duration, in_turns
 from emergence.randomness import derive_seed
@@ -155,8 +155,8 @@ def compiled_steps(sizes: Sizes, chosen: Settings, data: dict[str, np.ndarray]) 
     return rows
 
 
-def jacobians(sizes: Sizes, chosen: Settings, data: dict[str, np.ndarray]) -> list[Row]:
-    """Parameters that act through the window's start: the chain rule against a pass for each."""
+def rolled_jacobian(sizes: Sizes, chosen: Settings, data: dict[str, np.ndarray]) -> list[Row]:
+    """Derivatives that roll along the window with the state against a copy of it for each parameter."""
     window, latent = 16, 2
     state = data["train_state"]
     # The exact three variables of the density stand in for a translator's hidden states.
@@ -168,13 +168,13 @@ def jacobians(sizes: Sizes, chosen: Settings, data: dict[str, np.ndarray]) -> li
     batch = problem.draw(tf.constant([0, BATCH_SEED]), sizes.jacobian_batch, window)
     start = {name: tf.constant(value) for name, value in problem.initial_parameters().items()}
     shapes = {name: tuple(value.shape[1:]) for name, value in start.items()}
-    flat = updates.flatten(start)
+    flat = jacobians.flatten(start)
     chained = tf.function(
-        lambda flat: updates.jacobian_through_start(problem, flat, batch, shapes),
+        lambda flat: jacobians.jacobian_of_rolled(problem, flat, batch, shapes)[0],
         jit_compile=True, autograph=False,
     )  # fmt: skip
     plain = tf.function(
-        lambda flat: updates.jacobian(problem.residuals, flat, batch, shapes),
+        lambda flat: jacobians.jacobian(problem.residuals, flat, batch, shapes),
         jit_compile=True, autograph=False,
     )  # fmt: skip
     first, second = chained(flat).numpy(), plain(flat).numpy()
@@ -186,16 +186,13 @@ def jacobians(sizes: Sizes, chosen: Settings, data: dict[str, np.ndarray]) -> li
         return time.perf_counter() - began
 
     ours, other = in_turns(lambda: timed(chained), lambda: timed(plain))
-    passes = latent + sum(
-        int(np.prod(shapes[name])) for name in shapes if name not in problem.start_names
-    )
     return [
         Row(
-            "Jacobian through the start / pass per parameter",
+            "Jacobian rolled with the state / copy per parameter",
             ours,
             other,
             f"A distiller of {flat.shape[1]} parameters on {sizes.jacobian_batch} windows of "
-            f"{window} sites: {passes} passes along the window instead of {flat.shape[1]}. "
+            f"{window} sites. "
             f"Largest difference of the two: {difference:.1g} of the largest entry.",
         )
     ]

@@ -115,8 +115,7 @@ def hidden_states_from(
 ) -> tf.Tensor:
     """:func:`hidden_states` with the state at the start given."""
     drive = recurrence.powers(potential, shape.degree, shape.unit)
-    states = recurrence.roll(recurrence.polynomial_step(parameters["update"]), start, drive)
-    return tf.concat([start[:, :, None], states], axis=2)
+    return recurrence.roll_polynomial(parameters["update"], start, drive)
 
 
 class TranslatorProblem:
@@ -130,6 +129,7 @@ class TranslatorProblem:
         lead: coordinates, ``[seeds or 1, windows, 3]``.
     """
 
+    rolls = True
     start_names = frozenset(["start"])
 
     def __init__(
@@ -167,21 +167,36 @@ class TranslatorProblem:
 
     def residuals(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """(ρ' − ρ)/rms(ρ) of each window, ``[seeds, batch · sites]``."""
-        return self.residuals_from(parameters, self.start(parameters, batch), batch)
+        start = self.start(parameters, batch)
+        hidden = hidden_states_from(self.shape, parameters, start, batch[0])[:, :, 1:]
+        return tf.reshape(self.residuals_at(parameters, hidden, batch), [hidden.shape[0], -1])
 
     def start(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """Hidden state at the start of each window, ``[seeds, batch, hidden]``."""
         return start_state(self.shape, parameters, batch[2])
 
-    def residuals_from(
+    def roll(
         self, parameters: Parameters, start: tf.Tensor, batch: tuple[tf.Tensor, ...]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Hidden states after every site, with their derivatives."""
+        drive = recurrence.powers(batch[0], self.shape.degree, self.shape.unit)
+        hidden, moved = recurrence.roll_with_derivatives(parameters["update"], start, drive)
+        return hidden[:, :, 1:], moved[1:]
+
+    def read(self, parameters: Parameters, states: tf.Tensor) -> tf.Tensor:
+        """Predicted densities, ``[seeds, batch, sites, 1]``."""
+        return read_density(self.shape, parameters, states)[..., None]
+
+    def scale(self, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """rms(ρ) of each window, ``[seeds, batch]``."""
+        return tf.sqrt(tf.reduce_mean(batch[1] ** 2, axis=2))
+
+    def residuals_at(
+        self, parameters: Parameters, states: tf.Tensor, batch: tuple[tf.Tensor, ...]
     ) -> tf.Tensor:
-        """The residuals with the hidden state at the start given."""
-        potential, density, _ = batch
-        hidden = hidden_states_from(self.shape, parameters, start, potential)[:, :, 1:]
-        scale = tf.sqrt(tf.reduce_mean(density**2, axis=2, keepdims=True))
-        error = (read_density(self.shape, parameters, hidden) - density) / scale
-        return tf.reshape(error, [error.shape[0], -1])
+        """The residuals of given hidden states after every site, ``[seeds, batch, sites, 1]``."""
+        error = self.read(parameters, states) - batch[1][..., None]
+        return error / self.scale(batch)[..., None, None]
 
     def objective(
         self, parameters: Parameters, batch: tuple[tf.Tensor, ...]
