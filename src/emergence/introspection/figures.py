@@ -91,6 +91,10 @@ def extrapolation(tables: Path, stem: Path) -> None:
     plotting.save(fig, stem, {"length": main, "stretch": segments, "hidden dimension": sizes})
 
 
+MOST_SHOWN = 10.0
+"""Seeds that explain less than nothing, lost in training, are drawn as triangles here."""
+
+
 def bottleneck(tables: Path, stem: Path) -> None:
     """Reconstruction loss against latent dimension for each decoder, all seeds."""
     table = artifacts.read_table(tables / "bottleneck.csv")
@@ -107,7 +111,10 @@ def bottleneck(tables: Path, stem: Path) -> None:
         # no line leads there, since what they lose by that is no property of the dimension.
         part = table[table["arm"] == arm]
         axis.set_yscale("log")
-        plotting.seed_cloud(axis, part, "latent", "loss", linestyle="-", linewidth=0.8)
+        shown = part.assign(loss=part["loss"].clip(upper=MOST_SHOWN))
+        plotting.seed_cloud(axis, shown, "latent", "loss", linestyle="-", linewidth=0.8)
+        lost = part[part["loss"] > MOST_SHOWN]
+        axis.plot(lost["latent"], MOST_SHOWN + 0.0 * lost["loss"], "^", color=ROLES["learnt"])
         wide = table[table["arm"] == f"{arm}_wide"]
         if len(wide):
             plotting.seed_cloud(axis, wide, "latent", "loss", linestyle="none", markers="s")
