@@ -89,6 +89,19 @@ def test_the_bottleneck_has_a_panel_for_each_decoder_that_was_trained(tables, dr
         assert (f">{title}<" in few) == trained
 
 
+def test_a_seed_lost_in_training_is_marked_and_leaves_the_others_their_place(tables, tmp_path):
+    table = artifacts.read_table(tables("smoke") / "bottleneck.csv")
+    table.loc[table.index[0], "loss"] = 1e6
+    artifacts.write_table(tmp_path / "tables/bottleneck.csv", table)
+    plotting.draw(figures.FIGURES, "bottleneck", tmp_path / "tables", tmp_path / "bottleneck")
+    drawing = (tmp_path / "bottleneck.svg").read_text("utf-8")
+    assert ">lost in training<" in drawing
+    plotting.draw(figures.FIGURES, "bottleneck", tables("smoke"), tmp_path / "whole")
+    assert ">lost in training<" not in (tmp_path / "whole.svg").read_text("utf-8")
+    # The source table keeps what the axis does not reach.
+    assert artifacts.read_table(tmp_path / "bottleneck.csv")["loss"].max() == 1e6
+
+
 def test_noise_is_drawn_where_nothing_was_noisy(tables, tmp_path):
     plotting.draw(figures.FIGURES, "noise", tables("smoke", noise=[0.0]), tmp_path / "noise")
     assert artifacts.read_table(tmp_path / "noise.csv").empty

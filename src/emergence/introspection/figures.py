@@ -7,6 +7,7 @@ The first four look at the networks (what they predict, how narrow they may beco
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -92,7 +93,18 @@ def extrapolation(tables: Path, stem: Path) -> None:
 
 
 MOST_SHOWN = 10.0
-"""Seeds that explain less than nothing, lost in training, are drawn as triangles here."""
+"""A loss of 1 explains nothing; seeds that are worse than this, lost in training, are drawn here."""
+
+
+def _loss_of_seeds(axis: Axes, part: pd.DataFrame, **options: Any) -> None:
+    """Loss against latent dimension, seeds and median; lost seeds as triangles at the upper edge."""
+    shown = part.assign(loss=part["loss"].clip(upper=MOST_SHOWN))
+    plotting.seed_cloud(axis, shown, "latent", "loss", **options)
+    lost = shown[part["loss"] > MOST_SHOWN]
+    if len(lost):
+        axis.plot(
+            lost["latent"], lost["loss"], "^", color=ROLES["control"], label="lost in training"
+        )
 
 
 def bottleneck(tables: Path, stem: Path) -> None:
@@ -111,14 +123,12 @@ def bottleneck(tables: Path, stem: Path) -> None:
         # no line leads there, since what they lose by that is no property of the dimension.
         part = table[table["arm"] == arm]
         axis.set_yscale("log")
-        shown = part.assign(loss=part["loss"].clip(upper=MOST_SHOWN))
-        plotting.seed_cloud(axis, shown, "latent", "loss", linestyle="-", linewidth=0.8)
-        lost = part[part["loss"] > MOST_SHOWN]
-        axis.plot(lost["latent"], MOST_SHOWN + 0.0 * lost["loss"], "^", color=ROLES["learnt"])
         wide = table[table["arm"] == f"{arm}_wide"]
+        _loss_of_seeds(axis, part, linestyle="-", linewidth=0.8)
         if len(wide):
-            plotting.seed_cloud(axis, wide, "latent", "loss", linestyle="none", markers="s")
+            _loss_of_seeds(axis, wide, linestyle="none", markers="s")
             axis.plot([], [], "s", color=ROLES["learnt"], label="trained more briefly")
+        if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=6, loc="lower right")
         plotting.reference_line(
             axis, y=LOSS_THRESHOLD, color=ROLES["baseline"], linestyle=":", linewidth=0.8
