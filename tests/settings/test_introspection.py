@@ -127,3 +127,16 @@ class TestReferences:
         sentence = refusal(changed(build_settings(), (*BORN, "hidden"), 4))
         assert "distillers.born.hidden = 4 is not one of [3, 6]" in sentence
         assert parse(changed(build_settings(), (*BORN, "hidden"), 6), SOURCE)
+
+    @pytest.mark.parametrize(
+        ("name", "sizes", "wanted"), [("quadratic", [1, 3], 2), ("linear", [2], 3)]
+    )
+    def test_a_latent_dimension_that_the_analysis_reads(self, build_settings, name, sizes, wanted):
+        tree = build_settings()
+        arms = tree["introspection"]["distillers"]
+        arms[name] = {**arms["born"], "latent": sizes}
+        sentence = refusal(tree)
+        assert f"distillers.{name}.latent = {sizes} lacks {wanted}" in sentence
+        assert "add it" in sentence
+        arms[name]["latent"] = [*sizes, wanted]
+        assert parse(tree, SOURCE)

@@ -90,6 +90,14 @@ class DistillerSettings(Section):
         return self
 
 
+READ_BY_THE_ANALYSIS = {
+    ("translators", "main", "hidden"): 3,
+    ("distillers", "quadratic", "latent"): 2,
+    ("distillers", "linear", "latent"): 3,
+}
+"""A size that an arm of this name must have: the two- and the three-variable law."""
+
+
 class SpectralSettings(Section):
     """The network-free baseline: spectral learning of a linear recurrence from Hankel matrices."""
 
@@ -152,4 +160,15 @@ class Introspection(Section):
             hidden = self.translators[arm.translator].hidden
             if arm.hidden is not None and arm.hidden not in hidden:
                 raise ValueError(f"distillers.{name}.hidden = {arm.hidden} is not one of {hidden}")
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_that_are_read(self) -> Introspection:
+        for (kind, name, size), wanted in READ_BY_THE_ANALYSIS.items():
+            arm = getattr(self, kind).get(name)
+            if arm is not None and wanted not in getattr(arm, size):
+                raise ValueError(
+                    f"{kind}.{name}.{size} = {getattr(arm, size)} lacks {wanted}, "
+                    "whose law the analysis reads off; add it"
+                )
         return self
