@@ -1,8 +1,8 @@
 # An image that regenerates everything on a GPU host without a network:
-#   docker build -t emergence .          (or: make container-cuda)
-#   mkdir -p out && docker run --rm --gpus all --user "$(id -u):$(id -g)" -v "$PWD/out:/results" emergence
-# For processors alone (or: make container):
-#   docker build --build-arg BASE_IMAGE=ubuntu:24.04 --build-arg LOCK=requirements.lock -t emergence .
+#   make container-cuda          (docker build, with the revision and the lock's hash as labels)
+#   mkdir -p out && docker run --rm --gpus all --user "$(id -u):$(id -g)" -v "$PWD/out:/results" emergence:cuda
+# For processors alone: make container, which is, but for the labels,
+#   docker build --build-arg BASE_IMAGE=ubuntu:24.04 --build-arg LOCK=requirements.lock -t emergence:cpu .
 #
 # The CUDA libraries come as wheels, fixed by the lock, so the smallest base will do; of the CUDA 12
 # bases for Ubuntu 24.04 the oldest asks least of the driver.
@@ -28,10 +28,11 @@ RUN python3 -m venv /opt/venv \
 FROM ${BASE_IMAGE}
 ARG LOCK=requirements-gpu.lock
 
-# rsync is for storage on a volume that the pods of a cluster share.
+# rsync and git are for a cluster's pods: storage on a volume that they share, and Snakemake asks git
+# which files to send.
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends python3 rsync \
+ && apt-get install -y --no-install-recommends git python3 rsync \
  && rm -rf /var/lib/apt/lists/*
 
 COPY --from=environment /opt/venv /opt/venv
@@ -54,13 +55,15 @@ LABEL org.opencontainers.image.title="Emergence" \
       emergence.lock.sha256="${LOCK_SHA256}"
 
 # Any user id may run it (docker run --user), on a read-only root as well: whatever is not a result
-# goes to /tmp. A user id without an account has no name, which LOGNAME gives.
+# goes to /tmp. A user id without an account has no name, which LOGNAME gives. The base image would not
+# start beside a driver older than it likes; whatever driver there is, the processor is there as well.
 ENV PATH=/opt/venv/bin:${PATH} \
     HOME=/tmp \
     LOGNAME=emergence \
     XDG_CACHE_HOME=/tmp/.cache \
     MPLCONFIGDIR=/tmp/.matplotlib \
     EMERGENCE_HOUSE=/app \
+    NVIDIA_DISABLE_REQUIRE=1 \
     EMERGENCE_REVISION=${REVISION} \
     EMERGENCE_LOCK=/app/${LOCK}
 USER 1000:1000

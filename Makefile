@@ -61,15 +61,17 @@ reproduce: check-scale $(STAMP) ## Regenerate every figure and decide every clai
 evaluates = $(if $(filter-out file undefined,$(origin TRAINED)),yes,$(if $(wildcard results/$(SCALE)/*/measurements.json),,$(wildcard $(TRAINED)/manifest.json)))
 
 .PHONY: verify
-verify: check-scale $(STAMP) ## Compare the claims with the ledger: of a run, of shipped weights, or with BUDGET=30m of what fits in that time.
-ifdef BUDGET
+verify: check-scale $(STAMP) ## Compare the claims with the ledger: of a run, of shipped weights (TRAINED=), of what fits in BUDGET=30m, or both.
+ifneq ($(and $(BUDGET),$(filter file undefined,$(origin TRAINED))),)
 	@$(RUN) $(BIN)/emergence plan --budget "$(BUDGET)" --scale $(SCALE) $(if $(filter-out all,$(CORES)),--cores $(CORES))
 	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/budget/settings.yaml -- $$(cat results/budget/targets.txt)
 	@$(RUN) $(BIN)/emergence verify --scale budget --judged-as $(SCALE) --plan results/budget/plan.json $(ARGS)
 else ifneq ($(evaluates),)
-	@$(RUN) $(BIN)/emergence plan --trained "$(TRAINED)" --scale $(SCALE)
+	@$(RUN) $(BIN)/emergence plan --trained "$(TRAINED)" --scale $(SCALE) $(if $(BUDGET),--budget "$(BUDGET)") $(if $(filter-out all,$(CORES)),--cores $(CORES))
 	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/verify/settings.yaml trained="$(TRAINED)" -- $$(cat results/verify/targets.txt)
 	@$(RUN) $(BIN)/emergence agreement --scale verify --trained "$(TRAINED)"
+	@$(RUN) $(BIN)/emergence verify --scale verify --judged-as $(SCALE) --plan results/verify/plan.json --report-only
+	@$(RUN) $(BIN)/emergence report --scale verify --figures-of $(SCALE)
 	@$(RUN) $(BIN)/emergence verify --scale verify --judged-as $(SCALE) --plan results/verify/plan.json $(ARGS)
 else
 	@$(RUN) $(BIN)/emergence verify --scale $(SCALE) $(ARGS)
@@ -95,6 +97,10 @@ drift: check-scale $(STAMP) ## Measure how much each number moves over seeds (BU
 .PHONY: doctor
 doctor: $(STAMP) ## Check this machine: environment, memory, disk, GPU; what each scale will cost here.
 	@$(RUN) $(BIN)/emergence doctor $(ARGS)
+
+.PHONY: report
+report: check-scale $(STAMP) ## Pack the figures, rules and costs of a finished run as Snakemake's own report (results/$(SCALE)/snakemake.html).
+	@$(RUN) $(BIN)/snakemake --report results/$(SCALE)/snakemake.html $(ARGS)
 
 .PHONY: crate
 crate: check-scale $(STAMP) ## Pack the run, what it read and what came of it, as a Workflow Run RO-Crate.
@@ -186,6 +192,10 @@ format: $(STAMP) ## Format the code and the workflow.
 compile = uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
   --fork-strategy fewest --generate-hashes --no-emit-index-url \
   --custom-compile-command "make lock" --extra dev --extra cluster
+
+.PHONY: readme
+readme: $(STAMP) ## Write the README's tables from the committed verdicts and costs.
+	@$(RUN) $(BIN)/emergence readme
 
 .PHONY: lock
 lock: ## Write the locks anew after a change of the dependencies (needs uv).

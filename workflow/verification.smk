@@ -65,6 +65,16 @@ rule report:
 
 # Negative controls: `snakemake sabotage`
 
+# The ledger's own controls were measured by the run; where there is none, by that of the shipped weights.
+MEASURED = Path("results")
+if not any(Path(RESULTS, name, "measurements.json").is_file() for name in SYSTEMS):
+    if all((HOUSE / "weights" / SCALE / name / "measurements.json").is_file() for name in SYSTEMS):
+        MEASURED = HOUSE / "weights"
+
+
+def measured_folder(wildcards, input):
+    return MEASURED
+
 
 rule sabotage_case:
     input:
@@ -93,7 +103,10 @@ rule sabotage_case:
 rule sabotage_judge:
     input:
         cases=collect("results/sabotage/{case}.json", case=CASES),
-        measurements=rules.verify.input.measurements,
+        measurements=[
+            path if MEASURED == Path("results") else local(path)
+            for path in collect(f"{MEASURED}/{SCALE}/{{system}}/measurements.json", system=SYSTEMS)
+        ],
         ledgers=rules.verify.input.ledgers,
     output:
         f"{RESULTS}/sabotage.json",
@@ -110,11 +123,13 @@ rule sabotage_judge:
         judged_as=rules.verify.params.judged_as,
         ledgers=ledgers_folder,
         folder=cases_folder,
+        measured=measured_folder,
     message:
         "Judging the negative controls; read {log}."
     shell:
         "emergence sabotage judge --scale {params.scale} --judged-as {params.judged_as}"
-        " --ledgers {params.ledgers} --cases {params.folder} --output {output} > {log} 2>&1"
+        " --ledgers {params.ledgers} --cases {params.folder} --results {params.measured}"
+        " --output {output} > {log} 2>&1"
 
 
 # Every negative control, listed; fails where one of them stays green.

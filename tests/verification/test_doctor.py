@@ -31,11 +31,22 @@ class TestLock:
 
     def test_another_version_is_named(self, tmp_path):
         lock = tmp_path / "lock"
-        lock.write_text("numpy==0.1 \\\n    --hash=sha256:00\nno-such-package==1.0\n")
+        lock.write_text(
+            "numpy==0.1 \\\n    --hash=sha256:00\n"
+            "no-such-package==1.0 ; sys_platform == 'no-such-system' \\\n    --hash=sha256:00\n"
+        )
         found = doctor.locked_versions(lock)
         assert found.state == "advice"
         assert ", not 0.1" in found.sentence
         assert "no-such-package" not in found.sentence
+
+    def test_a_package_that_is_missing_here_is_a_fault(self, tmp_path):
+        lock = tmp_path / "lock"
+        lock.write_text("numpy==0.1\nno-such-package[gpu]==1.0 ; python_version >= '3.11'\n")
+        found = doctor.locked_versions(lock)
+        assert found.state == "fault"
+        assert "1 of 2 packages of lock not installed: no-such-package" in found.sentence
+        assert "make env" in found.remedy
 
     @pytest.mark.parametrize("content", [None, "", "nothing is pinned"])
     def test_none_is_a_fault(self, tmp_path, content):
@@ -45,7 +56,8 @@ class TestLock:
 
 
 @pytest.mark.parametrize(
-    ("gib", "state"), [(None, "advice"), (3.0, "fault"), (4.0, "well"), (20.0, "well")]
+    ("gib", "state"),
+    [(None, "advice"), (1.9, "fault"), (2.5, "advice"), (4.0, "well"), (20.0, "well")],
 )
 def test_memory(gib, state):
     found = doctor.memory(gib)
@@ -94,6 +106,7 @@ class TestGraphics:
         ("gpus", "driver", "state", "told"),
         [
             ([], None, "well", "No NVIDIA driver was found"),
+            ([], None, "well", "driver 525.60.13 or later and compute capability 6.0 or more"),
             ([], (470, 57, 2), "advice", "older than 525.60.13"),
             ([], NEW, "advice", "sees no GPU"),
             ([("Tesla K80", (3, 7))], NEW, "advice", "is built for 6.0 and later"),

@@ -7,6 +7,7 @@ times, figures and verdicts included, on one core and on two.
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,27 +100,39 @@ def wait_for_files(process: subprocess.Popen, tree: Path, number: int) -> None:
         time.sleep(0.02)
 
 
+def same(tree: Path, quiet: dict[str, str]) -> None:
+    found = numbers(tree)
+    assert found.keys() == quiet.keys(), "Nothing is missing, nothing half done is left."
+    different = [name for name in quiet if found[name] != quiet[name]]
+    assert different == [], json.dumps(different)
+
+
 @pytest.mark.parametrize("cores", [1, 2] if WHOLE else [2])
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(
     start, new_tree, tmp_path, quiet, cores, record_property
 ):
     tree = new_tree(tmp_path / "killed")
     moments = random.Random(SEED)
-    killed = 0
-    for _ in range(KILLS):
+    killed, runs = 0, 1
+    while killed < KILLS:
         process = start(tree, cores)
-        # Told by progress and not by the clock, so that a busy machine is killed at like places.
-        wait_for_files(process, tree, moments.randint(1, 40 if WHOLE else 4))
-        time.sleep(moments.uniform(0.0, 0.5))
+        # Told by progress and then by the clock, so that every start leaves something to go on from.
+        wait_for_files(process, tree, moments.randint(1, 12 if WHOLE else 4))
+        time.sleep(moments.uniform(0.0, 4.0 if WHOLE else 0.5))
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             killed += 1
-        process.communicate()
-        finish(start(tree, cores, "--unlock"))
+            process.communicate()
+            finish(start(tree, cores, "--unlock"))
+            if WHOLE:
+                print(f"{killed} of {KILLS} kills, {cores} core(s), run {runs}", flush=True)
+            continue
+        # It ended before it was killed: as it should, and then once more from nothing.
+        finish(process)
+        same(tree, quiet)
+        for name in ("results", "figures/smoke"):
+            shutil.rmtree(tree / name, ignore_errors=True)
+        runs += 1
     record_property("kills", killed)
-    assert killed >= 1, "It was done before anything happened to it."
     finish(start(tree, cores))
-    found = numbers(tree)
-    assert found.keys() == quiet.keys(), "Nothing is missing, nothing half done is left."
-    different = [name for name in quiet if found[name] != quiet[name]]
-    assert different == [], json.dumps(different)
+    same(tree, quiet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +19,10 @@ JudgedAs = Annotated[
     str | None, typer.Option(help="Scale whose claims are decided, where it is not --scale.")
 ]
 
-CLAIMS, RESULTS, FIGURES = Path("claims"), Path("results"), Path("figures")
-COSTS = Path("config/costs.csv")
+# In the image the code lies elsewhere than the results.
+HOUSE = Path(os.environ.get("EMERGENCE_HOUSE") or ".")
+CLAIMS, RESULTS, FIGURES = HOUSE / "claims", Path("results"), Path("figures")
+COSTS = HOUSE / "config/costs.csv"
 
 
 def report(
@@ -28,11 +31,34 @@ def report(
     results: Results = RESULTS,
     figures: Figures = FIGURES,
     record: Record = COSTS,
+    figures_of: Annotated[
+        str | None, typer.Option(help="Scale whose figures are shown, where it is not --scale.")
+    ] = None,
 ) -> None:
     """Write one self-contained page of verdicts and figures: results/<scale>/report.html."""
     from emergence.verification.page import write_report
 
-    print(f"Wrote {write_report(scale, ledgers, results, figures, record)}; open it in a browser.")
+    page = write_report(scale, ledgers, results, figures, record, figures_of)
+    print(f"Wrote {page}; open it in a browser.")
+
+
+def readme(
+    file: Annotated[Path, typer.Argument(help="The README.")] = Path("README.md"),
+    scale: Scale = "laptop",
+    figures: Figures = FIGURES,
+    record: Record = COSTS,
+) -> None:
+    """Write the README's tables of claims and costs from what is committed."""
+    from emergence.settings import load
+    from emergence.verification import readme as text
+    from emergence.verification.costs import recorded_costs
+    from emergence.verification.drawn import cost_table, load_drawn
+
+    text.update(file, figures / scale / "verdict.json")
+    drawn = load_drawn(HOUSE / "workflow/figures.yaml")
+    costs = recorded_costs(record, scale)
+    table = cost_table(drawn, load(HOUSE / f"config/{scale}.yaml"), costs)
+    text.put(file, table, (text.COSTS_BEGIN, text.COSTS_END))
 
 
 def costs(scale: Scale = "laptop", results: Results = RESULTS, record: Record = COSTS) -> None:
@@ -121,6 +147,7 @@ def register(app: typer.Typer) -> None:
     """Add every command of this module to the command line."""
     app.add_typer(sabotage, name="sabotage")
     app.command()(report)
+    app.command()(readme)
     app.command()(costs)
     app.command()(crate)
     app.command()(doctor)

@@ -62,7 +62,10 @@ def graphics(
     cpu = "Nothing is lost without: everything also runs on the processor, paper scale excepted."
     oldest, told = _dotted(DRIVER), None if driver is None else _dotted(driver)
     if driver is None:
-        sentence = "No NVIDIA driver was found, so everything will run on the processor."
+        sentence = (
+            "No NVIDIA driver was found, so everything will run on the processor; a GPU would need "
+            f"driver {oldest} or later and compute capability {_dotted(built)} or more."
+        )
         return [Finding("gpu", "well", sentence)]
     if driver < DRIVER:
         return [

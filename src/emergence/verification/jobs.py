@@ -86,7 +86,9 @@ def _introspection(settings: Settings, kind: str, name: str) -> set[str]:
 def _holography(settings: Settings, kind: str, name: str) -> set[str]:
     chosen = settings.holography
     if kind == "reference":
-        if int(name) not in chosen.diagram.sides:
+        if name == "plane" and chosen.plane:
+            return {"holography/reference/plane"}
+        if not name.isdecimal() or int(name) not in chosen.diagram.sides:
             raise KeyError(name)
         return {f"holography/reference/{name}"}
     if kind == "flows":

@@ -2,8 +2,8 @@
 
 Everything in it was written by earlier stages: verdict.json says what was decided, the ledgers whose
 claims they are, the figures are embedded, the benchmark files say what each job cost beside what it
-was recorded to cost. A link leads from a claim to its figure and from there to the figure's data,
-rule, log and code; only these files are not embedded.
+was recorded to cost. Links lead from a claim to its figure and to the figure's data, rule, log and code;
+only these files are not embedded.
 """
 
 from __future__ import annotations
@@ -17,17 +17,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emergence.artifacts import read_numbers, write_text
-from emergence.errors import ArtifactError
+from emergence.artifacts import provenance_path, read_numbers, write_text
+from emergence.errors import ArtifactError, EmergenceError
 from emergence.progress import clock
+from emergence.settings import parse
 from emergence.verification.claims import Ledger, load_ledgers
 from emergence.verification.costs import Cost, measured_costs, recorded_costs
+from emergence.verification.drawn import jobs_of_figures, load_drawn
 from emergence.verification.readme import number
 
 PACKAGE = Path(__file__).parents[1]
 HOUSE = PACKAGE.parents[1]
 """The folder of Snakefile, workflow/ and config/; where the package is installed without, no link."""
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
+FROM_A_CLAIM = ("data", "rule", "log", "code")
+"""Of its figure, what a claim itself links to."""
 VERDICT_ORDER = ("reproduced", "compatible", "underpowered", "deviates", "not run")
 
 
@@ -45,6 +49,7 @@ def write_report(
     results_root: str | Path,
     figures_root: str | Path,
     record: str | Path,
+    figures_of: str | None = None,
 ) -> Path:
     """Write ``<results_root>/<scale>/report.html`` from the verdicts and figures of that scale.
 
@@ -54,6 +59,7 @@ def write_report(
         results_root: the folder of all results.
         figures_root: the folder of all figures.
         record: the record of costs, ``config/costs.csv``; without it none are expected.
+        figures_of: scale whose figures are shown, as an evaluation of shipped weights draws none.
 
     Returns:
         The page.
@@ -63,7 +69,7 @@ def write_report(
             written.
         LedgerError: a ledger is malformed.
     """
-    results, figures = Path(results_root, scale), Path(figures_root, scale)
+    results, figures = Path(results_root, scale), Path(figures_root, figures_of or scale)
     verdict = read_numbers(results / "verdict.json", required=["scale", "claims", "provenance"])
     expected = recorded_costs(record, scale) if Path(record).is_file() else {}
     page, loaded = results / "report.html", load_ledgers(ledgers)
@@ -105,16 +111,22 @@ def render(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     claims = [_claim(entry) for entry in verdict["claims"]]
+    made_of = _jobs_of_figures(folder)
     by_system = {
         ledger.system: _figures_of(ledger.system, claims, figures, folder) for ledger in ledgers
     }
     for system, group in by_system.items():
         for figure in group:
             drawing = f"{system}/figures/{figure['name'].partition('/')[2]}"
-            figure["cost"] = _cost_line(drawing, measured, expected, {drawing})
-    drawn = {figure["name"] for group in by_system.values() for figure in group}
+            figure["drawing"] = _cost_line(drawing, measured, expected, {drawing})
+            jobs = made_of.get(figure["name"], {drawing})
+            figure["cost"] = _cost_line(figure["name"], measured, expected, jobs)
+    drawn = {figure["name"]: figure for group in by_system.values() for figure in group}
     for claim in claims:
-        claim["figure_drawn"] = claim["figure"] in drawn
+        figure = drawn.get(claim["figure"])
+        claim["figure_drawn"] = figure is not None
+        links = figure["links"] if figure else {}
+        claim["links"] = {name: links[name] for name in FROM_A_CLAIM if name in links}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     contents = {
         "scale": verdict["scale"],
@@ -137,12 +149,27 @@ def render(
         raise LookupError(str(error)) from error
 
 
+def _jobs_of_figures(results: Path) -> dict[str, set[str]]:
+    """Of each figure the jobs that it takes, by the settings that its system was analysed with."""
+    file = HOUSE / "workflow/figures.yaml"
+    found: dict[str, set[str]] = {}
+    for system, figures in (load_drawn(file) if file.is_file() else {}).items():
+        record = provenance_path(results / system / "measurements.json")
+        try:
+            content = read_numbers(record, required=["settings"])["settings"]
+            found |= jobs_of_figures({system: figures}, parse(content, str(record)))
+        except EmergenceError:
+            continue  # results of another version: only the drawing itself is told
+    return found
+
+
 def _claim(entry: Mapping[str, Any]) -> dict[str, Any]:
     """A claim of verdict.json with its numbers as a person reads them."""
     control = entry["control"]
     return {
         **entry,
-        "shown": number(entry["measured"], entry["error"]),
+        "shown": ("difference " if entry["difference"] else "")
+        + number(entry["measured"], entry["error"]),
         "control": control | {"shown": number(control["measured"], control["error"])},
         "criteria": [
             criterion

@@ -1,4 +1,4 @@
-"""The README's claims table, written from the committed verdicts so that the two cannot differ."""
+"""The README's tables, written from the committed verdicts and costs so that they cannot differ."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from emergence.errors import ArtifactError
 from emergence.verification import numbers
 
 BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
+COSTS_BEGIN, COSTS_END = "<!-- costs: begin -->", "<!-- costs: end -->"
 
 
 def number(value: float | None, error: float | None = 0.0) -> str:
@@ -29,7 +30,8 @@ def table(verdict: dict[str, Any]) -> str:
             claim["id"],
             claim["statement"],
             claim["published"],
-            number(claim["measured"], claim["error"]),
+            ("difference " if claim["difference"] else "")
+            + number(claim["measured"], claim["error"]),
             str(claim["tolerance"]) if claim["tolerance"] is not None else "–",
             f"**{claim['verdict']}**",
             f"{control['name']}: {number(control['measured'])} ({control['verdict']})",
@@ -44,17 +46,27 @@ def update(readme: Path, verdict: Path) -> bool:
     Raises:
         ArtifactError: the README lacks the marks, or a file is missing or corrupt.
     """
+    return put(readme, table(read_numbers(verdict, required=["claims"])), (BEGIN, END))
+
+
+def put(readme: Path, content: str, marks: tuple[str, str]) -> bool:
+    """Put a table between two marks of the README; whether anything changed.
+
+    Raises:
+        ArtifactError: the README lacks the marks, or cannot be read or written.
+    """
+    begin, end = marks
     try:
         text = readme.read_text(encoding="utf-8")
     except OSError as error:
         raise ArtifactError(f"{readme} cannot be read ({error.strerror}).", "Restore it.") from None
-    if END not in text.partition(BEGIN)[2]:
+    if end not in text.partition(begin)[2]:
         raise ArtifactError(
-            f"{readme} lacks the marks {BEGIN} and {END}.", "Restore them around the table."
+            f"{readme} lacks the marks {begin} and {end}.", "Restore them around the table."
         )
-    before, rest = text.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    new = f"{before}{BEGIN}\n{table(read_numbers(verdict, required=['claims']))}\n{END}{after}"
+    before, rest = text.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    new = f"{before}{begin}\n{content}\n{end}{after}"
     if new == text:
         return False
     write_text(readme, new)

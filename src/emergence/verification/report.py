@@ -18,6 +18,7 @@ from emergence.errors import LedgerError, SettingsError
 from emergence.provenance import code_in_use
 from emergence.statistics import read_measurements
 from emergence.verification.claims import SCALES, Ledger, load_ledgers
+from emergence.verification.criteria import Criterion, Ordering
 from emergence.verification.numbers import number
 from emergence.verification.verdicts import Decision, Outcome, check, decide, must_decide
 
@@ -198,19 +199,34 @@ def summary(decisions: Sequence[Decision]) -> str:
     )
     if green:
         return text + f"Controls that did not turn red: {', '.join(green)}."
+    idle = [d.claim.id for d in decisions if d.control and d.control.verdict != "deviates"]
+    if idle:
+        # The criterion had no power over the claim either, so that there was nothing to break.
+        return text + (
+            "Every negative control turned red, but those of criteria without power: "
+            f"{', '.join(idle)}."
+        )
     return text + "Every negative control that was run turned red."
 
 
 def measured(decision: Decision) -> str:
-    """Return the headline number of a claim with its error."""
-    if not decision.outcomes:
+    """Return the number that a claim's verdict rests on, with its error."""
+    headline = decision.deciding
+    if headline is None:
         return "not run"
-    return number(decision.outcomes[0].measured, decision.outcomes[0].error)
+    told = number(headline.measured, headline.error)
+    return f"difference {told}" if isinstance(headline.criterion, Ordering) else told
+
+
+def _asked(decision: Decision) -> Criterion:
+    """The criterion that the verdict rests on; of a claim that is not run, its first."""
+    return decision.deciding.criterion if decision.deciding else decision.claim.criteria[0]
 
 
 def _claim_entry(decision: Decision) -> dict[str, Any]:
     claim, control = decision.claim, decision.control
-    headline = decision.outcomes[0] if decision.outcomes else None
+    headline = decision.deciding
+    criterion = _asked(decision)
     return {
         "id": claim.id,
         "system": decision.system,
@@ -222,7 +238,8 @@ def _claim_entry(decision: Decision) -> dict[str, Any]:
         "published": claim.published,
         "measured": headline.measured if headline else None,
         "error": headline.error if headline else None,
-        "tolerance": claim.criteria[0].allowed(),
+        "difference": isinstance(criterion, Ordering),
+        "tolerance": criterion.allowed(),
         "control": {
             "name": claim.control.name,
             "statement": claim.control.statement,
@@ -288,7 +305,7 @@ def _rows(decisions: Sequence[Decision], link: Callable[[str], str | None]) -> l
             f"{claim.statement} ({claim.place})",
             claim.published,
             measured(decision),
-            claim.criteria[0].allowed(),
+            _asked(decision).allowed(),
             verdict,
             _control(decision),
             figure,

@@ -55,35 +55,31 @@ def plan(
     ledgers: Ledgers = CLAIMS,
     results: Results = RESULTS,
 ) -> None:
-    """Choose the claims that can be decided in a given time, or from shipped weights alone."""
+    """Choose the claims that can be decided in a given time, from shipped weights alone, or both."""
     from emergence.errors import SettingsError
     from emergence.settings import load
     from emergence.verification import budget as part
     from emergence.verification.jobs import load_needs
 
-    if (budget is None) == (trained is None):
+    if budget is None and trained is None:
         raise SettingsError(
-            "A plan is for a time or for shipped weights.", "Give either --budget or --trained."
+            "A plan is for a time or for shipped weights.", "Give --budget or --trained."
         )
-    if budget is None:
-        from emergence.artifacts import read_numbers
-        from emergence.progress import clock
+    if trained is not None:
         from emergence.shipped import VERIFY_SCALE, read_manifest
         from emergence.verification import shipping
         from emergence.verification.costs import recorded_costs
 
-        folder = results / VERIFY_SCALE
-        costs = recorded_costs(config / "costs.csv", VERIFY_SCALE)
+        known = recorded_costs(config / "costs.csv", VERIFY_SCALE) or budget
         lines = shipping.write_evaluation(
             read_manifest(trained),
             config / f"{scale}.yaml",
             load_needs(needs),
             ledgers,
-            folder,
+            results / VERIFY_SCALE,
+            _pace(config, VERIFY_SCALE, cores) if known else None,
+            part.parse_budget(budget) if budget else None,
         )
-        if costs:
-            jobs = read_numbers(folder / "plan.json")["jobs"]
-            lines.append(f"It takes about {clock(_pace(config, VERIFY_SCALE, cores).wall(jobs))}.")
         print("\n".join(lines))
         return
     seconds = part.parse_budget(budget)

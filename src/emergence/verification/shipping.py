@@ -23,12 +23,22 @@ from emergence.artifacts import (
     write_text,
 )
 from emergence.errors import ArtifactError, LedgerError, SettingsError
+from emergence.progress import clock
 from emergence.provenance import code_in_use
 from emergence.settings import Settings, fingerprint, load, parse
 from emergence.shipped import MANIFEST, VERIFY_SCALE, Manifest, read_manifest
 from emergence.statistics import read_measurements, write_measurements
+from emergence.verification.budget import choose
 from emergence.verification.claims import SCALES, load_ledgers
-from emergence.verification.jobs import Needs, all_jobs, jobs_of, reduced, training_jobs
+from emergence.verification.jobs import (
+    Needs,
+    Pace,
+    all_jobs,
+    deciding_jobs,
+    jobs_of,
+    reduced,
+    training_jobs,
+)
 
 SYSTEMS = ("introspection", "holography", "retraining")
 
@@ -201,9 +211,24 @@ def judged_scale(settings: Settings) -> str:
 
 
 def write_evaluation(
-    manifest: Manifest, settings_file: Path, needs: Needs, ledgers: Path, folder: Path
+    manifest: Manifest,
+    settings_file: Path,
+    needs: Needs,
+    ledgers: Path,
+    folder: Path,
+    pace: Pace | None = None,
+    budget_s: float | None = None,
 ) -> list[str]:
     """Write settings.yaml, plan.json and targets.txt of an evaluation of shipped weights.
+
+    Args:
+        manifest: the shipped weights.
+        settings_file: of the run that they are of.
+        needs: which arms decide each claim.
+        ledgers: the folder of ledgers.
+        folder: where the three files go.
+        pace: how long an evaluation takes here; needed with a budget.
+        budget_s: wall time there is: the part that decides the most claims in it.
 
     Returns:
         What a reader should know beforehand, a sentence per line.
@@ -219,10 +244,21 @@ def write_evaluation(
             f"Choose SCALE={manifest.scale}.",
         )
     jobs, without = evaluable(settings, manifest)
-    left_out = claims_without(settings, needs, ledgers, judged_scale(settings), without)
-    content: dict[str, Any] = reduced(settings, jobs, judged_scale(settings), VERIFY_SCALE)
+    judged = judged_scale(settings)
+    left_out = claims_without(settings, needs, ledgers, judged, without)
+    systems: tuple[str, ...] = SYSTEMS
+    if pace and budget_s:
+        open_ = deciding_jobs(settings, needs, judged, ledgers)[0].keys() - left_out.keys()
+        chosen = choose(
+            settings, needs, pace.costs, budget_s, judged, ledgers, pace.cores, pace.ratio, open_
+        )
+        left_out = {
+            name: f"Left out to keep to the budget: {w}." for name, w in chosen.left_out
+        } | (left_out)
+        jobs, systems = set(chosen.jobs), chosen.systems
+    content: dict[str, Any] = reduced(settings, jobs, judged, VERIFY_SCALE)
     write_text(folder / "settings.yaml", yaml.safe_dump(content, sort_keys=False))
-    targets = [f"results/{VERIFY_SCALE}/{system}/measurements.json" for system in SYSTEMS]
+    targets = [f"results/{VERIFY_SCALE}/{system}/measurements.json" for system in systems]
     write_text(folder / "targets.txt", " ".join(targets) + "\n")
     write_numbers(
         folder / "plan.json",
@@ -230,6 +266,8 @@ def write_evaluation(
     )
     trained = len(training_jobs(settings) & jobs)
     lines = [f"{trained} trainings are taken from {manifest.folder}; nothing is trained."]
+    if pace:
+        lines.append(f"It takes about {clock(pace.wall(jobs))} on this machine.")
     if left_out:
         lines.append("These claims will not be checked:")
         lines += [f"  {name}: {why}" for name, why in left_out.items()]
@@ -252,7 +290,7 @@ def agreement(results: Path, shipped: Path) -> list[str]:
             read_measurements(folder / system / "measurements.json")
             for folder in (results, shipped)
         )
-        for name in ours.keys() & theirs.keys():
+        for name in sorted(ours.keys() & theirs.keys()):
             if ours[name] == theirs[name]:
                 same += 1
             else:

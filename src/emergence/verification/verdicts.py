@@ -72,6 +72,11 @@ class Decision:
         return self.verdict == self.expected
 
     @property
+    def deciding(self) -> Outcome | None:
+        """The criterion that the verdict rests on: the first that came out as the claim did."""
+        return next((one for one in self.outcomes if one.verdict == self.verdict), None)
+
+    @property
     def control_holds(self) -> bool:
         """Whether the control broke its criterion, as it must.
 
