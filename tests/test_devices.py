@@ -111,7 +111,7 @@ def test_who_draws_from_the_network_stays_on_one_device(two, tmp_path):
 
 
 def test_fewer_gpus_than_asked_for_is_one_sentence(two, monkeypatch):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["the only GPU"])
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind=None: ["the only GPU"])
     with pytest.raises(SettingsError, match="ask for 2 devices, but there are 1 GPUs") as refusal:
         devices.prepare()
     assert "Set devices to 1" in str(refusal.value)
@@ -127,3 +127,47 @@ def test_a_checkpoint_of_another_number_of_devices_is_not_continued(tmp_path, ca
     finally:
         devices.want(1)
     assert "is of other settings" in capsys.readouterr().err
+
+
+def test_capabilities_are_read_as_tensorflow_names_them():
+    assert devices.capability("sm_60") == (6, 0)
+    assert devices.capability("compute_90") == (9, 0)
+    assert devices.capability("sm_100") == (10, 0)
+
+
+class TestUnsupportedGpu:
+    @pytest.fixture
+    def hidden(self, monkeypatch):
+        """GPUs by name and capability → those kept, and what TensorFlow was told to show."""
+
+        def hidden(**capabilities):
+            shown = []
+            details = {
+                name: {"device_name": name} | ({"compute_capability": has} if has else {})
+                for name, has in capabilities.items()
+            }
+            built = {"cuda_compute_capabilities": ["sm_60", "sm_89", "compute_90"]}
+            monkeypatch.setattr(tf.sysconfig, "get_build_info", lambda: built)
+            monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(details))
+            monkeypatch.setattr(tf.config.experimental, "get_device_details", details.__getitem__)
+            monkeypatch.setattr(
+                tf.config, "set_visible_devices", lambda gpus, kind: shown.append((gpus, kind))
+            )
+            return devices.hide_unsupported(), shown
+
+        return hidden
+
+    def test_is_hidden_with_one_sentence(self, hidden, capsys):
+        kept, shown = hidden(K80=(3, 7), P100=(6, 0))
+        assert kept == ["P100"]
+        assert shown == [(["P100"], "GPU")]
+        told = capsys.readouterr().err
+        assert "K80 has compute capability 3.7, but TensorFlow is built for 6.0 and later" in told
+        assert told.count("\n") == 1
+
+    def test_alone_leaves_the_processor(self, hidden):
+        assert hidden(K80=(3, 7)) == ([], [([], "GPU")])
+
+    def test_what_is_supported_or_unknown_stays(self, hidden, capsys):
+        assert hidden(H100=(9, 0), odd=None) == (["H100", "odd"], [])
+        assert capsys.readouterr().err == ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emergence.errors import SettingsError
+from emergence.progress import say
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -28,6 +29,41 @@ def wanted() -> int:
     return _wanted
 
 
+def capability(name: str) -> tuple[int, int]:
+    """``sm_89`` or ``compute_90`` → (8, 9) or (9, 0)."""
+    digits = name.rpartition("_")[2]
+    return int(digits[:-1]), int(digits[-1])
+
+
+def hide_unsupported() -> list[tf.config.PhysicalDevice]:
+    """Keep to the GPUs that TensorFlow holds code for; each other one is hidden, and a sentence says so.
+
+    Once, before any op.
+
+    Returns:
+        The GPUs that are left.
+    """
+    import tensorflow as tf
+
+    built = tf.sysconfig.get_build_info().get("cuda_compute_capabilities", [])
+    least = min((capability(name) for name in built), default=(0, 0))
+    kept = []
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        details = tf.config.experimental.get_device_details(gpu)
+        has = details.get("compute_capability", least)
+        if has >= least:
+            kept.append(gpu)
+            continue
+        say(
+            f"{details.get('device_name', gpu.name)} has compute capability {has[0]}.{has[1]}, but "
+            f"TensorFlow is built for {least[0]}.{least[1]} and later: it is not used."
+        )
+    if len(kept) < len(gpus):
+        tf.config.set_visible_devices(kept, "GPU")
+    return kept
+
+
 def prepare() -> None:
     """Make that many devices there; once, before any op.
 
@@ -36,7 +72,7 @@ def prepare() -> None:
     """
     import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.get_visible_devices("GPU")
     if gpus and len(gpus) < _wanted:
         raise SettingsError(
             f"The settings ask for {_wanted} devices, but there are {len(gpus)} GPUs here.",
@@ -54,7 +90,7 @@ def strategy() -> tf.distribute.Strategy:
     """The devices as one: what runs on all of them, and the mean of what each found."""
     import tensorflow as tf
 
-    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    kind = "GPU" if tf.config.get_visible_devices("GPU") else "CPU"
     names = [device.name for device in tf.config.list_logical_devices(kind)[:_wanted]]
     return tf.distribute.MirroredStrategy(
         names, cross_device_ops=tf.distribute.ReductionToOneDevice()

@@ -8,7 +8,7 @@ from emergence import devices
 
 
 def use_host(threads: int) -> str:
-    """Fix TensorFlow's threads, determinism and memory growth; once, before any op.
+    """Fix TensorFlow's threads, determinism, GPUs and memory growth; once, before any op.
 
     Returns:
         The device the stage will use, for its provenance.
@@ -19,7 +19,7 @@ def use_host(threads: int) -> str:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = devices.hide_unsupported()
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     devices.prepare()

@@ -11,7 +11,7 @@ from emergence.errors import HostError
 from emergence.verification import doctor
 from emergence.verification.costs import CALIBRATION, Cost, record
 from emergence.verification.doctor import Finding
-from emergence.verification.graphics import capability, graphics
+from emergence.verification.graphics import graphics
 
 ROOT = Path(__file__).parents[2]
 NEW = (560, 35, 3)
@@ -126,11 +126,6 @@ class TestGraphics:
         if state == "advice":
             assert "everything also runs on the processor" in found.remedy
         doctor.require([found])
-
-    def test_capabilities_are_read_as_tensorflow_names_them(self):
-        assert capability("sm_60") == (6, 0)
-        assert capability("compute_90") == (9, 0)
-        assert capability("sm_100") == (10, 0)
 
 
 def test_every_fault_is_told_and_advice_is_not():

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yte
+
+from emergence.verification.costs import recorded_costs
 
 ROOT = Path(__file__).parents[2]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
@@ -98,3 +101,54 @@ def test_found_from_another_folder(workflow, tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     assert f"workflow specific profile {workflow}/profiles/default" in done.stderr
+
+
+TRAINING = {
+    "introspection/translators": "introspection_translator",
+    "introspection/distillers": "introspection_distiller",
+    "holography/reference": "holography_reference",
+    "holography/flows": "holography_flow",
+    "holography/chains": "holography_chains",
+    "holography/bulks": "holography_bulk",
+    "retraining/chains": "retraining_grow",
+}
+
+
+def resources(name: str, attempt: int = 1, **environment: str) -> dict[str, dict[str, int]]:
+    """What a profile asks for, rule by rule, at an attempt."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("GPUS", raising=False)
+        for key, value in environment.items():
+            patch.setenv(key, value)
+        profile = yte.process_yaml((ROOT / f"workflow/profiles/{name}/profile.v9+.yaml").open())
+    return {
+        rule: {key: eval(str(value), {"attempt": attempt}) for key, value in asked.items()}
+        for rule, asked in profile["set-resources"].items()
+    }
+
+
+@pytest.mark.parametrize("name", ["slurm", "kubernetes"])
+def test_a_cluster_is_asked_for_what_was_measured_with_room(name):
+    """Memory in MB, wall time in minutes, against the record of the laptop run."""
+    asked = resources(name)
+    measured = recorded_costs(ROOT / "config/costs.csv", "laptop")
+    for kind, rule in TRAINING.items():
+        costs = [cost for job, cost in measured.items() if job.startswith(f"{kind}/")]
+        memory = max(cost.memory_mib for cost in costs) * 2**20 / 1e6
+        assert asked[rule]["mem_mb"] >= 1.4 * memory, (rule, memory)
+        if name == "slurm":
+            minutes = max(cost.wall_s for cost in costs) / 60.0
+            assert asked[rule]["runtime"] >= 3.0 * minutes, (rule, minutes)
+        assert resources(name, attempt=2)[rule]["mem_mb"] == 2 * asked[rule]["mem_mb"]
+
+
+def test_what_may_use_a_gpu_is_the_same_everywhere():
+    wanted = [
+        {rule for rule, asked in resources(name, GPUS="2").items() if asked.get("gpu")}
+        for name in ("default", "slurm", "kubernetes")
+    ]
+    assert wanted[0] == wanted[1] == wanted[2] == set(TRAINING.values()) - {"holography_reference"}
+    assert not any(asked["gpu"] for asked in resources("default").values())
+    # One host has one GPU to give at a time, a cluster as many as each training was promised.
+    assert {asked["gpu"] for asked in resources("default", GPUS="2").values()} == {1}
+    assert resources("slurm", GPUS="2")["holography_flow"]["gpu"] == 2

@@ -15,11 +15,12 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from emergence.devices import capability
 from emergence.errors import HostError
 from emergence.progress import clock
 from emergence.verification.claims import SCALES
 from emergence.verification.costs import CALIBRATION, Cost, calibrate, recorded_costs
-from emergence.verification.graphics import Finding, capability, driver_version, graphics
+from emergence.verification.graphics import Finding, driver_version, graphics
 
 PYTHONS = ((3, 11), (3, 13))
 """Oldest and newest that the locked packages have wheels for."""

@@ -34,12 +34,6 @@ class Finding:
         return f"{self.sentence} {self.remedy}".strip()
 
 
-def capability(name: str) -> tuple[int, int]:
-    """``sm_89`` or ``compute_90`` → (8, 9) or (9, 0)."""
-    digits = name.rpartition("_")[2]
-    return int(digits[:-1]), int(digits[-1])
-
-
 def driver_version() -> tuple[int, ...] | None:
     """Return the NVIDIA driver's version; None where there is none."""
     try:
@@ -99,8 +93,9 @@ def _one_gpu(
     has = f"{name} has compute capability {_dotted(version)}"
     if version < built:
         return Finding(
-            "gpu", "advice", f"{has}, but TensorFlow is built for {_dotted(built)} and later.",
-            f"Hide it with CUDA_VISIBLE_DEVICES=-1. {cpu}",
+            "gpu", "advice", f"{has}, but TensorFlow is built for {_dotted(built)} and later, so that it "
+            "will not be used.",
+            cpu,
         )  # fmt: skip
     if version >= LAST_BUILT and driver < DRIVER_PTX:
         return Finding(
