@@ -14,6 +14,7 @@ from emergence.statistics import (
     median_error,
     read_measurements,
     relative_rms,
+    scatter,
     wilson_interval,
     write_measurements,
 )
@@ -206,3 +207,17 @@ class TestRelativeRms:
             relative_rms(np.ones((3, 1)), np.ones(3))
         with pytest.raises(ValueError, match="zero"):
             relative_rms(np.ones(3), np.zeros(3))
+
+
+class TestScatter:
+    def test_of_normal_values_is_their_standard_deviation(self):
+        values = np.random.default_rng(1).normal(3.0, 0.5, 100_000)
+        assert scatter(values) == pytest.approx(0.5, rel=0.02)
+
+    def test_one_lost_seed_counts_as_one(self):
+        values = [1.0, 1.1, 0.9, 1.05, 0.95, 1.0, 1.1, 0.9, 1.0]
+        assert scatter([*values, 1e6]) == pytest.approx(scatter(values), rel=0.5)
+
+    def test_two_values_tell_none(self):
+        assert scatter([1.0, 2.0]) is None
+        assert scatter([1.0, 1.0, 1.0]) == 0.0

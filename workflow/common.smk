@@ -10,6 +10,8 @@ from emergence.holography.points import points_of
 
 # How trained networks are evaluated, where it is not as always: a part of every fingerprint.
 EVALUATION = SETTINGS.model_dump(mode="json", include={"evaluation"}, exclude_defaults=True)
+VERB = "Evaluating the shipped weights of" if TRAINED else "Training"
+GROWING = "Evaluating the shipped weights of" if TRAINED else "Growing"
 TRAINED_OPTION = f"--trained {shlex.quote(TRAINED)}" if TRAINED else ""
 
 

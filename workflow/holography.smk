@@ -120,7 +120,7 @@ rule holography_flow:
         before=before_option,
         trained=trained_option,
     message:
-        "Training the flow {wildcards.arm} at side {wildcards.size} (progress in {log})."
+        f"{VERB} the flow {{wildcards.arm}} at side {{wildcards.size}} (progress in {{log}})."
     shell:
         "emergence holography flow --settings {params.file:q} --arm {wildcards.arm}"
         " --size {wildcards.size} {params.before} {params.trained} --output {params.folder}"

@@ -97,7 +97,7 @@ rule introspection_translator:
         trained=trained_option,
         folder=subpath(output.arrays, parent=True),
     message:
-        "Training the translators of the arm {wildcards.arm} (progress in {log})."
+        f"{VERB} the translators of the arm {{wildcards.arm}} (progress in {{log}})."
     shell:
         "emergence introspection translator --settings {params.file:q} --arm {wildcards.arm}"
         " --data {input.data} {params.trained} --output {params.folder} > {log} 2>&1"
@@ -128,7 +128,7 @@ rule introspection_distiller:
         trained=trained_option,
         folder=subpath(output.arrays, parent=True),
     message:
-        "Training the distillers of the arm {wildcards.arm} (progress in {log})."
+        f"{VERB} the distillers of the arm {{wildcards.arm}} (progress in {{log}})."
     shell:
         "emergence introspection distiller --settings {params.file:q} --arm {wildcards.arm}"
         " --data {input.data} --translator {input.translator} {params.trained}"

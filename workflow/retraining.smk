@@ -66,7 +66,7 @@ rule retraining_grow:
         before=before_option,
         trained=trained_option,
     message:
-        "Growing the wave function {wildcards.arm} to size {wildcards.size} (progress in {log})."
+        f"{GROWING} the wave function {{wildcards.arm}} to size {{wildcards.size}} (progress in {{log}})."
     shell:
         "emergence retraining grow --settings {params.file:q} --arm {wildcards.arm}"
         " --size {wildcards.size} {params.before} {params.trained} --output {params.folder}"

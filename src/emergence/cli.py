@@ -69,20 +69,6 @@ def verify(
 
 
 @app.command()
-def readme(
-    document: Annotated[Path, typer.Option("--readme", help="The README.")] = Path("README.md"),
-    verdict: Annotated[Path, typer.Option(help="The verdicts to show.")] = Path(
-        "figures/laptop/verdict.json"
-    ),
-) -> None:
-    """Write the README's claims table anew from the committed verdicts."""
-    from emergence.verification.readme import update
-
-    changed = update(document, verdict)
-    print(f"The table of {document} {'was written anew' if changed else 'is up to date'}.")
-
-
-@app.command()
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Tiny sizes: shows that it runs.")] = False,
     system: Annotated[

@@ -22,6 +22,10 @@ RESAMPLES = 9999
 """Bootstrap resamples: the error is then itself known to a percent."""
 
 
+FEWEST = 3
+"""Fewer values tell no spread."""
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One measured number.
@@ -118,6 +122,18 @@ def median_error(samples: ArrayLike) -> float | None:
         (samples,), np.median, n_resamples=RESAMPLES, method="percentile", rng=0
     ).standard_error
     return float(resampled * math.sqrt(count / (count - 1)))
+
+
+def scatter(values: ArrayLike) -> float | None:
+    """Half of the central 68 % of some values, so that one lost seed counts as one.
+
+    None where there are fewer than :data:`FEWEST`. Of a normal distribution it is the standard deviation.
+    """
+    values = np.asarray(values, dtype=float)
+    if len(values) < FEWEST:
+        return None
+    low, high = np.quantile(values, [0.16, 0.84])
+    return float(high - low) / 2.0
 
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from emergence.settings import load
 from emergence.verification.costs import recorded_costs
 from emergence.verification.drawn import cost_table, jobs_of_figures, load_drawn
 from emergence.verification.jobs import all_jobs
-from emergence.verification.readme import COSTS_BEGIN, COSTS_END
+from emergence.verification.readme import COSTS_MARKS
 
 ROOT = Path(__file__).parents[2]
 DRAWN = load_drawn(ROOT / "workflow/figures.yaml")
@@ -73,5 +73,5 @@ def test_a_malformed_file_is_one_sentence(tmp_path, text):
 def test_the_readme_has_the_recorded_costs():
     table = cost_table(DRAWN, LAPTOP, recorded_costs(ROOT / "config/costs.csv", "laptop"))
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text.partition(COSTS_BEGIN)[2].partition(COSTS_END)[0].strip() == table
+    assert text.partition(COSTS_MARKS[0])[2].partition(COSTS_MARKS[1])[0].strip() == table
     assert "| 0.0 min |" not in table

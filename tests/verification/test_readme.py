@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from emergence.artifacts import write_numbers
+from emergence.artifacts import read_numbers, write_numbers
 from emergence.errors import ArtifactError
-from emergence.verification.readme import BEGIN, END, number, table, update
+from emergence.verification.readme import CLAIMS_MARKS, number, put, table
 from emergence.verification.report import to_json
 from emergence.verification.verdicts import decide
 
 HOUSE = Path(__file__).parents[2]
 COMMITTED = HOUSE / "figures" / "laptop" / "verdict.json"
+BEGIN, END = CLAIMS_MARKS
 HEADING = "| claim | statement | published | measured | bound | verdict | negative control |"
 
 
@@ -33,6 +34,11 @@ def project(tmp_path, verdict):
     readme.write_text(f"# Ψ\n\nBefore.\n\n{BEGIN}\nold\n{END}\n\nAfter.\n", encoding="utf-8")
     write_numbers(numbers, verdict())
     return readme, numbers
+
+
+def update(readme, numbers):
+    """As the command does with the claims."""
+    return put(readme, table(read_numbers(numbers, required=["claims"])), CLAIMS_MARKS)
 
 
 class TestTable:
@@ -109,7 +115,7 @@ class TestUpdate:
             update(readme, numbers)
         readme.unlink()
         with pytest.raises(ArtifactError, match=r"README\.md cannot be read"):
-            update(readme, numbers)
+            put(readme, "", CLAIMS_MARKS)
 
     def test_a_file_that_holds_no_verdicts_is_named(self, project):
         readme, numbers = project

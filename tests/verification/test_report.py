@@ -5,11 +5,14 @@ import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
+from emergence.artifacts import write_table
 from emergence.errors import ArtifactError, LedgerError, SettingsError, VerdictMismatch
 from emergence.statistics import Measurement, write_measurements
+from emergence.verification.drift import COLUMNS
 from emergence.verification.numbers import number
 from emergence.verification.report import render_table, summary, verify
 from emergence.verification.verdicts import decide
@@ -307,3 +310,46 @@ def test_measurements_over_seeds_are_decided_end_to_end(project):
     text = (project.results / "laptop" / "verdict.md").read_text(encoding="utf-8")
     assert "over 10 seeds" in text
     assert "9 of 10 seeds pass" in text
+    assert "Single trainings scatter by" in text
+    (claim,) = json.loads((project.results / "laptop" / "verdict.json").read_text())["claims"]
+    assert claim["criteria"][0]["trainings"] == 10
+
+
+def test_the_scatter_of_single_trainings_is_that_of_the_drift_certificate(project):
+    project.measured()
+    certificate = pd.DataFrame(
+        [
+            ("introspection", "I3", "loss_ratio", 30.0, "seeds", 2.5, 5, "at least 10", 20.0),
+            ("introspection", "I3", "loss_ratio", 30.0, "threads", 9.0, 2, "at least 10", 20.0),
+        ],
+        columns=COLUMNS,
+    )
+    write_table(project.figures / "laptop" / "drift.csv", certificate)
+    project.verify()
+    text = (project.results / "laptop" / "verdict.md").read_text(encoding="utf-8")
+    assert (
+        "Ten times the spread over seeds. Single trainings scatter by 2.5 (5 of them); to where the "
+        "criterion turns it is 20, 8 times that."
+    ) in text
+
+
+def test_the_number_shown_is_that_of_the_criterion_that_decides(project):
+    """The second criterion fails, so that the claim deviates for its sake."""
+    second = {"measure": "other", "test": "at_most", "bound": 1, "justification": "So."}
+    project.claim["criteria"].append(second)
+    project.claim |= {"expected": "deviates", "reason": "It does."}
+    project.measured(**GOOD, other=(5, 0.1))
+    project.verify()
+    (claim,) = json.loads((project.results / "laptop" / "verdict.json").read_text())["claims"]
+    assert (claim["measured"], claim["tolerance"]) == (5, "at most 1")
+    assert claim["difference"] is False
+    assert "5.00 ± 0.10" in project.printed()
+
+
+def test_an_ordering_shows_a_difference(project):
+    ordering = {"smaller": "a", "larger": "b", "test": "ordering", "justification": "So."}
+    project.claim["criteria"] = [ordering]
+    project.claim["control"]["measure"] = {"smaller": "b", "larger": "a"}
+    project.measured(a=(1, 0.1), b=(3, 0.1))
+    project.verify()
+    assert "difference 2.00 ± 0.14" in project.printed()

@@ -43,22 +43,25 @@ def report(
 
 
 def readme(
-    file: Annotated[Path, typer.Argument(help="The README.")] = Path("README.md"),
+    document: Annotated[Path, typer.Option("--readme", help="The README.")] = Path("README.md"),
     scale: Scale = "laptop",
     figures: Figures = FIGURES,
     record: Record = COSTS,
 ) -> None:
-    """Write the README's tables of claims and costs from what is committed."""
+    """Write the README's tables anew from the committed verdicts and costs."""
+    from emergence.artifacts import read_numbers
     from emergence.settings import load
     from emergence.verification import readme as text
     from emergence.verification.costs import recorded_costs
     from emergence.verification.drawn import cost_table, load_drawn
 
-    text.update(file, figures / scale / "verdict.json")
+    claims = text.table(read_numbers(figures / scale / "verdict.json", required=["claims"]))
+    chosen = load(HOUSE / f"config/{scale}.yaml")
     drawn = load_drawn(HOUSE / "workflow/figures.yaml")
-    costs = recorded_costs(record, scale)
-    table = cost_table(drawn, load(HOUSE / f"config/{scale}.yaml"), costs)
-    text.put(file, table, (text.COSTS_BEGIN, text.COSTS_END))
+    costs = cost_table(drawn, chosen, recorded_costs(record, scale))
+    changed = text.put(document, claims, text.CLAIMS_MARKS)
+    changed |= text.put(document, costs, text.COSTS_MARKS)
+    print(f"The tables of {document} {'were written anew' if changed else 'are up to date'}.")
 
 
 def costs(scale: Scale = "laptop", results: Results = RESULTS, record: Record = COSTS) -> None:

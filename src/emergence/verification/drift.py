@@ -16,7 +16,7 @@ import pandas as pd
 
 from emergence.artifacts import read_numbers, read_table, write_table, write_text
 from emergence.errors import ArtifactError
-from emergence.statistics import Measurement, read_measurements
+from emergence.statistics import FEWEST, Measurement, read_measurements, scatter
 from emergence.verification.claims import Ledger, load_ledgers
 from emergence.verification.comparison import Spreads, keys_of
 from emergence.verification.drift_runs import FOLDER
@@ -24,8 +24,6 @@ from emergence.verification.verdicts import evaluate, room
 
 AXES = ("seeds", "machine", "threads", "precision", "compiled")
 COLUMNS = ["system", "claim", "measurement", "value", "axis", "spread", "runs", "demanded", "room"]
-LEAST_TRAININGS = 3
-"""Fewer tell no spread."""
 
 Found = Mapping[str, Measurement]
 
@@ -113,16 +111,16 @@ def _rows(
 
 
 def over_seeds(key: str, base: Found, again: list[Found]) -> tuple[float, int]:
-    """Standard deviation of single trainings, and their number; NaN where there are too few.
+    """How much single trainings scatter, and their number; NaN where there are too few.
 
-    Of ensembles, half of the central 68 %: one seed that got lost counts as one.
+    Of ensembles :func:`~emergence.statistics.scatter`, of trainings run again the standard deviation.
     """
     values = base[key].values
     if values is not None:
-        low, high = np.quantile(values, [0.16, 0.84])
-        return (high - low) / 2.0 if len(values) >= LEAST_TRAININGS else np.nan, len(values)
+        spread = scatter(values)
+        return np.nan if spread is None else spread, len(values)
     singles = [base[key].value, *(found[key].value for found in again if key in found)]
-    enough = len(singles) >= LEAST_TRAININGS
+    enough = len(singles) >= FEWEST
     return float(np.std(singles, ddof=1)) if enough else np.nan, len(singles)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from emergence.artifacts import read_numbers, write_text
+from emergence.artifacts import write_text
 from emergence.errors import ArtifactError
 from emergence.verification import numbers
 
-BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
-COSTS_BEGIN, COSTS_END = "<!-- costs: begin -->", "<!-- costs: end -->"
+CLAIMS_MARKS = "<!-- claims: begin -->", "<!-- claims: end -->"
+COSTS_MARKS = "<!-- costs: begin -->", "<!-- costs: end -->"
+"""Between these stands what is written here."""
 
 
 def number(value: float | None, error: float | None = 0.0) -> str:
@@ -38,15 +39,6 @@ def table(verdict: dict[str, Any]) -> str:
         ]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows)
-
-
-def update(readme: Path, verdict: Path) -> bool:
-    """Put the table of ``verdict`` between the README's marks; whether anything changed.
-
-    Raises:
-        ArtifactError: the README lacks the marks, or a file is missing or corrupt.
-    """
-    return put(readme, table(read_numbers(verdict, required=["claims"])), (BEGIN, END))
 
 
 def put(readme: Path, content: str, marks: tuple[str, str]) -> bool:

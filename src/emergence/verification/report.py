@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,9 +20,17 @@ from emergence.errors import LedgerError, SettingsError
 from emergence.provenance import code_in_use
 from emergence.statistics import read_measurements
 from emergence.verification.claims import SCALES, Ledger, load_ledgers
+from emergence.verification.comparison import keys_of
 from emergence.verification.criteria import Criterion, Ordering
 from emergence.verification.numbers import number
-from emergence.verification.verdicts import Decision, Outcome, check, decide, must_decide
+from emergence.verification.verdicts import (
+    Decision,
+    Outcome,
+    check,
+    decide,
+    must_decide,
+    room,
+)
 
 COMMITTED_SCALE = "laptop"
 """The scale whose verdicts also stand beside its figures, which are committed."""
@@ -90,6 +100,7 @@ def verify(
             measurements, sources[ledger.system] = read_measurements(path), sha256(path)
         decisions += decide(ledger, measurements, judged_as, left_out)
 
+    decisions = with_spreads(decisions, Path(figures_root, judged_as, "drift.csv"))
     contents = to_json(decisions, scale, {**code_in_use(), "measurements_sha256": sources})
     folders = [Path(results_root, scale)]
     if scale == COMMITTED_SCALE:
@@ -103,6 +114,42 @@ def verify(
     if not report_only:
         check(decisions)
     return decisions
+
+
+def with_spreads(decisions: Iterable[Decision], certificate: Path) -> list[Decision]:
+    """Fill in how much single trainings scatter, from a drift certificate, where no ensemble tells it.
+
+    Raises:
+        ArtifactError: the certificate is corrupt.
+    """
+    if not certificate.is_file():
+        return list(decisions)
+    from emergence.verification.drift import read_spreads  # pandas, half a second
+
+    known = read_spreads(certificate)
+
+    def filled(system: str, outcome: Outcome) -> Outcome:
+        found = [known.get((system, key)) for key in keys_of(outcome.criterion)]
+        if outcome.spread is not None or None in found:
+            return outcome
+        spread = math.hypot(*(spread for spread, _ in found))
+        return replace(outcome, spread=spread, trainings=min(count for _, count in found))
+
+    return [
+        replace(decision, outcomes=tuple(filled(decision.system, one) for one in decision.outcomes))
+        for decision in decisions
+    ]
+
+
+def scatter_line(outcome: Outcome) -> str:
+    """Return how much single trainings scatter beside the room that the bound leaves; or nothing."""
+    if outcome.spread is None:
+        return ""
+    told = f"Single trainings scatter by {outcome.spread:.2g} ({outcome.trainings} of them)"
+    left = room(outcome)
+    if left is None or not outcome.spread:
+        return f"{told}."
+    return f"{told}; to where the criterion turns it is {left:.2g}, {left / outcome.spread:.2g} times that."
 
 
 def render_table(decisions: Sequence[Decision], statements: bool = True) -> Table:
@@ -264,6 +311,9 @@ def _criterion_entry(outcome: Outcome) -> dict[str, Any]:
         "samples": outcome.samples,
         "verdict": outcome.verdict,
         "note": outcome.note,
+        "spread": outcome.spread,
+        "trainings": outcome.trainings,
+        "scatter": scatter_line(outcome),
     }
 
 
@@ -349,7 +399,8 @@ def _criteria_lines(decision: Decision) -> list[str]:
         return []
     lines = [f"**{decision.claim.id}**", ""]
     for outcome in decision.outcomes:
-        lines.append(f"{_criterion_line(outcome)} {_stop(outcome.criterion.justification)}")
+        justified = f"{_stop(outcome.criterion.justification)} {scatter_line(outcome)}".strip()
+        lines.append(f"{_criterion_line(outcome)} {justified}")
     control = decision.claim.control
     line = _criterion_line(decision.control)
     return [*lines, f"{line} Control, {control.name}: {_stop(control.statement)}", ""]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from emergence.errors import LedgerError, VerdictMismatch
-from emergence.statistics import Measurement, wilson_interval
+from emergence.statistics import Measurement, scatter, wilson_interval
 from emergence.verification.claims import NEEDS_REASON, NOT_RUN, Claim, Ledger, Verdict
 from emergence.verification.criteria import (
     AtLeast,
@@ -49,6 +49,10 @@ class Outcome:
     verdict: Verdict
     note: str
     """How it was decided, as a clause."""
+    spread: float | None = None
+    """How much single trainings scatter, where that was measured."""
+    trainings: int = 0
+    """Of how many trainings the spread is."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,11 @@ def evaluate(criterion: Criterion, find: Callable[[str], Measurement]) -> Outcom
     verdict, note = ("underpowered", weakness) if weakness else _judge(criterion, tested)
     if len(parts) > 1:
         note += " (" + ", ".join(f"{part.name} {part.value:.4g}" for part in parts) + ")"
-    return Outcome(criterion, shown.value, shown.error, _samples(parts), verdict, note)
+    spread = scatter(tested.values or ())
+    count = len(tested.values or ()) if spread is not None else 0
+    return Outcome(
+        criterion, shown.value, shown.error, _samples(parts), verdict, note, spread, count
+    )
 
 
 def room(outcome: Outcome) -> float | None:
