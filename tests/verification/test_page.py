@@ -9,7 +9,9 @@ from urllib.parse import unquote
 
 import pytest
 
+from emergence.artifacts import write_numbers
 from emergence.errors import ArtifactError, LedgerError
+from emergence.settings import load
 from emergence.verification import page
 from emergence.verification.claims import load_ledgers
 from emergence.verification.costs import Cost, record
@@ -66,6 +68,10 @@ def house(tmp_path_factory) -> Path:
     log.touch()
     shutil.copy(FIGURES / "verdict.json", results)
     record(house / "costs.csv", "laptop", [Cost("introspection/distillers/quadratic", 4, 4, 300)])
+    # What a test adds.
+    (house / "figures/laptop/drift.md").unlink(missing_ok=True)
+    settings = load(ROOT / "config/laptop.yaml").model_dump(mode="json")
+    write_numbers(results / "introspection/measurements.provenance.json", {"settings": settings})
     return house
 
 
@@ -133,6 +139,13 @@ class TestContent:
         assert "8 s</td>" in row
         assert "2.00</td>" in row
 
+    def test_tells_what_a_figure_costs_with_all_that_it_is_drawn_from(self, text):
+        """Of the law's jobs three were measured here, 8 s each; one of them is recorded."""
+        (article,) = re.findall(r'(?s)<article id="figure-introspection-law">.*?</article>', text)
+        (told,) = re.findall(r"<dt>cost</dt><dd>(.*?)</dd>", article)
+        assert "with all that it is drawn from (12 jobs): expected 4 s, this run 24 s" in told
+        assert "drawing alone: expected not recorded, this run 8 s" in told
+
     def test_names_the_function_the_rule_and_the_log_of_a_figure(self, house, text):
         (article,) = re.findall(r'(?s)<article id="figure-introspection-law">.*?</article>', text)
         assert "introspection_figure in workflow/introspection.smk" in article
@@ -159,6 +172,13 @@ class TestLinks:
         for claim in VERDICT["claims"]:
             (row,) = re.findall(rf'(?s)<tr id="claim-{claim["id"]}".*?</tr>', text)
             assert f'href="#figure-{claim["figure"].replace("/", "-")}"' in row
+
+    def test_a_claim_leads_to_the_data_the_rule_the_log_and_the_code_of_it(self, text):
+        (row,) = re.findall(r'(?s)<tr id="claim-I5".*?</tr>', text)
+        names = dict(re.findall(r'<a href="([^"#]+)">(data|rule|log|code)</a>', row))
+        assert list(names.values()) == ["data", "rule", "log", "code"]
+        ends = ("law.csv", "introspection.smk", "law.log", "law_figures.py")
+        assert all(link.endswith(end) for link, end in zip(names, ends, strict=True))
 
     def test_nothing_is_fetched(self, read, text):
         assert read.external == []

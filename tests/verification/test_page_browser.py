@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import pytest
 from chromium import PROGRAM, Chromium
@@ -78,6 +79,31 @@ def test_the_browser_does_complain(tmp_path, browser):
     assert any("Error: no" in text for text in browser.complaints)
     assert any("nowhere.png" in url for url in browser.requests)
     browser.complaints.clear(), browser.requests.clear()
+
+
+def test_every_link_leads_somewhere(report, browser):
+    browser.open(report, 1400, "light")
+    own = report.resolve().as_uri()
+    links = set(browser.run("[...document.links].map((a) => a.href)"))
+    files = {link for link in links if link.partition("#")[0] != own}
+    assert len(links - files) > 60
+    assert len(files) > 60
+    for link in links - files:
+        assert browser.run(f"document.getElementById('{link.partition('#')[2]}') !== null"), link
+    for link in files:
+        assert Path(unquote(urlparse(link).path)).is_file(), link
+
+
+def test_a_claim_leads_to_its_figure(report, browser):
+    browser.open(report, 1400, "light")
+    browser.run("document.querySelector('#claim-I1 .links a').click()")
+    assert browser.run("location.hash") == "#figure-introspection-translation"
+    top = browser.run(
+        "document.getElementById('figure-introspection-translation').getBoundingClientRect().top"
+    )
+    assert 0 <= top < browser.run("innerHeight")
+    data = "#claim-I1 .links a[href$='translation.csv']"
+    assert browser.run(f'document.querySelector("{data}").textContent') == "data"
 
 
 def shown(browser) -> list[str]:
