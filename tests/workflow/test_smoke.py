@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+import zipfile
 from pathlib import Path
 
 import matplotlib.image
@@ -235,3 +236,22 @@ class TestOffline:
         assert "translation.png" in page
         fetched = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"'](https?://[^\"']+)", page)
         assert not fetched
+
+
+def test_the_whole_run_is_packed_as_a_research_object(finished, snakemake, tmp_path):
+    """All three systems, by the rule: every stage is an action, every figure a file, all resolve."""
+    done = snakemake(finished, "crate")
+    assert done.returncode == 0, done.stdout[-3000:]
+    with zipfile.ZipFile(finished / "results/smoke/crate.zip") as packed:
+        names = set(packed.namelist())
+        graph = json.loads(packed.read("ro-crate-metadata.json"))["@graph"]
+    drawn = sorted((finished / "figures/smoke").glob("*/*.png"))
+    assert len(drawn) > 25
+    assert {f"figures/{path.parent.name}/{path.name}" for path in drawn} <= names
+    assert {"Snakefile", "results/verdict.json", "results/report.html"} <= names
+    known = {entity["@id"] for entity in graph}
+    actions = [entity for entity in graph if entity["@type"] == "CreateAction"]
+    assert len(actions) > 25
+    for action in actions:
+        for part in (*action.get("object", []), *action.get("result", [])):
+            assert part["@id"] in known, part
