@@ -70,9 +70,8 @@ else ifneq ($(evaluates),)
 	@$(RUN) $(BIN)/emergence plan --trained "$(TRAINED)" --scale $(SCALE) $(if $(BUDGET),--budget "$(BUDGET)") $(if $(filter-out all,$(CORES)),--cores $(CORES))
 	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/verify/settings.yaml trained="$(TRAINED)" -- $$(cat results/verify/targets.txt)
 	@$(RUN) $(BIN)/emergence agreement --scale verify --trained "$(TRAINED)"
-	@$(RUN) $(BIN)/emergence verify --scale verify --judged-as $(SCALE) --plan results/verify/plan.json --report-only
-	@$(RUN) $(BIN)/emergence report --scale verify --figures-of $(SCALE)
-	@$(RUN) $(BIN)/emergence verify --scale verify --judged-as $(SCALE) --plan results/verify/plan.json $(ARGS)
+	@$(RUN) $(BIN)/emergence verify --scale verify --judged-as $(SCALE) --plan results/verify/plan.json $(ARGS); status=$$?; \
+	$(RUN) $(BIN)/emergence report --scale verify --figures-of $(SCALE) && exit $$status
 else
 	@$(RUN) $(BIN)/emergence verify --scale $(SCALE) $(ARGS)
 endif

@@ -125,6 +125,7 @@ class TestVerify:
         "emergence agreement --scale verify --trained weights/laptop at laptop",
         "emergence verify --scale verify --judged-as laptop --plan results/verify/plan.json "
         "at laptop",
+        "emergence report --scale verify --figures-of laptop at laptop",
     ]
 
     def test_without_results_evaluates_what_is_shipped(self, shipped):
@@ -142,6 +143,24 @@ class TestVerify:
         (shipped / "results/laptop/retraining/measurements.json").touch()
         assert make(shipped, "verify", "TRAINED=weights/laptop").returncode == 0
         assert self.calls(shipped) == self.EVALUATED
+
+    def test_named_weights_are_evaluated_within_a_budget(self, shipped):
+        assert make(shipped, "verify", "TRAINED=weights/laptop", "BUDGET=10m").returncode == 0
+        assert self.calls(shipped) == [
+            self.EVALUATED[0].replace(" at", " --budget 10m at"),
+            *self.EVALUATED[1:],
+        ]
+
+    def test_a_budget_alone_trains(self, shipped):
+        (shipped / "results/budget").mkdir(parents=True)
+        (shipped / "results/budget/targets.txt").write_text("a\n")
+        assert make(shipped, "verify", "BUDGET=10m").returncode == 0
+        assert self.calls(shipped) == [
+            "emergence plan --budget 10m --scale laptop at laptop",
+            "snakemake --cores all --config settings=results/budget/settings.yaml -- a at laptop",
+            "emergence verify --scale budget --judged-as laptop --plan results/budget/plan.json "
+            "at laptop",
+        ]
 
     def test_with_neither_leaves_the_sentence_to_the_program(self, installed):
         assert make(installed, "verify").returncode == 0

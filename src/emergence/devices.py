@@ -56,7 +56,7 @@ def hide_unsupported() -> list[tf.config.PhysicalDevice]:
             kept.append(gpu)
             continue
         say(
-            f"{details.get('device_name', gpu.name)} has compute capability {has[0]}.{has[1]}, but "
+            f"{details.get('device_name') or gpu.name} has compute capability {has[0]}.{has[1]}, but "
             f"TensorFlow is built for {least[0]}.{least[1]} and later: it is not used."
         )
     if len(kept) < len(gpus):
