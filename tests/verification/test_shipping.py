@@ -22,7 +22,8 @@ from emergence.settings import load
 from emergence.shipped import read_manifest
 from emergence.statistics import Measurement, write_measurements
 from emergence.verification import shipping
-from emergence.verification.jobs import load_needs, training_jobs
+from emergence.verification.costs import recorded_costs
+from emergence.verification.jobs import Pace, load_needs, training_jobs
 
 ROOT = Path(__file__).parents[2]
 SYSTEMS = shipping.SYSTEMS
@@ -283,3 +284,24 @@ class TestPlan:
                 read_manifest(weights), ROOT / "config/smoke.yaml", load_needs(self.NEEDS),
                 ROOT / "claims", tmp_path,
             )  # fmt: skip
+
+    def test_within_a_budget_the_claims_that_fit(self, tmp_path):
+        """Of the committed weights: what evaluating takes is recorded, nothing is trained."""
+        record = ROOT / "config/costs.csv"
+        pace = Pace(recorded_costs(record, "laptop"), cores=2, ratio=1.0, scale="laptop")
+        shipped = read_manifest(ROOT / "weights/laptop")
+        needs = load_needs(ROOT / "workflow/needs.yaml")
+        settings = ROOT / "config/laptop.yaml"
+        told = {}
+        for minutes in (5, 20):
+            folder = tmp_path / str(minutes)
+            lines = shipping.write_evaluation(
+                shipped, settings, needs, ROOT / "claims", folder, pace, 60.0 * minutes
+            )
+            assert any(line.startswith("It takes about") for line in lines)
+            plan = json.loads((folder / "plan.json").read_text())
+            assert pace.wall(plan["jobs"]) <= 60.0 * minutes
+            assert load(folder / "settings.yaml").scale == "verify"
+            told[minutes] = set(plan["left_out"])
+        assert told[20] < told[5]
+        assert "S-original-square" in told[20]
