@@ -8,6 +8,9 @@ import shlex
 
 from emergence.holography.points import points_of
 
+SYSTEMS = ["introspection", "holography", "retraining"]
+SCALES = ["smoke", "laptop", "paper"]
+
 # How trained networks are evaluated, where it is not as always: a part of every fingerprint.
 EVALUATION = SETTINGS.model_dump(mode="json", include={"evaluation"}, exclude_defaults=True)
 VERB = "Evaluating the shipped weights of" if TRAINED else "Training"
@@ -48,6 +51,22 @@ def costs_record(wildcards, input):
 
 def sabotage_settings_file(wildcards, input):
     return HOUSE / "config/smoke.yaml"
+
+
+# The ledger's own controls were measured by a run; where there is none, by that of the shipped weights.
+MEASURED = Path("results")
+if not any(Path(RESULTS, system, "measurements.json").is_file() for system in SYSTEMS):
+    if all((HOUSE / "weights" / SCALE / s / "measurements.json").is_file() for s in SYSTEMS):
+        MEASURED = HOUSE / "weights"
+
+
+def measured_folder(wildcards, input):
+    return MEASURED
+
+
+def measurements_at_hand():
+    paths = [f"{MEASURED}/{SCALE}/{system}/measurements.json" for system in SYSTEMS]
+    return paths if MEASURED == Path("results") else [local(path) for path in paths]
 
 
 def cases_folder(wildcards, input):
@@ -93,7 +112,3 @@ def study_fingerprint(chosen, common, study):
     )
     line |= {"chunk": chosen.chunk}
     return fingerprint(study.model_dump(mode="json") | {"line": line, "common": common})
-
-
-SYSTEMS = ["introspection", "holography", "retraining"]
-SCALES = ["smoke", "laptop", "paper"]

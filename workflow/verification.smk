@@ -65,16 +65,6 @@ rule report:
 
 # Negative controls: `snakemake sabotage`
 
-# The ledger's own controls were measured by the run; where there is none, by that of the shipped weights.
-MEASURED = Path("results")
-if not any(Path(RESULTS, name, "measurements.json").is_file() for name in SYSTEMS):
-    if all((HOUSE / "weights" / SCALE / name / "measurements.json").is_file() for name in SYSTEMS):
-        MEASURED = HOUSE / "weights"
-
-
-def measured_folder(wildcards, input):
-    return MEASURED
-
 
 rule sabotage_case:
     input:
@@ -103,10 +93,7 @@ rule sabotage_case:
 rule sabotage_judge:
     input:
         cases=collect("results/sabotage/{case}.json", case=CASES),
-        measurements=[
-            path if MEASURED == Path("results") else local(path)
-            for path in collect(f"{MEASURED}/{SCALE}/{{system}}/measurements.json", system=SYSTEMS)
-        ],
+        measurements=measurements_at_hand(),
         ledgers=rules.verify.input.ledgers,
     output:
         f"{RESULTS}/sabotage.json",

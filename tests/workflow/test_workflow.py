@@ -16,6 +16,7 @@ from emergence.introspection.figures import FIGURES as INTROSPECTION_FIGURES
 from emergence.retraining.figures import FIGURES as RETRAINING_FIGURES
 from emergence.settings import load
 from emergence.verification.claims import SCALES
+from emergence.verification.sabotage import CASES
 
 ROOT = Path(__file__).parents[2]
 # One more file tells how the shipped weights were trained; it is no scale.
@@ -204,3 +205,18 @@ class TestStyle:
 
     def test_the_code_is_formatted(self):
         self.tool("ruff", "format", "--check", ".")
+
+
+def test_sabotage_needs_no_run_where_weights_are_shipped(planned, new_tree, tmp_path):
+    """The ledger's own controls are then those that the run of the weights measured."""
+    tree = new_tree(tmp_path / "clone")
+    stages = planned(tree, "sabotage", scale="laptop")
+    assert [stage for stage in stages if not stage.startswith("sabotage")] == []
+    assert len(stages) == len(CASES) + 1
+    # After a run of one's own it is that which is judged.
+    here = tree / "results/laptop/introspection/measurements.json"
+    here.parent.mkdir(parents=True)
+    here.write_text("{}")
+    assert any(
+        stage.startswith("holography flow") for stage in planned(tree, "sabotage", scale="laptop")
+    )
