@@ -23,6 +23,7 @@ from emergence.verification.jobs import Needs, Pace, deciding_jobs, reduced
 
 BUDGET_SCALE = "budget"
 """Scale of the results of a part of the workflow: results/budget."""
+_TOO_LONG = "it would take"
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -37,6 +38,15 @@ class Plan:
     """Wall time expected on this machine."""
     jobs: frozenset[str]
     systems: tuple[str, ...]
+
+    def reasons(self) -> dict[str, str]:
+        """Of each claim left out, why, as a sentence."""
+        return {
+            name: f"Left out to keep to the budget: {why}."
+            if why.startswith(_TOO_LONG)
+            else f"{why[0].upper()}{why[1:]}."
+            for name, why in self.left_out
+        }
 
 
 def parse_budget(text: str) -> float:
@@ -105,7 +115,7 @@ def choose(
         for name in covered:
             del open_[name]
     for name, needed in open_.items():
-        left_out.append((name, f"it would take {clock(wall(jobs | needed))} with it"))
+        left_out.append((name, f"{_TOO_LONG} {clock(wall(jobs | needed))} with it"))
     systems = tuple(dict.fromkeys(system_of[name] for name in chosen))
     return Plan(tuple(chosen), tuple(left_out), wall(jobs), frozenset(jobs), systems)
 
@@ -125,9 +135,7 @@ def write_plan(plan: Plan, settings_file: Path, scale: str, folder: Path) -> Non
         folder / "plan.json",
         {
             "claims": list(plan.claims),
-            "left_out": {
-                name: f"Left out to keep to the budget: {why}." for name, why in plan.left_out
-            },
+            "left_out": plan.reasons(),
             "expected_seconds": plan.seconds,
             "jobs": sorted(plan.jobs),
         },

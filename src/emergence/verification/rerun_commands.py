@@ -68,16 +68,14 @@ def plan(
     if trained is not None:
         from emergence.shipped import VERIFY_SCALE, read_manifest
         from emergence.verification import shipping
-        from emergence.verification.costs import recorded_costs
 
-        known = recorded_costs(config / "costs.csv", VERIFY_SCALE) or budget
         lines = shipping.write_evaluation(
             read_manifest(trained),
             config / f"{scale}.yaml",
             load_needs(needs),
             ledgers,
             results / VERIFY_SCALE,
-            _pace(config, VERIFY_SCALE, cores) if known else None,
+            _pace(config, VERIFY_SCALE, cores, trained_at=scale),
             part.parse_budget(budget) if budget else None,
         )
         print("\n".join(lines))
@@ -228,14 +226,22 @@ def drift_measure(
     print(measured.told(frame), f"Read {figures / scale / 'drift.md'}.")
 
 
-def _pace(config: Path, scale: str, cores: int) -> Pace:
-    """How long jobs of a scale take on this machine."""
+def _pace(config: Path, scale: str, cores: int, trained_at: str | None = None) -> Pace:
+    """How long jobs of a scale take on this machine.
+
+    Of an evaluation, what does not train takes as long as where its weights were trained.
+    """
     import os
 
+    from emergence.settings import load
     from emergence.verification.costs import CALIBRATION, calibrate, recorded_costs
-    from emergence.verification.jobs import Pace
+    from emergence.verification.jobs import Pace, training_jobs
 
     costs = recorded_costs(config / "costs.csv", scale)
+    if trained_at:
+        trained = training_jobs(load(config / f"{trained_at}.yaml"))
+        there = recorded_costs(config / "costs.csv", trained_at)
+        costs = {job: cost for job, cost in there.items() if job not in trained} | costs
     base = costs.pop(CALIBRATION, None)
     ratio = calibrate().cpu_s / base.cpu_s if base else 1.0
     return Pace(costs, cores or os.cpu_count() or 1, ratio, scale)
