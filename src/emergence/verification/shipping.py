@@ -252,9 +252,7 @@ def write_evaluation(
         chosen = choose(
             settings, needs, pace.costs, budget_s, judged, ledgers, pace.cores, pace.ratio, open_
         )
-        left_out = {
-            name: f"Left out to keep to the budget: {w}." for name, w in chosen.left_out
-        } | (left_out)
+        left_out = chosen.reasons() | left_out
         jobs, systems = set(chosen.jobs), chosen.systems
     content: dict[str, Any] = reduced(settings, jobs, judged, VERIFY_SCALE)
     write_text(folder / "settings.yaml", yaml.safe_dump(content, sort_keys=False))
