@@ -1,8 +1,12 @@
 """Both laws of the torus against brute force, and fits that must find what was put in."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 
+from emergence.holography import correlations
 from emergence.holography.actions import FreeField
 from emergence.holography.correlations import (
     LAWS,
@@ -71,3 +75,24 @@ def test_errors_of_the_fit_cover_its_scatter() -> None:
 def test_too_few_blocks_are_refused() -> None:
     with pytest.raises(ValueError, match="no covariance"):
         Blocks(blocks_of(algebraic(32, 0.2), 0.01, number=8))
+
+
+def test_needs_no_chains_to_read_the_reference():
+    """As where only a part of the workflow was run: the claim on the theory alone is decided."""
+    times = np.array([0.16, 0.40])
+    distance = np.arange(17)
+    shapes = np.stack([np.exp(-distance / 2.0), (1.0 + distance) ** -0.1])
+    noise = np.random.default_rng(1).normal(0.0, 1e-3, (2, 40, 17))
+    arrays = {"t": times, "correlation": (shapes[:, None] * (1.0 + noise))}
+    results = SimpleNamespace(
+        chosen=SimpleNamespace(diagram=SimpleNamespace(sides=[4, 32]), chains={}),
+        reference=lambda side: arrays,
+    )
+    named, tables = {}, {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(correlations, "_stiffness_exponent", lambda *_: ("eta", None))
+        for name, item in correlations.correlations(results):
+            (tables if isinstance(item, pd.DataFrame) else named)[name] = item
+    assert "correlation.reference_algebraic_advantage" in named
+    assert not [name for name in named if "corrected" in name]
+    assert set(tables["correlations"]["source"]) == {"reference"}

@@ -149,12 +149,16 @@ class Blocks:
 
 
 def correlations(results: Results) -> Found:
-    """At the largest side with chains, both phases: correlation functions, fits, their difference."""
+    """At the largest side, both phases: correlation functions, fits, their difference.
+
+    Of the cluster Monte Carlo, and of the chains in the bulk of a flow where there are any.
+    """
     side = largest(results)
     rows, fits, sources = [], [], {}
     if side is not None:
-        chains, _ = results.chains(f"line_{side}")
-        sources = {"reference": results.reference(side), "corrected": chains}
+        sources = {"reference": results.reference(side)}
+        if f"line_{side}" in results.chosen.chains:
+            sources["corrected"], _ = results.chains(f"line_{side}")
     for phase, t in PHASES.items():
         for source, arrays in sources.items():
             index = _index(arrays, t)
@@ -188,13 +192,8 @@ def equilibrated(order: np.ndarray) -> bool:
 
 
 def largest(results: Results) -> int | None:
-    """The largest side that has chains ``line_<side>`` and both phases on its diagram."""
-    found = [
-        side
-        for side in results.chosen.diagram.sides
-        if f"line_{side}" in results.chosen.chains and side >= 8
-    ]
-    return max(found, default=None)
+    """The largest side of the diagram that has distances enough for a fit."""
+    return max((side for side in results.chosen.diagram.sides if side >= 8), default=None)
 
 
 def _index(arrays: Arrays, t: float) -> int | None:
