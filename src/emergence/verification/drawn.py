@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from emergence.errors import LedgerError
 from emergence.settings import Settings
 from emergence.verification.costs import Cost
-from emergence.verification.faults import read_yaml
-from emergence.verification.jobs import all_jobs, jobs_of
+from emergence.verification.jobs import all_jobs, jobs_of, read_arms
 
 Drawn = Mapping[str, Mapping[str, list[str]]]
 """System → figure → patterns of arms, such as ``distillers/general*``."""
@@ -26,23 +23,7 @@ def load_drawn(path: Path) -> Drawn:
     Raises:
         LedgerError: the file is missing or malformed.
     """
-    raw = read_yaml(path)
-    well = isinstance(raw, dict) and all(
-        isinstance(part, dict)
-        and all(
-            isinstance(arms, list)
-            and all(isinstance(arm, str) and re.fullmatch(r"[a-z]+/[\w*]+", arm) for arm in arms)
-            for arms in part.values()
-        )
-        for part in raw.values()
-    )
-    if not well:
-        raise LedgerError(
-            f"{path} must map each system to its figures, and each of these to a list of arms such "
-            "as distillers/main.",
-            "git checkout restores it.",
-        )
-    return raw
+    return read_arms(path, "its figures")
 
 
 def jobs_of_figures(drawn: Drawn, settings: Settings) -> dict[str, set[str]]:

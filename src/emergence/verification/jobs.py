@@ -31,24 +31,42 @@ def load_needs(path: Path) -> Needs:
     Raises:
         LedgerError: the file is missing or malformed.
     """
+    raw = read_arms(path, "'always' and its claims")
+    if not all("always" in part for part in raw.values()):
+        raise _malformed(path, "'always' and its claims")
+    return raw
+
+
+def read_arms(path: Path, keys: str) -> Needs:
+    """Read a file of system → key → arms, where a star stands for any letters.
+
+    Args:
+        keys: what the keys are, for the message.
+
+    Raises:
+        LedgerError: the file is missing or malformed.
+    """
     raw = read_yaml(path)
     well = isinstance(raw, dict) and all(
         isinstance(part, dict)
-        and isinstance(part.get("always"), list)
         and all(
             isinstance(arms, list)
-            and all(isinstance(arm, str) and re.fullmatch(r"[a-z]+/\w+", arm) for arm in arms)
+            and all(isinstance(arm, str) and re.fullmatch(r"[a-z]+/[\w*]+", arm) for arm in arms)
             for arms in part.values()
         )
         for part in raw.values()
     )
     if not well:
-        raise LedgerError(
-            f"{path} must map each system to 'always' and its claims, and each of these to a list "
-            "of arms such as distillers/main.",
-            "git checkout restores it.",
-        )
+        raise _malformed(path, keys)
     return raw
+
+
+def _malformed(path: Path, keys: str) -> LedgerError:
+    return LedgerError(
+        f"{path} must map each system to {keys}, and each of these to a list of arms such as "
+        "distillers/main.",
+        "git checkout restores it.",
+    )
 
 
 def jobs_of(settings: Settings, system: str, arms: Iterable[str]) -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,30 +18,17 @@ from emergence.artifacts import sha256, write_numbers, write_text
 from emergence.errors import LedgerError, SettingsError
 from emergence.provenance import code_in_use
 from emergence.statistics import read_measurements
-from emergence.verification.claims import SCALES, Ledger, load_ledgers
+from emergence.verification.claims import SCALES, load_ledgers
 from emergence.verification.comparison import keys_of
-from emergence.verification.criteria import Criterion, Ordering
-from emergence.verification.numbers import number
-from emergence.verification.verdicts import (
-    Decision,
-    Outcome,
-    check,
-    decide,
-    must_decide,
-    room,
-)
+from emergence.verification.criteria import Ordering
+from emergence.verification.markdown import render_markdown
+from emergence.verification.verdicts import Decision, Outcome, check, decide, must_decide
+from emergence.verification.wording import STYLES, asked, measured, scatter_line, summary
 
 COMMITTED_SCALE = "laptop"
 """The scale whose verdicts also stand beside its figures, which are committed."""
 WIDE = 110
 """Terminals of fewer columns leave the statements to verdict.md."""
-STYLES = {
-    "reproduced": "green",
-    "compatible": "cyan",
-    "underpowered": "yellow",
-    "deviates": "red",
-    "not run": "dim",
-}
 
 
 def verify(
@@ -141,17 +127,6 @@ def with_spreads(decisions: Iterable[Decision], certificate: Path) -> list[Decis
     ]
 
 
-def scatter_line(outcome: Outcome) -> str:
-    """Return how much single trainings scatter beside the room that the bound leaves; or nothing."""
-    if outcome.spread is None:
-        return ""
-    told = f"Single trainings scatter by {outcome.spread:.2g} ({outcome.trainings} of them)"
-    left = room(outcome)
-    if left is None or not outcome.spread:
-        return f"{told}."
-    return f"{told}; to where the criterion turns it is {left:.2g}, {left / outcome.spread:.2g} times that."
-
-
 def render_table(decisions: Sequence[Decision], statements: bool = True) -> Table:
     """Return a table for the terminal, one row per claim, with or without the statements."""
     table = Table(title=summary(decisions), title_justify="left")
@@ -193,87 +168,10 @@ def to_json(
     }
 
 
-def render_markdown(
-    ledgers: Sequence[Ledger],
-    decisions: Sequence[Decision],
-    scale: str,
-    link: Callable[[str], str | None],
-) -> str:
-    """Return verdict.md: a table per paper, every deviation with its reason, then every criterion.
-
-    Args:
-        ledgers: the ledgers decided.
-        decisions: their claims' verdicts.
-        scale: the scale they were decided at.
-        link: returns the address of a figure such as "introspection/law", None where there is none.
-    """
-    lines = [f"# Verdicts at scale {scale}", "", summary(decisions), ""]
-    for ledger in ledgers:
-        paper = ledger.paper
-        lines += [
-            f"## {ledger.system.capitalize()}",
-            "",
-            f"{paper.authors}, *{paper.title}*, arXiv:{paper.arxiv}.",
-            "",
-            *_rows([d for d in decisions if d.system == ledger.system], link),
-            "",
-        ]
-    for heading, verdict in (
-        ("Deviations", "deviates"),
-        ("Underpowered", "underpowered"),
-        ("Not run", "not run"),
-    ):
-        chosen = [decision for decision in decisions if decision.verdict == verdict]
-        if chosen:
-            lines += [f"## {heading}", "", *map(_reason_line, chosen), ""]
-    lines += ["## How each claim was decided", ""]
-    for decision in decisions:
-        lines += _criteria_lines(decision)
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def summary(decisions: Sequence[Decision]) -> str:
-    """Return how many claims came to which verdict, and whether that was expected."""
-    counts = Counter(decision.verdict for decision in decisions)
-    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in STYLES if counts[verdict])
-    unexpected = [d.claim.id for d in decisions if not d.matches]
-    green = [d.claim.id for d in decisions if not d.control_holds]
-    text = f"{len(decisions)} {'claim' if len(decisions) == 1 else 'claims'}: {told}. "
-    text += (
-        f"Not as the ledger expects: {', '.join(unexpected)}. "
-        if unexpected
-        else "Every verdict is the one that the ledger expects. "
-    )
-    if green:
-        return text + f"Controls that did not turn red: {', '.join(green)}."
-    idle = [d.claim.id for d in decisions if d.control and d.control.verdict != "deviates"]
-    if idle:
-        # The criterion had no power over the claim either, so that there was nothing to break.
-        return text + (
-            "Every negative control turned red, but those of criteria without power: "
-            f"{', '.join(idle)}."
-        )
-    return text + "Every negative control that was run turned red."
-
-
-def measured(decision: Decision) -> str:
-    """Return the number that a claim's verdict rests on, with its error."""
-    headline = decision.deciding
-    if headline is None:
-        return "not run"
-    told = number(headline.measured, headline.error)
-    return f"difference {told}" if isinstance(headline.criterion, Ordering) else told
-
-
-def _asked(decision: Decision) -> Criterion:
-    """The criterion that the verdict rests on; of a claim that is not run, its first."""
-    return decision.deciding.criterion if decision.deciding else decision.claim.criteria[0]
-
-
 def _claim_entry(decision: Decision) -> dict[str, Any]:
     claim, control = decision.claim, decision.control
     headline = decision.deciding
-    criterion = _asked(decision)
+    criterion = asked(decision)
     return {
         "id": claim.id,
         "system": decision.system,
@@ -326,91 +224,3 @@ def _links(figures: Path, folder: Path) -> Callable[[str], str | None]:
         return Path(os.path.relpath(image, folder)).as_posix() if image.is_file() else None
 
     return link
-
-
-def _rows(decisions: Sequence[Decision], link: Callable[[str], str | None]) -> list[str]:
-    """Return a markdown table, one row per claim."""
-    headings = (
-        "Claim",
-        "Statement",
-        "Published",
-        "Measured",
-        "Demanded",
-        "Verdict",
-        "Control",
-        "Figure",
-    )
-    rows = [headings, ("---",) * len(headings)]
-    for decision in decisions:
-        claim = decision.claim
-        verdict = f"**{decision.verdict}**"
-        if not decision.matches:
-            verdict += f", but expected {decision.expected}"
-        elif decision.verdict == "deviates":
-            verdict += ", as expected"
-        address = link(claim.figure) if claim.figure else None
-        figure = f"[{claim.figure}]({address})" if address else claim.figure or "none"
-        cells = (
-            claim.id,
-            f"{claim.statement} ({claim.place})",
-            claim.published,
-            measured(decision),
-            _asked(decision).allowed(),
-            verdict,
-            _control(decision),
-            figure,
-        )
-        # |ψ|² would end the cell.
-        rows.append(tuple(cell.replace("|", "\\|") for cell in cells))
-    return [f"| {' | '.join(row)} |" for row in rows]
-
-
-def _control(decision: Decision) -> str:
-    """Return how the negative control came out, in a few words."""
-    if decision.control is None:
-        return "not run"
-    outcome, name = decision.control.verdict, decision.claim.control.name
-    if outcome == "deviates":
-        return f"{name}: deviates, as it must"
-    if decision.control_holds:
-        return f"{name}: {outcome}, nothing to break"
-    return f"{name}: {outcome}, but it must deviate"
-
-
-def _reason_line(decision: Decision) -> str:
-    as_expected = "as expected" if decision.matches else f"where {decision.expected} was expected"
-    notes = "; ".join(outcome.note for outcome in decision.outcomes)
-    reason = _stop(decision.reason or "The ledger gives no reason")
-    return (
-        f"- **{decision.claim.id}**, {as_expected}"
-        + (f" ({notes})" if notes else "")
-        + f": {_stop(decision.claim.statement)} {reason}"
-    )
-
-
-def _stop(text: str) -> str:
-    """Return the text with a full stop at its end."""
-    return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def _criteria_lines(decision: Decision) -> list[str]:
-    """Return a claim's criteria and control, each with its number and its justification."""
-    if not decision.outcomes:
-        return []
-    lines = [f"**{decision.claim.id}**", ""]
-    for outcome in decision.outcomes:
-        justified = f"{_stop(outcome.criterion.justification)} {scatter_line(outcome)}".strip()
-        lines.append(f"{_criterion_line(outcome)} {justified}")
-    control = decision.claim.control
-    line = _criterion_line(decision.control)
-    return [*lines, f"{line} Control, {control.name}: {_stop(control.statement)}", ""]
-
-
-def _criterion_line(outcome: Outcome) -> str:
-    criterion = outcome.criterion
-    name = getattr(criterion, "measure", criterion.test)
-    seeds = "" if outcome.samples is None else f" over {outcome.samples} seeds"
-    return (
-        f"- `{name}` = {number(outcome.measured, outcome.error)}{seeds}, demanded "
-        f"{criterion.allowed()}: {outcome.verdict}, {outcome.note}."
-    )

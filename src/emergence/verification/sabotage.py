@@ -28,8 +28,8 @@ from emergence.statistics import Measurement, read_measurements
 from emergence.verification import breakages
 from emergence.verification.claims import Claim, load_ledgers
 from emergence.verification.numbers import number
-from emergence.verification.report import STYLES
 from emergence.verification.verdicts import Decision, decide, evaluate, must_decide
+from emergence.verification.wording import STYLES
 
 GREEN = ("reproduced", "compatible")
 KEYS = ("case", "claim", "breaks", "must", "measure", "measured", "error", "verdict", "note")

@@ -1,0 +1,68 @@
+"""What is told of a decision in words and numbers, the same in every table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from emergence.verification.criteria import Criterion, Ordering
+from emergence.verification.numbers import number
+from emergence.verification.verdicts import Decision, Outcome, room
+
+STYLES = {
+    "reproduced": "green",
+    "compatible": "cyan",
+    "underpowered": "yellow",
+    "deviates": "red",
+    "not run": "dim",
+}
+"""Verdicts in the order in which they are told, and their colours in a terminal."""
+
+
+def summary(decisions: Sequence[Decision]) -> str:
+    """Return how many claims came to which verdict, and whether that was expected."""
+    counts = Counter(decision.verdict for decision in decisions)
+    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in STYLES if counts[verdict])
+    unexpected = [d.claim.id for d in decisions if not d.matches]
+    green = [d.claim.id for d in decisions if not d.control_holds]
+    text = f"{len(decisions)} {'claim' if len(decisions) == 1 else 'claims'}: {told}. "
+    text += (
+        f"Not as the ledger expects: {', '.join(unexpected)}. "
+        if unexpected
+        else "Every verdict is the one that the ledger expects. "
+    )
+    if green:
+        return text + f"Controls that did not turn red: {', '.join(green)}."
+    idle = [d.claim.id for d in decisions if d.control and d.control.verdict != "deviates"]
+    if idle:
+        # The criterion had no power over the claim either, so that there was nothing to break.
+        return text + (
+            "Every negative control turned red, but those of criteria without power: "
+            f"{', '.join(idle)}."
+        )
+    return text + "Every negative control that was run turned red."
+
+
+def measured(decision: Decision) -> str:
+    """Return the number that a claim's verdict rests on, with its error."""
+    headline = decision.deciding
+    if headline is None:
+        return "not run"
+    told = number(headline.measured, headline.error)
+    return f"difference {told}" if isinstance(headline.criterion, Ordering) else told
+
+
+def asked(decision: Decision) -> Criterion:
+    """The criterion that the verdict rests on; of a claim that is not run, its first."""
+    return decision.deciding.criterion if decision.deciding else decision.claim.criteria[0]
+
+
+def scatter_line(outcome: Outcome) -> str:
+    """Return how much single trainings scatter beside the room that the bound leaves; or nothing."""
+    if outcome.spread is None:
+        return ""
+    told = f"Single trainings scatter by {outcome.spread:.2g} ({outcome.trainings} of them)"
+    left = room(outcome)
+    if left is None or not outcome.spread:
+        return f"{told}."
+    return f"{told}; to where the criterion turns it is {left:.2g}, {left / outcome.spread:.2g} times that."

@@ -1,0 +1,22 @@
+"""What is told of decisions in a sentence."""
+
+from emergence.verification.verdicts import decide
+from emergence.verification.wording import summary
+
+GOOD = {"loss_ratio": (30, 1), "control__loss_ratio": (1, 1)}
+
+
+def test_the_summary_counts_the_verdicts(claim_ledger, measure):
+    decisions = decide(claim_ledger(), measure(**GOOD), "laptop")
+    assert summary(decisions) == (
+        "1 claim: 1 reproduced. Every verdict is the one that the ledger expects. "
+        "Every negative control that was run turned red."
+    )
+
+
+def test_a_control_without_power_is_named(claim_ledger, measure):
+    weak = measure(loss_ratio=(30, None), control__loss_ratio=(30, None))
+    ledger = claim_ledger(expected="underpowered", reason="Too few.")
+    assert summary(decide(ledger, weak, "laptop")).endswith(
+        "Every negative control turned red, but those of criteria without power: I3."
+    )
