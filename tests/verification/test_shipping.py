@@ -254,6 +254,16 @@ class TestAgreement:
         assert lines[0].startswith("3 of 4 numbers are bit for bit those of the run")
         assert lines[2:] == ["  holography: time is 1.5, was 1.25"]
 
+    def test_a_system_that_a_budget_left_out_is_passed_over_but_not_all(self, tmp_path):
+        for folder, systems in (("ours", SYSTEMS[:1]), ("theirs", SYSTEMS)):
+            for system in systems:
+                path = tmp_path / folder / system / "measurements.json"
+                write_measurements(path, [Measurement("same", 0.1)])
+        lines = shipping.agreement(tmp_path / "ours", tmp_path / "theirs")
+        assert lines[0].startswith("1 of 1 numbers are bit for bit")
+        with pytest.raises(ArtifactError, match="missing"):
+            shipping.agreement(tmp_path / "nothing", tmp_path / "theirs")
+
     def test_of_the_same_run_is_whole(self, run):
         assert shipping.agreement(run, run) == [
             "3 of 3 numbers are bit for bit those of the run that shipped the weights."

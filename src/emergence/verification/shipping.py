@@ -280,10 +280,12 @@ def agreement(results: Path, shipped: Path) -> list[str]:
         shipped: the folder of the shipped weights, with the measurements of their run.
 
     Raises:
-        ArtifactError: measurements are missing or corrupt.
+        ArtifactError: nothing was evaluated, or measurements are missing or corrupt.
     """
     same, other = 0, []
-    for system in SYSTEMS:
+    # Within a budget a system may have been left out.
+    there = [name for name in SYSTEMS if (results / name / "measurements.json").is_file()]
+    for system in there or SYSTEMS:
         ours, theirs = (
             read_measurements(folder / system / "measurements.json")
             for folder in (results, shipped)
