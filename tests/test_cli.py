@@ -85,6 +85,7 @@ class TestMain:
             raise error
 
         monkeypatch.setattr("emergence.settings.load", fail)
+        monkeypatch.setattr("os._exit", sys.exit)  # an interrupted stage does not tidy up
         arguments = ["introspection", "spectral", "--settings", "x", "--output", "y"]
         monkeypatch.setattr(sys, "argv", ["emergence", *arguments])
         with pytest.raises(BaseException) as caught:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 # TensorFlow reads these when it is imported, which only the training stages do.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -23,7 +23,7 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import typer
 
 from emergence import __version__
-from emergence.errors import EmergenceError, SettingsError
+from emergence.errors import EmergenceError, Interrupted, SettingsError
 from emergence.holography.commands import holography
 from emergence.introspection.commands import introspection
 from emergence.retraining.commands import retraining
@@ -117,14 +117,25 @@ def main() -> None:
     """Entry point: run the command, tell an expected failure in one sentence."""
     try:
         app()
+    except Interrupted as error:
+        _leave(error)
     except EmergenceError as error:
         print(f"emergence: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
-        print(
-            "emergence: Interrupted; a rerun continues from the last checkpoint.", file=sys.stderr
-        )
-        sys.exit(130)
+        _leave(Interrupted("Interrupted.", "A rerun continues from the last checkpoint."))
+
+
+def _leave(error: Interrupted) -> NoReturn:
+    """Say that somebody interrupted, and end without tidying up.
+
+    TensorFlow's threads may be in the midst of a step: an interpreter that takes itself apart beneath
+    them ends in a segmentation fault now and then instead of its exit status. Nothing is lost, since
+    outputs are whole or absent at any moment.
+    """
+    print(f"emergence: {error}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(error.exit_status)
 
 
 if __name__ == "__main__":

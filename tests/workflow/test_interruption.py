@@ -185,7 +185,7 @@ def test_interrupted_it_says_so_and_a_rerun_continues(stage, undisturbed, tmp_pa
     assert output == ""
     assert "Traceback" not in errors
     if number == signal.SIGINT:
-        assert process.returncode == 130
+        assert process.returncode == 130, errors
         assert re.search(r"(?m)^emergence: Interrupted.+\.$", errors)
     else:
         assert process.returncode in (-number, 128 + number)
