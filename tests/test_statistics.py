@@ -74,6 +74,14 @@ class TestMeasurement:
     def test_of_one_seed_has_no_error(self):
         assert Measurement.from_seeds("loss", [1.0]).error is None
 
+    def test_that_could_not_be_told_says_why(self, tmp_path):
+        untold = Measurement("slope", None, note="too few pairs")
+        write_measurements(tmp_path / "m.json", [untold])
+        assert read_measurements(tmp_path / "m.json") == {"slope": untold}
+        for bad in ({}, {"note": "why", "error": 0.1}, {"note": "why", "values": (1.0,)}):
+            with pytest.raises(ArtifactError, match="'slope' has no value but an error, or no rea"):
+                Measurement("slope", None, **bad)
+
     def test_of_no_seed_is_refused(self):
         with pytest.raises(ArtifactError, match="'loss' has no seed"):
             Measurement.from_seeds("loss", [])

@@ -32,11 +32,12 @@ class Measurement:
 
     Raises:
         ArtifactError: the value, the error or a seed's value is NaN or infinite, or the error is
-            negative.
+            negative; or there is no value, and nothing says why.
     """
 
     name: str
-    value: float
+    value: float | None
+    """None where the data could not tell it, for the reason in ``note``."""
     error: float | None = None
     """Standard error of ``value``; None where it is not known, 0 where it is exact."""
     values: tuple[float, ...] | None = None
@@ -47,6 +48,12 @@ class Measurement:
     note: str = ""
 
     def __post_init__(self) -> None:
+        if self.value is None:
+            if self.error is not None or self.values is not None or not self.note:
+                raise ArtifactError(
+                    f"Measurement '{self.name}' has no value but an error, or no reason.", AGAIN
+                )
+            return
         number = object.__setattr__  # the way to normalise the fields of a frozen dataclass
         number(self, "value", float(self.value))
         number(self, "error", None if self.error is None else float(self.error))

@@ -105,8 +105,9 @@ class TestFits:
         for cut in geometry_readings.CUTS:
             for kind in ("same_rate", "vertical_rate"):
                 found = read["fits"][f"bulk.made.optimal_{kind}_{cut}"]
-                assert (found.value, found.error) == (1.0, geometry_readings.UNRESOLVED)
+                assert (found.value, found.error) == (None, None)
                 assert found.note == "too few pairs above the noise"
+                assert f"bulk.made.optimal_{kind}_scatter_{cut}" not in read["fits"]
             assert f"bulk.made.optimal_slope_gap_{cut}" not in read["fits"]
         assert "optimal" not in set(read["fits"]["geometry_fits"]["map"])
 

@@ -82,6 +82,21 @@ class TestRuns:
         assert not chosen.chains
         assert not chosen.bulks
 
+    def test_fast_evaluations_draw_an_eighth_in_whole_batches(self, plan, tmp_path):
+        plan(fast=True)
+        fast = load(tmp_path / "results/drift-base/settings.yaml")
+        for ours, theirs, batch in (
+            (fast.holography, LAPTOP.holography, LAPTOP.holography.chunk),
+            (fast.retraining, LAPTOP.retraining, LAPTOP.retraining.batch),
+        ):
+            assert ours.samples == theirs.samples // 8
+            assert ours.samples % batch == 0
+        assert fast.retraining.configurations == LAPTOP.retraining.configurations // 8
+        flows = fast.holography.flows
+        assert flows["hat"].samples == LAPTOP.holography.flows["hat"].samples // 8
+        assert flows["line_32"].samples == LAPTOP.holography.chunk, "At least one call."
+        assert flows["critical"].samples is None
+
     def test_with_a_budget_single_trainings_are_run_from_other_seeds(self, plan, tmp_path):
         costs = recorded_costs(ROOT / "config/costs.csv", "laptop")
         del costs[CALIBRATION]

@@ -3,8 +3,10 @@
 import pytest
 
 from emergence.errors import LedgerError, VerdictMismatch
+from emergence.statistics import Measurement
 from emergence.verification.claims import NOT_RUN
-from emergence.verification.verdicts import check, decide, must_decide
+from emergence.verification.verdicts import check, decide, must_decide, room
+from emergence.verification.wording import measured
 
 GOOD = {"loss_ratio": (30, 1), "control__loss_ratio": (1, 1)}
 
@@ -37,6 +39,19 @@ def test_any_other_verdict_than_the_expected_fails_the_check(
     assert caught.value.exit_status == 7
     # The same verdict, honestly expected, passes.
     (decision,) = decide(claim_ledger(expected=verdict, reason="why"), measurements, "laptop")
+    check([decision])
+
+
+def test_a_number_that_could_not_be_told_decides_nothing(claim_ledger, measure):
+    measurements = measure(**GOOD)
+    untold = Measurement("loss_ratio", None, note="all seeds diverged")
+    ledger = claim_ledger(expected="underpowered", reason="They diverge.")
+    (decision,) = decide(ledger, {**measurements, untold.name: untold}, "laptop")
+    (outcome,) = decision.outcomes
+    assert (outcome.measured, outcome.error, outcome.verdict) == (None, None, "underpowered")
+    assert outcome.note == "loss_ratio could not be told: all seeds diverged"
+    assert measured(decision) == "could not be told"
+    assert room(outcome) is None
     check([decision])
 
 

@@ -48,7 +48,7 @@ class Study(NamedTuple):
         t = float(self.arrays["t"])
         return {"bulk": self.name, "size": self.size, "t": t, "shipped": self.shipped} | values
 
-    def measured(self, name: str, value: float, error: float, **more: str) -> Found:
+    def measured(self, name: str, value: float | None, error: float | None, **more: str) -> Found:
         """A measurement ``bulk.<study>.<name>``."""
         name = f"bulk.{self.name}.{name}"
         yield name, Measurement(name, value, error, source=self.source, **more)

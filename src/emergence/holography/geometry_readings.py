@@ -15,9 +15,6 @@ from emergence.holography.decay import DecayFit
 CUTS = {"half": 0.5, "quarter": 0.25}
 """Same-layer pairs are taken up to these shares of the side."""
 
-UNRESOLVED = 99.0
-"""Relative error of a slope that no pair tells."""
-
 
 def decays(results) -> Found:
     """Mutual information of pairs in the coordinates in which one ξ gives both slopes."""
@@ -99,12 +96,13 @@ def _fit_rows(
 def _measurements(
     study: Study, name: str, within: DecayFit | None, across: DecayFit | None
 ) -> Found:
-    """Slopes, their ratio and the scatter about the laws; a slope that no pair tells has no power."""
+    """Slopes, their ratio and the scatter about the laws; a slope that no pair tells has no value."""
     for kind, fit in (("same_rate", within), ("vertical_rate", across)):
-        value, error = (fit.rate, fit.error) if fit else (1.0, UNRESOLVED)
+        value, error = (fit.rate, fit.error) if fit else (None, None)
         note = "" if fit else "too few pairs above the noise"
         yield from study.measured(name % kind, value, error, note=note)
-        yield from study.measured(name % f"{kind}_scatter", fit.scatter if fit else UNRESOLVED, 0.0)
+        if fit:
+            yield from study.measured(name % f"{kind}_scatter", fit.scatter, 0.0)
     if within and across:
         pair = geometry.OneLength(within, across)
         scale = 0.5 * (abs(within.rate) + abs(across.rate))

@@ -18,7 +18,7 @@ from typing import Any
 from emergence.errors import ArtifactError
 from emergence.statistics import Measurement, read_measurements
 from emergence.verification.claims import Claim, load_ledgers
-from emergence.verification.criteria import Criterion
+from emergence.verification.criteria import Criterion, keys_of
 from emergence.verification.numbers import number
 from emergence.verification.verdicts import evaluate
 
@@ -43,12 +43,6 @@ class Compared:
     """Of the number alone; None where a criterion decides."""
     agrees: bool
     note: str
-
-
-def keys_of(criterion: Criterion) -> list[str]:
-    """Return the measurements that a criterion reads."""
-    names = (getattr(criterion, key, None) for key in ("measure", "other", "smaller", "larger"))
-    return [name for name in names if name is not None]
 
 
 def compare(
@@ -115,6 +109,8 @@ def _test(
     """Return which test applies and its p-value; None where none does."""
     from scipy import stats
 
+    if None in (ours.value, theirs.value):
+        return None
     if ours.values is not None and theirs.values is not None:
         if powerful(len(ours.values), len(theirs.values)):
             answer = stats.mannwhitneyu(ours.values, theirs.values)

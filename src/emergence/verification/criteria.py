@@ -181,3 +181,9 @@ class ScalingExponent(BaseCriterion):
 Criterion = (
     AtMost | AtLeast | Within | EqualWithinErrors | Ordering | ModelComparison | ScalingExponent
 )
+
+
+def keys_of(criterion: Criterion) -> list[str]:
+    """The measurements that a criterion compares: what is tested first, then what with."""
+    names = (getattr(criterion, key, None) for key in ("measure", "other", "larger", "smaller"))
+    return [name for name in names if name is not None]

@@ -18,8 +18,9 @@ from emergence.artifacts import read_numbers, read_table, write_table, write_tex
 from emergence.errors import ArtifactError
 from emergence.statistics import FEWEST, Measurement, read_measurements, scatter
 from emergence.verification.claims import Ledger, load_ledgers
-from emergence.verification.comparison import Spreads, keys_of
-from emergence.verification.drift_runs import FOLDER
+from emergence.verification.comparison import Spreads
+from emergence.verification.criteria import keys_of
+from emergence.verification.drift_runs import FAST, FOLDER
 from emergence.verification.verdicts import evaluate, room
 
 AXES = ("seeds", "machine", "threads", "precision", "compiled")
@@ -56,13 +57,17 @@ def measure(
     rows = []
     for ledger in load_ledgers(ledgers):
         runs = {name: _read(results / name, ledger.system) for name in axis_of}
-        base = next(runs[name] for name, axis in axis_of.items() if axis == "base")
+        base_name = next(name for name, axis in axis_of.items() if axis == "base")
+        base = runs[base_name]
         if base is None:
             raise ArtifactError(
                 f"{results} holds no evaluation of {ledger.system} to compare with.",
                 f"Run `make drift SCALE={scale}`.",
             )
-        changed = {"machine": _read(shipped, ledger.system) or {}}
+        # Fewer samples than the run that shipped the weights are other samples.
+        changed = {}
+        if base_name != FAST:
+            changed["machine"] = _read(shipped, ledger.system) or {}
         again = []
         for name, found in runs.items():
             if axis_of[name] == "seeds":
@@ -99,7 +104,8 @@ def _rows(
                 continue
             left = room(evaluate(criterion, base.__getitem__))
             for key in keys:
-                about = (ledger.system, claim.id, key, base[key].value)
+                value = base[key].value
+                about = (ledger.system, claim.id, key, np.nan if value is None else value)
                 spreads = {"seeds": over_seeds(key, base, again)}
                 spreads |= {axis: between(key, base, found) for axis, found in changed.items()}
                 rows += [
@@ -119,14 +125,15 @@ def over_seeds(key: str, base: Found, again: list[Found]) -> tuple[float, int]:
     if values is not None:
         spread = scatter(values)
         return np.nan if spread is None else spread, len(values)
-    singles = [base[key].value, *(found[key].value for found in again if key in found)]
+    singles = [run[key].value for run in (base, *again) if key in run]
+    singles = [value for value in singles if value is not None]
     enough = len(singles) >= FEWEST
     return float(np.std(singles, ddof=1)) if enough else np.nan, len(singles)
 
 
 def between(key: str, base: Found, other: Found) -> tuple[float, int]:
     """What a change makes of a number; NaN where it was not evaluated under it."""
-    if key not in other:
+    if key not in other or None in (base[key].value, other[key].value):
         return np.nan, 1
     return abs(other[key].value - base[key].value), 2
 
@@ -161,7 +168,8 @@ def render_markdown(frame: pd.DataFrame, scale: str) -> str:
         "How much each claimed number moves when what should not matter changes: the seed (standard "
         "deviation of single trainings, their number in brackets), the machine (the one that shipped "
         "the weights against the one that wrote this), TensorFlow's threads, single precision of the "
-        "evaluation, no compilation by XLA. *Room* is how far the number may move before its "
+        "evaluation, no compilation by XLA. A fast certificate evaluates fewer samples, all of them the "
+        "same, and leaves the machine out. *Room* is how far the number may move before its "
         "criterion comes out otherwise, *ratio* the room over the largest of these spreads. A dash: "
         "not varied. Samples drawn in single precision are other samples.",
         "",

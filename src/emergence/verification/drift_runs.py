@@ -22,14 +22,19 @@ from emergence.shipped import VERIFY_SCALE, Manifest
 from emergence.statistics import read_measurements
 from emergence.verification.budget import choose
 from emergence.verification.claims import load_ledgers
-from emergence.verification.comparison import keys_of
+from emergence.verification.criteria import keys_of
 from emergence.verification.jobs import Needs, Pace, reduced
 from emergence.verification.shipping import SYSTEMS, evaluable, judged_scale
 
 FOLDER = "drift"
 """Of the list of runs: results/drift."""
+FAST = f"{FOLDER}-base"
+"""Folder of the base of a fast certificate; otherwise it is the evaluation of `make verify`."""
 EVALUATED = ("threads", "precision", "compiled")
 """Axes along which the same weights are evaluated."""
+SHARE = 8
+"""A fast certificate draws this share of the samples: a difference of two evaluations of the same
+samples needs few of them."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ def plan(
         needs: which arms decide each claim.
         ledgers: the folder of ledgers.
         results: root of the results.
-        fast: leave out chains and bulks, which sample for long.
+        fast: leave out chains and bulks, which sample for long, and draw fewer samples; the machine
+            that shipped the weights then has other samples, and is not compared with.
         pace: how long trainings take here; needed with a budget.
         budget_s: wall time for trainings from other seeds; None trains nothing.
         seeds: how many other seeds.
@@ -82,7 +88,9 @@ def plan(
     if fast:
         jobs = {j for j in jobs if not j.startswith(("holography/chains/", "holography/bulks/"))}
     content = reduced(settings, jobs, judged, "base")
-    base = f"{FOLDER}-base" if fast else VERIFY_SCALE
+    if fast:
+        content = _fewer_samples(content)
+    base = FAST if fast else VERIFY_SCALE
     trained = f"trained={manifest.folder}"
     runs = [Run(base, "base", f"{trained} into={base}")]
     _write(results / base, content, SYSTEMS)
@@ -93,7 +101,7 @@ def plan(
     lines = [
         f"{len(runs)} evaluations of the weights in {manifest.folder}: as they are, then with "
         "another number of threads, in single precision, and not compiled"
-        + ("; without chains and bulks." if fast else ".")
+        + (f"; an {SHARE}th of the samples, without chains and bulks." if fast else ".")
     ]
     if budget_s and pace:
         lines += _plan_seeds(
@@ -106,6 +114,28 @@ def plan(
     )
     write_numbers(results / FOLDER / "runs.json", {run.name: run.axis for run in runs})
     return lines
+
+
+def _fewer_samples(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with a share of the samples of every evaluation, in whole batches."""
+
+    def fewer(section: dict[str, Any], names: tuple[str, ...], batch: int) -> dict[str, Any]:
+        given = {name: section[name] for name in names if section.get(name)}
+        return section | {
+            name: max(batch, value // SHARE // batch * batch) for name, value in given.items()
+        }
+
+    content = dict(content)
+    for system, arms, batch, names in (
+        ("holography", "flows", "chunk", ("samples",)),
+        ("retraining", "chains", "batch", ("samples", "configurations")),
+    ):
+        section = fewer(content[system], names, content[system][batch])
+        section[arms] = {
+            name: fewer(arm, ("samples",), section[batch]) for name, arm in section[arms].items()
+        }
+        content[system] = section
+    return content
 
 
 def _changes(settings: Settings) -> Mapping[str, Mapping[str, Any]]:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 
 
-def number(value: float, error: float | None) -> str:
-    """Return a value with its standard error, which has two digits; 0 is exact, None unknown."""
+def number(value: float | None, error: float | None) -> str:
+    """Return a value with its standard error, which has two digits; 0 is exact, None unknown.
+
+    Without a value: that the data could not tell it.
+    """
+    if value is None:
+        return "could not be told"
     if not error:
         return f"{value:.6g}" + (" ± ?" if error is None else "")
     size = max(abs(value), error)

@@ -19,8 +19,7 @@ from emergence.errors import LedgerError, SettingsError
 from emergence.provenance import code_in_use
 from emergence.statistics import read_measurements
 from emergence.verification.claims import SCALES, load_ledgers
-from emergence.verification.comparison import keys_of
-from emergence.verification.criteria import Ordering
+from emergence.verification.criteria import Ordering, keys_of
 from emergence.verification.markdown import render_markdown
 from emergence.verification.verdicts import Decision, Outcome, check, decide, must_decide
 from emergence.verification.wording import STYLES, asked, measured, scatter_line, summary

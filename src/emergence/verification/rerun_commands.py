@@ -174,7 +174,11 @@ def drift_plan(
         Path | None, typer.Option(help="Shipped weights; by default weights/<scale>.")
     ] = None,
     fast: Annotated[
-        bool, typer.Option("--fast", help="Without chains and bulks, which sample for long.")
+        bool,
+        typer.Option(
+            "--fast",
+            help="An eighth of the samples, without chains and bulks, which sample for long.",
+        ),
     ] = False,
     budget: Annotated[
         str | None, typer.Option(help="Time for trainings from other seeds, such as 2h; none: 0.")

@@ -304,7 +304,11 @@ def agreement(results: Path, shipped: Path) -> list[str]:
             "Processor times differ, and on another kind of processor the last digits of all:"
         )
     lines += [
-        f"  {system}: {name} is {one:.10g}, was {two:.10g}"
+        f"  {system}: {name} is {_digits(one)}, was {_digits(two)}"
         for system, name, one, two in sorted(other)
     ]
     return lines
+
+
+def _digits(value: float | None) -> str:
+    return "not told" if value is None else f"{value:.10g}"

@@ -27,6 +27,7 @@ from emergence.verification.criteria import (
     Ordering,
     ScalingExponent,
     Within,
+    keys_of,
 )
 
 MARGIN = 2.0
@@ -41,8 +42,8 @@ class Outcome:
     """What one criterion came to."""
 
     criterion: Criterion
-    measured: float
-    """The measured value; of an ordering the difference, larger minus smaller."""
+    measured: float | None
+    """None where the data could not tell it; of an ordering the difference, larger minus smaller."""
     error: float | None
     samples: int | None
     """Seeds; None where the measurement is no ensemble."""
@@ -143,15 +144,16 @@ def evaluate(criterion: Criterion, find: Callable[[str], Measurement]) -> Outcom
     Raises:
         LedgerError: ``find`` knows no such name, or the seeds of an ordering cannot be paired.
     """
+    parts = tuple(find(name) for name in keys_of(criterion))
+    untold = next((part for part in parts if part.value is None), None)
+    if untold:
+        note = f"{untold.name} could not be told: {untold.note}"
+        return Outcome(criterion, None, None, None, "underpowered", note)
+    shown = tested = parts[0]
     if isinstance(criterion, Ordering):
-        parts = (find(criterion.larger), find(criterion.smaller))
         shown = tested = _difference(*parts, paired=criterion.fraction is not None)
-    elif isinstance(criterion, EqualWithinErrors) and criterion.other is not None:
-        parts = (find(criterion.measure), find(criterion.other))
-        shown, tested = parts[0], _difference(*parts, paired=False)
-    else:
-        shown = tested = find(criterion.measure)
-        parts = (shown,)
+    elif len(parts) > 1:
+        tested = _difference(*parts, paired=False)
     weakness = _weakness(criterion, parts)
     verdict, note = ("underpowered", weakness) if weakness else _judge(criterion, tested)
     if len(parts) > 1:
@@ -169,6 +171,8 @@ def room(outcome: Outcome) -> float | None:
     The distance to the bound; of an equality, the distance that it allows. None without an error.
     """
     criterion = outcome.criterion
+    if outcome.measured is None:
+        return None
     if isinstance(criterion, EqualWithinErrors | ScalingExponent):
         return None if outcome.error is None else criterion.sigmas * outcome.error
     return abs(_margin(criterion, outcome.measured))
