@@ -164,6 +164,17 @@ class TestMeasure:
         assert frame["spread"]["seeds"] == pytest.approx(2.0, rel=0.15)
         assert frame["runs"]["seeds"] == 400
 
+    def test_a_number_that_could_not_be_told_has_no_drift(self, measured, tmp_path):
+        untold = Measurement("loss_ratio", None, note="all diverged")
+        frame = measured({"verify": untold, "drift-threads": single(3.0), "drift-seed-1": untold})
+        assert frame[["value", "spread", "room"]].isna().all(axis=None)
+        drift.write(frame, "laptop", tmp_path)
+
+    def test_a_fast_one_does_not_compare_with_the_machine_that_shipped(self, measured):
+        runs = {"drift-base": "base", "drift-threads": "threads"}
+        found = {"drift-base": single(30.0), "shipped": single(31.0), "drift-threads": single(30.0)}
+        assert set(measured(found, runs)["axis"]) == {"seeds", "threads"}
+
     def test_two_trainings_tell_no_spread(self, measured):
         frame = measured({"verify": single(30.0), "drift-seed-1": single(34.0)}).set_index("axis")
         assert np.isnan(frame["spread"]["seeds"])

@@ -177,7 +177,7 @@ def drift_plan(
         bool,
         typer.Option(
             "--fast",
-            help="An eighth of the samples, without chains and bulks, which sample for long.",
+            help="An eighth of the samples; without chains and bulks.",
         ),
     ] = False,
     budget: Annotated[
