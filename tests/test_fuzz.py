@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from malformed import ODD, fuzz
 from mappings import changed, places
 
 from emergence import artifacts
@@ -25,23 +26,6 @@ from emergence.verification import budget, costs, page
 from emergence.verification.claims import load_ledgers
 
 ROOT = Path(__file__).parents[1]
-fuzz = settings(
-    max_examples=100,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-ODD = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.just(10**5000)
-    | st.floats()
-    | st.text(max_size=20)
-    | st.sampled_from(["adam", "spline", "1e3", "yes", "", "../x", "\x00", "[", "ising", -0.0])
-    | st.lists(st.integers(-2, 3), max_size=3)
-    | st.dictionaries(st.text(max_size=5) | st.integers(), st.integers(), max_size=2)
-)
 
 
 def one_sentence_and_a_remedy(error: EmergenceError) -> None:

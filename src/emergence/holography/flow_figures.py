@@ -58,12 +58,14 @@ def likelihood(tables: Path, stem: Path) -> None:
 
 
 NETWORKS = {"critical": ("U(1) splines", "learnt"), "real_nvp": ("real NVP", "baseline")}
+BEFOREHAND = "critical_32"
+"""Splines on the largest torus, trained beforehand."""
 
 
 def symmetry(tables: Path, stem: Path) -> None:
     """KL against processor time along both trainings, and what is left at each side."""
     flows = artifacts.read_table(tables / "flows.csv")
-    flows = flows[flows["arm"].isin(NETWORKS)]
+    flows = flows[flows["arm"].isin({*NETWORKS, BEFOREHAND})]
     curves = artifacts.read_table(tables / "symmetry.csv")
     fig, axes = plotting.figure(1, 3, height=2.6)
     if sum(plotting.empty(axis, curves) for axis in axes):
@@ -80,6 +82,13 @@ def symmetry(tables: Path, stem: Path) -> None:
             axis.errorbar(
                 part.index, part[column], yerr=error, color=ROLES[role], marker="o", label=name
             )
+        part = flows[flows["arm"] == BEFOREHAND]
+        if len(part):
+            error = part["divergence_error"] if column == "divergence" else None
+            axis.errorbar(
+                part["size"], part[column], yerr=error, color=ROLES["learnt"], marker="o",
+                linestyle="none", markerfacecolor="white", label="U(1) splines, shipped weights",
+            )  # fmt: skip
         _sides(axis, sorted(set(flows["size"])))
         axis.set(yscale="log", ylabel=label)
     axes[2].legend()

@@ -105,6 +105,7 @@ def flows(results: Results) -> Found:
             continue
         note = "fewer than ten effective samples" if part["underpowered"].any() else ""
         read = _Reader(part, f"flows/{arm}/{size}", note)
+        yield read(f"{arm}.parameters_{size}", "parameters")
         yield read(f"{arm}.divergence_{size}", "divergence", "divergence_error")
         yield read(f"{arm}.untrained_divergence_{size}", "untrained_divergence")
         yield read(f"{arm}.effective_fraction_{size}", "effective_fraction")
