@@ -48,6 +48,22 @@ class Bijector(Protocol):
         """Inverse of :meth:`forward`, with its own ln |Jacobian| ``[seeds, batch]``."""
 
 
+class TwoWay:
+    """A bijector whose directions are one pass, ``_run``, with the couplings in either order."""
+
+    def forward(
+        self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """See :class:`~emergence.holography.bijectors.Bijector`."""
+        return self._run(parameters, blocks, context, inverse=False)
+
+    def inverse(
+        self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """See :class:`~emergence.holography.bijectors.Bijector`."""
+        return self._run(parameters, blocks, context, inverse=True)
+
+
 class Chart(Protocol):
     """Coordinates of the flow: their prior, and the field they stand for at the boundary."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from emergence.holography.bijectors import dense, he_uniform
+from emergence.holography.bijectors import TwoWay, dense, he_uniform
 from emergence.holography.scan import scan_couplings
 from emergence.updates import Parameters
 
@@ -21,7 +21,7 @@ PIECE_ROWS = 2048
 
 
 @dataclass(frozen=True)
-class RealNVP:
+class RealNVP(TwoWay):
     """Affine couplings between random halves of a block's coordinates."""
 
     components: int = 2
@@ -67,18 +67,6 @@ class RealNVP:
             parameters["hidden/weight"] = he_uniform(rng, [*size, self.depth - 1, wide, wide])
             parameters["hidden/bias"] = np.zeros([*size, self.depth - 1, wide])
         return parameters
-
-    def forward(
-        self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """See :class:`~emergence.holography.bijectors.Bijector`."""
-        return self._run(parameters, blocks, context, inverse=False)
-
-    def inverse(
-        self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """See :class:`~emergence.holography.bijectors.Bijector`."""
-        return self._run(parameters, blocks, context, inverse=True)
 
     def _run(
         self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None, inverse: bool

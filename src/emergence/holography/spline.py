@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from emergence.holography.bijectors import (
+    TwoWay,
     dense,
     from_blocks,
     he_uniform,
@@ -92,7 +93,7 @@ def circular_spline(
 
 
 @dataclass(frozen=True)
-class PolarSpline:
+class PolarSpline(TwoWay):
     """Couplings of (s, θ), one site of each block after the other.
 
     A coupling's new angle is arg H + spline(θ − arg H) + turn; its new s is s·e^a + b with a and b
@@ -134,18 +135,6 @@ class PolarSpline:
             parameters["hidden/weight"] = he_uniform(rng, [*size, self.depth - 1, wide, wide])
             parameters["hidden/bias"] = np.zeros([*size, self.depth - 1, wide])
         return parameters
-
-    def forward(
-        self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """See :class:`~emergence.holography.bijectors.Bijector`."""
-        return self._run(parameters, blocks, context, inverse=False)
-
-    def inverse(
-        self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """See :class:`~emergence.holography.bijectors.Bijector`."""
-        return self._run(parameters, blocks, context, inverse=True)
 
     def informed(self) -> np.ndarray:
         """1 where a coupling reads the site around its own, ``[couplings, 8]``."""

@@ -21,6 +21,7 @@ import tensorflow as tf
 from emergence import evaluating
 from emergence.introspection import polynomial, recurrence
 from emergence.introspection.translator import gather_per_seed
+from emergence.introspection.windows import WindowsProblem
 from emergence.randomness import generator
 from emergence.updates import Parameters
 
@@ -146,7 +147,7 @@ def latents_from(
     return recurrence.roll(_general_cell(parameters), first, drive)
 
 
-class DistillerProblem:
+class DistillerProblem(WindowsProblem):
     """Least squares of reconstructed against true hidden states.
 
     The encoder acts through the latents at the start alone.
@@ -169,31 +170,17 @@ class DistillerProblem:
         hidden: np.ndarray,
         dtype: str = "float64",
     ) -> None:
-        self.shape, self.seeds, self.seed, self.dtype = shape, seeds, seed, dtype
-        self._potential = tf.constant(potential, dtype)
+        super().__init__(seeds, seed, potential, dtype)
+        self.shape = shape
         self._hidden = tf.constant(hidden, dtype)
 
-    def initial_parameters(self, candidates: int = 1) -> dict[str, np.ndarray]:
-        """Name → ``[seeds · candidates, ...]`` in the training's precision."""
-        start = initial_parameters(self.shape, self.seeds * candidates, self.seed)
-        return {name: value.astype(self.dtype) for name, value in start.items()}
+    def fresh(self, seeds: int) -> dict[str, np.ndarray]:
+        """See :class:`~emergence.introspection.windows.WindowsProblem`."""
+        return initial_parameters(self.shape, seeds, self.seed)
 
-    def draw(self, seed: tf.Tensor, batch: int, window: int) -> tuple[tf.Tensor, ...]:
-        """Random windows for every seed, cut to ``window`` sites: (V, h)."""
-        number = self._potential.shape[0]
-        index = tf.random.stateless_uniform(
-            [self.seeds, batch], seed, maxval=number, dtype=tf.int32
-        )
-        window = min(window, self._potential.shape[1])
-        return (
-            tf.gather(self._potential[:, :window], index),
-            gather_per_seed(self._hidden[:, :, : window + 1], index),
-        )
-
-    @property
-    def rolls(self) -> bool:
-        """Whether the latents roll by matrices; a general cell does not."""
-        return self.shape.cell == "linear"
+    def belonging(self, index: tf.Tensor, window: int) -> tuple[tf.Tensor, ...]:
+        """The hidden states h."""
+        return (gather_per_seed(self._hidden[:, :, : window + 1], index),)
 
     def residuals(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """(D(g) − h)/rms(h) of each window, ``[seeds, batch · (sites + 1) · hidden]``."""

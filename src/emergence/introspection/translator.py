@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from emergence import evaluating
 from emergence.introspection import polynomial, recurrence
+from emergence.introspection.windows import WindowsProblem
 from emergence.randomness import generator
 from emergence.updates import Parameters
 
@@ -118,7 +119,7 @@ def hidden_states_from(
     return recurrence.roll_polynomial(parameters["update"], start, drive)
 
 
-class TranslatorProblem:
+class TranslatorProblem(WindowsProblem):
     """Least squares of predicted against true densities, for :func:`emergence.training.train`.
 
     The lead acts through the hidden state at the start alone.
@@ -142,28 +143,19 @@ class TranslatorProblem:
         lead: np.ndarray,
         dtype: str = "float64",
     ) -> None:
-        self.shape, self.seeds, self.seed, self.dtype = shape, seeds, seed, dtype
-        self._potential = tf.constant(potential, dtype)
+        super().__init__(seeds, seed, potential, dtype)
+        self.shape = shape
         self._density = tf.constant(density, dtype)
         self._lead = tf.constant(lead, dtype)
 
-    def initial_parameters(self, candidates: int = 1) -> dict[str, np.ndarray]:
-        """Name → ``[seeds · candidates, ...]`` in the training's precision."""
-        start = initial_parameters(self.shape, self.seeds * candidates, self.seed)
-        return {name: value.astype(self.dtype) for name, value in start.items()}
+    def fresh(self, seeds: int) -> dict[str, np.ndarray]:
+        """See :class:`~emergence.introspection.windows.WindowsProblem`."""
+        return initial_parameters(self.shape, seeds, self.seed)
 
-    def draw(self, seed: tf.Tensor, batch: int, window: int) -> tuple[tf.Tensor, ...]:
-        """Random windows for every seed, cut to ``window`` sites: (V, ρ, lead)."""
-        number = self._potential.shape[0]
-        index = tf.random.stateless_uniform(
-            [self.seeds, batch], seed, maxval=number, dtype=tf.int32
-        )
-        window = min(window, self._potential.shape[1])
-        return (
-            tf.gather(self._potential[:, :window], index),
-            gather_per_seed(self._density[..., :window], index),
-            gather_per_seed(self._lead, index),
-        )
+    def belonging(self, index: tf.Tensor, window: int) -> tuple[tf.Tensor, ...]:
+        """ρ and the lead's coordinates."""
+        density = gather_per_seed(self._density[..., :window], index)
+        return density, gather_per_seed(self._lead, index)
 
     def residuals(self, parameters: Parameters, batch: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """(ρ' − ρ)/rms(ρ) of each window, ``[seeds, batch · sites]``."""
