@@ -46,12 +46,38 @@ def test_scatter_about_the_law_enters_the_error() -> None:
     assert all(fit.scatter_error > 0.9 * fit.error for fit in fits)
 
 
+# The pairs of a cell and one above it on a torus of 32 sites: layers 0 to 3 under layers 1 to 4.
+FEW = np.array([(other - level, other) for other in range(1, 5) for level in range(other)])
+
+
+def test_few_pairs_in_groups_know_their_error() -> None:
+    """Six degrees of freedom less; a likelihood that is not restricted is off by a factor of two."""
+    rng = np.random.default_rng(5)
+    pulls = []
+    for _ in range(200):
+        value = np.exp(-1.5 * FEW[:, 0] + 0.3 * rng.standard_normal(len(FEW)))
+        error = np.full(len(FEW), 1e-8)
+        fit = fit_decay(np.log(2.0) * FEW[:, 0], value, error, group=FEW[:, 1])
+        pulls.append((fit.rate - 1.5 / np.log(2.0)) / fit.error)
+    # Student's t of five degrees of freedom is beyond 3 in 3 % of all cases.
+    assert np.mean(np.abs(pulls) > 3.0) < 0.08
+    assert np.mean(np.abs(pulls) > 1.0) == pytest.approx(0.36, abs=0.1)
+
+
+def test_pairs_that_leave_no_freedom_tell_no_slope() -> None:
+    """A torus of 8 sites: one pair is alone in its group, two are left for two parameters."""
+    few = FEW[FEW[:, 1] < 3]
+    with pytest.raises(SettingsError, match="2 pairs of bulk cells leave 0 degrees of freedom"):
+        fit_decay(few[:, 0], np.exp(-few[:, 0]), np.zeros(3), group=few[:, 1])
+
+
 def test_groups_have_their_own_amplitudes() -> None:
     group = np.arange(12) % 2 * 5
     value = np.exp(-0.8 * DISTANCE) * np.where(group, 3.0, 1.0)
     fit = fit_decay(DISTANCE, value, np.zeros(12), group=group)
     assert fit.rate == pytest.approx(0.8, abs=1e-5)
     np.testing.assert_allclose(fit.intercepts, [0.0, np.log(3.0)], atol=1e-4)
+    np.testing.assert_array_equal(fit.groups, [0, 5])
     assert fit_decay(DISTANCE, value, np.zeros(12)).scatter > 0.3
 
 

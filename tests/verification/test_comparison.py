@@ -88,7 +88,7 @@ class TestSingles:
 
     def test_what_has_no_power_in_one_run_is_no_disagreement(self, agree):
         (row,) = agree([self.single(2.0, None)], [self.single(30)])
-        assert row.agrees
+        assert row.agrees is None
         assert "underpowered" in row.note
 
 

@@ -137,7 +137,7 @@ def test_every_fault_is_told_and_advice_is_not():
     ]
     with pytest.raises(HostError) as told:
         doctor.require(findings)
-    assert str(told.value) == "No disk. No memory. Buy one. Remember."
+    assert str(told.value) == "No disk. Buy one. No memory. Remember."
     assert told.value.exit_status == 5
     doctor.require(findings[:2])
 

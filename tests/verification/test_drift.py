@@ -231,4 +231,5 @@ class TestCertificate:
     def test_says_where_the_drift_exceeds_the_room(self, frame, measured):
         assert "smaller than the room" in drift.told(frame)
         frame.loc[frame["axis"] == "threads", "spread"] = 21.0
-        assert drift.told(frame).endswith("exceeds the room of the criterion in I3.")
+        told = drift.told(frame)
+        assert "exceeds the room of the criterion in I3." in told

@@ -113,6 +113,19 @@ def test_two_measurements_are_equal_within_their_combined_error():
     assert (shown.measured, shown.error) == (10, 3)
 
 
+def test_the_room_is_what_is_left_to_where_the_criterion_turns():
+    equal = {"test": "equal_within_errors", "measure": "m", "target": 2, "max_error": 5}
+    assert outcome(equal, m=(2, 1)).room == 3
+    assert outcome(equal, m=(4.5, 1)).room == pytest.approx(0.5)
+    assert outcome(equal, m=(5.5, 1)).room == pytest.approx(0.5)
+    assert outcome(equal, m=(2, None)).room is None
+    other = {"test": "equal_within_errors", "measure": "m", "other": "n", "max_error": 5}
+    assert outcome(other, m=(10, 3), n=(0, 4)).room == pytest.approx(5)
+    assert outcome(at_least(10), m=(12, 1)).room == 2
+    order = {"test": "ordering", "smaller": "m", "larger": "n"}
+    assert outcome(order, m=(1, 0.1), n=(4, 0.1)).room == 3
+
+
 def test_a_relative_max_error_is_a_fraction_of_the_target_or_of_the_own_value():
     relative = {"max_error": 0.2, "relative": True}
     entry = {"test": "scaling_exponent", "measure": "m", "target": -2} | relative
@@ -231,7 +244,7 @@ def test_the_smaller_ensemble_of_two_counts():
     [
         (at_least(10), (15, 2), "clears its bound by 2.5 standard errors"),
         (at_least(10), (5, 2), "misses its bound by 2.5 standard errors"),
-        (at_least(10), (12, 0), "clears its bound by 2, exactly"),
+        (at_least(10), (12, 0), "clears its bound by 2"),
         (at_least(0, fraction=0.5), (0, 1, [1, -1, -2]), "1 of 3 seeds pass"),
         (at_least(0, max_error=0.1), (5, 0.25), "the standard error of m is 0.25, which is too"),
         (at_least(0), (5, None), "the standard error of m is not known"),

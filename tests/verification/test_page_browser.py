@@ -101,7 +101,7 @@ def test_a_claim_leads_to_its_figure(report, browser):
     top = browser.run(
         "document.getElementById('figure-introspection-translation').getBoundingClientRect().top"
     )
-    assert 0 <= top < browser.run("innerHeight")
+    assert -1.0 < top < browser.run("innerHeight")  # scrolled to a whole pixel
     data = "#claim-I1 .links a[href$='translation.csv']"
     assert browser.run(f'document.querySelector("{data}").textContent') == "data"
 

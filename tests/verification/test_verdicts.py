@@ -5,7 +5,7 @@ import pytest
 from emergence.errors import LedgerError, VerdictMismatch
 from emergence.statistics import Measurement
 from emergence.verification.claims import NOT_RUN
-from emergence.verification.verdicts import check, decide, must_decide, room
+from emergence.verification.verdicts import check, decide, must_decide
 from emergence.verification.wording import measured
 
 GOOD = {"loss_ratio": (30, 1), "control__loss_ratio": (1, 1)}
@@ -51,8 +51,38 @@ def test_a_number_that_could_not_be_told_decides_nothing(claim_ledger, measure):
     assert (outcome.measured, outcome.error, outcome.verdict) == (None, None, "underpowered")
     assert outcome.note == "loss_ratio could not be told: all seeds diverged"
     assert measured(decision) == "could not be told"
-    assert room(outcome) is None
+    assert outcome.room is None
     check([decision])
+
+
+def test_the_headline_stands_for_the_claim_where_it_came_out_as_the_claim_did(
+    claim_ledger, measure, raw
+):
+    criterion = raw["claims"][0]["criteria"][0]
+    ledger = claim_ledger(criteria=[criterion, criterion | {"measure": "second"}], headline=1)
+    (decision,) = decide(ledger, measure(**GOOD, second=(40, 1)), "laptop")
+    assert decision.deciding.measured == 40
+    (decision,) = decide(ledger, measure(**GOOD | {"loss_ratio": (1, 1)}, second=(40, 1)), "laptop")
+    assert (decision.verdict, decision.deciding.measured) == ("deviates", 1)
+
+
+def test_a_reason_tells_the_numbers_as_they_came_out(claim_ledger, measure):
+    ledger = claim_ledger(expected="deviates", reason="It was {loss_ratio}, less than ten.")
+    (decision,) = decide(ledger, measure(loss_ratio=(1, 0.5), control__loss_ratio=(1, 1)), "laptop")
+    assert decision.reason == "It was 1.00 ± 0.50, less than ten."
+    with pytest.raises(LedgerError, match="no measurement 'lost_ratio'"):
+        decide(claim_ledger(expected="deviates", reason="{lost_ratio}"), measure(**GOOD), "laptop")
+
+
+@pytest.mark.parametrize("control", [(0, None), (30, 1)])
+def test_a_control_is_excused_only_where_neither_it_nor_the_claim_has_power(
+    claim_ledger, measure, control
+):
+    ledger = claim_ledger(expected="underpowered", reason="two seeds")
+    (decision,) = decide(
+        ledger, measure(loss_ratio=(30, None), control__loss_ratio=control), "laptop"
+    )
+    assert decision.control_holds == (control[1] is None)
 
 
 def test_a_claim_that_does_better_than_expected_fails_the_check_too(claim_ledger, measure):

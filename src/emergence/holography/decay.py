@@ -3,8 +3,9 @@
 The fits are done in asinh(I/2e), which is ln I where I is far above its error e and I/2e where it
 is noise, so that no insignificant pair has to be dropped. Beside the errors the likelihood has a
 relative scatter τ of the pairs about the law, fitted too, because on a lattice no law of the
-distance alone is exact; with exact information (e = 0) it is all there is. A power law is an
-exponential in the logarithm of the distance.
+distance alone is exact; with exact information (e = 0) it is all there is. τ is fitted by the
+restricted likelihood (Patterson & Thompson 1971), which allows for the parameters that the same few
+pairs have to tell. A power law is an exponential in the logarithm of the distance.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ ROUNDING = 1e-26
 SCATTER_BOUNDS = (1e-3, 10.0)
 """Of τ: exact data on a perfect law would send it to zero and the likelihood to infinity."""
 
+LEAST_FREEDOM = 2
+"""Degrees of freedom that a fit must leave: with fewer its pairs do not tell their own scatter."""
+
 NEWTON_STEPS = 50
 """Most steps of a replica's fit; some five are needed."""
 
@@ -37,6 +41,8 @@ class DecayFit:
     """The part of the error that more samples would not remove."""
     intercepts: np.ndarray
     """ln I₀ of each group."""
+    groups: np.ndarray
+    """Whose they are."""
     scatter: float
     """τ, relative."""
     chi_square: float
@@ -101,6 +107,12 @@ class _Law:
             )
         return np.linalg.lstsq(self.design[clear], np.log(value[clear]), rcond=None)[0]
 
+    def information(self, model: np.ndarray, width: np.ndarray) -> float:
+        """½ ln det of the parameters' information matrix."""
+        jacobian = self.design * (model * self.slope(model) / width)[:, None]
+        singular = np.linalg.svd(jacobian, compute_uv=False)
+        return float(np.sum(np.log(np.maximum(singular, 1e-300))))
+
     def refit(self, value: np.ndarray, start: np.ndarray, width: np.ndarray) -> np.ndarray:
         """Least squares at fixed weights by Gauss–Newton: a replica's optimum is near the start."""
         data, parameters = self.transform(value), start
@@ -140,23 +152,38 @@ def fit_decay(
             them the errors of the pairs are taken as independent.
 
     Raises:
-        SettingsError: if too few pairs are above the noise.
+        SettingsError: if too few pairs are above the noise, or fewer than :data:`LEAST_FREEDOM`
+            degrees of freedom are left; a pair alone in its group tells no slope and does not count.
     """
     group = np.zeros(value.size, dtype=int) if group is None else group
     exact = not np.any(error > 0.0)
     kept = value > ROUNDING if exact else np.ones(value.size, dtype=bool)
     if not kept.any():
         raise SettingsError("No pair of bulk cells shares information.", "Fit other pairs.")
+    numbers = np.bincount(group[kept], minlength=int(group.max()) + 1)
+    kept &= numbers[group] > 1
+    freedom = int(kept.sum()) - int(np.sum(numbers > 1)) - 1
+    if freedom < LEAST_FREEDOM:
+        raise SettingsError(
+            f"{int(kept.sum())} pairs of bulk cells leave {max(freedom, 0)} degrees of freedom, too few"
+            " for the error of a slope.",
+            "Use a larger lattice or fit farther pairs.",
+        )
     distance, value, error = distance[kept], value[kept], error[kept]
-    group = np.unique(group[kept], return_inverse=True)[1]
+    groups, group = np.unique(group[kept], return_inverse=True)
     law = _Law(distance, 1e-12 * value if exact else np.maximum(error, 1e-300), group)
     data, start = law.transform(value), law.start(value)
 
-    def cost(parameters: np.ndarray) -> float:
+    def minus_log_likelihood(parameters: np.ndarray) -> float:
         model = law.model(parameters[:-1])
         variance = law.variance(model, np.exp(parameters[-1]))
         miss = data - law.transform(model)
         return 0.5 * float(np.sum(miss**2 / variance + np.log(2.0 * np.pi * variance)))
+
+    def cost(parameters: np.ndarray) -> float:
+        model = law.model(parameters[:-1])
+        width = np.sqrt(law.variance(model, np.exp(parameters[-1])))
+        return minus_log_likelihood(parameters) + law.information(model, width)
 
     bounds = [(None, None)] * start.size + [tuple(np.log(SCATTER_BOUNDS))]
     best = min(
@@ -184,9 +211,10 @@ def fit_decay(
         error=float(np.hypot(statistical, scatter_error)),
         scatter_error=scatter_error,
         intercepts=parameters[:-1],
+        groups=groups,
         scatter=scatter,
         chi_square=float("nan") if exact else chi_square,
         points=value.size,
-        log_likelihood=-float(best.fun),
+        log_likelihood=-minus_log_likelihood(best.x),
         replicas=rates,
     )

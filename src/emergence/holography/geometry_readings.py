@@ -50,11 +50,7 @@ def fits(results) -> Found:
             pairs = stored_pairs(study.arrays, name, study.size)
             for cut, farthest in CUTS.items():
                 found = slopes(pairs, farthest)
-                groups = (
-                    np.unique(geometry.same_layer(pairs, farthest=farthest).level),
-                    np.unique(geometry.vertical(pairs).other),
-                )
-                rows += [study.row(map=name, cut=cut, **row) for row in _fit_rows(found, groups)]
+                rows += [study.row(map=name, cut=cut, **row) for row in _fit_rows(*found)]
                 yield from _measurements(study, f"{name}_%s_{cut}", *found)
     # With no fit at all the figure still asks for these.
     yield "geometry_fits", pd.DataFrame(rows) if rows else pd.DataFrame(columns=FITS)
@@ -74,15 +70,13 @@ def slopes(pairs: PairInformation, farthest: float) -> tuple[DecayFit | None, De
     return found[0], found[1]
 
 
-def _fit_rows(
-    found: tuple[DecayFit | None, DecayFit | None], groups: tuple[np.ndarray, np.ndarray]
-) -> list[dict[str, object]]:
+def _fit_rows(within: DecayFit | None, across: DecayFit | None) -> list[dict[str, object]]:
     """A row per fit and intercept, that of a level, so that a figure can draw it."""
     rows = []
-    for kind, fit, levels in zip(("same layer", "vertical"), found, groups, strict=True):
+    for kind, fit in (("same layer", within), ("vertical", across)):
         if fit is None:
             continue
-        for group, intercept in zip(levels, fit.intercepts, strict=True):
+        for group, intercept in zip(fit.groups, fit.intercepts, strict=True):
             rows.append(
                 {
                     "kind": kind, "group": group, "intercept": intercept, "rate": fit.rate,

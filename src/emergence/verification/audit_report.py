@@ -16,6 +16,8 @@ from emergence.provenance import code_in_use
 from emergence.verification.audit import read_plan
 from emergence.verification.comparison import ALPHA, Compared, Spreads, compare
 
+RESULTS = {True: "agrees", False: "disagrees", None: "no power"}
+STYLES = {True: "green", False: "bold red", None: "yellow"}
 COLUMNS = ("claims", "number", "retrained", "run", "test", "result")
 
 
@@ -44,7 +46,7 @@ def judge(
     write_numbers(folder / "audit.json", to_json(plan, reference, rows))
     write_text(folder / "audit.md", render_markdown(plan, reference, rows))
     (console or Console()).print(render_table(plan, rows))
-    worse = [row for row in rows if not row.agrees]
+    worse = [row for row in rows if row.agrees is False]
     if worse:
         told = "; ".join(
             f"{row.name} of {', '.join(row.claims)} is {row.ours}, where the run has {row.theirs} "
@@ -61,7 +63,8 @@ def judge(
 def summary(plan: Mapping[str, object], rows: Sequence[Compared]) -> str:
     """Return in a few sentences what was done and what came of it."""
     tested = [row for row in rows if row.p is not None]
-    worse = [row for row in rows if not row.agrees]
+    worse = [row for row in rows if row.agrees is False]
+    idle = sum(row.agrees is None for row in rows)
     text = (
         f"Seed {plan['seed']} drew {', '.join(plan['drawn'])}. Of {len(rows)} numbers {len(tested)} "
         f"are tested, with a chance of {ALPHA:.0%} that any of them disagrees although nothing "
@@ -70,7 +73,10 @@ def summary(plan: Mapping[str, object], rows: Sequence[Compared]) -> str:
     if len(tested) < len(rows):
         text += f"; {len(rows) - len(tested)} are judged by the criteria of their claims"
     verb = "disagrees" if len(worse) == 1 else "disagree"
-    return f"{text}. {len(worse)} {verb}." if worse else f"{text}. All agree."
+    result = f"{len(worse)} {verb}." if worse else "All agree."
+    if idle:
+        result = f"{len(worse)} {verb}, {len(rows) - idle - len(worse)} agree, {idle} had no power."
+    return f"{text}. {result}"
 
 
 def render_table(plan: Mapping[str, object], rows: Sequence[Compared]) -> Table:
@@ -79,9 +85,7 @@ def render_table(plan: Mapping[str, object], rows: Sequence[Compared]) -> Table:
     for column in COLUMNS:
         table.add_column(column, overflow="fold")
     for row in rows:
-        verdict = Text(
-            "agrees" if row.agrees else "disagrees", "green" if row.agrees else "bold red"
-        )
+        verdict = Text(RESULTS[row.agrees], STYLES[row.agrees])
         cells = (", ".join(row.claims), row.name, row.ours, row.theirs, row.test)
         table.add_row(*map(Text, cells), verdict.append(f" ({row.note})", "dim"))
     return table
@@ -100,7 +104,8 @@ def render_markdown(plan: Mapping[str, object], reference: Path, rows: Sequence[
         "|" + "---|" * len(COLUMNS),
     ]
     for row in rows:
-        verdict = f"{'agrees' if row.agrees else '**disagrees**'} ({row.note})"
+        result = RESULTS[row.agrees]
+        verdict = f"{f'**{result}**' if row.agrees is False else result} ({row.note})"
         cells = (", ".join(row.claims), f"`{row.name}`", row.ours, row.theirs, row.test, verdict)
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
@@ -117,6 +122,6 @@ def to_json(
         "compared_with": reference.as_posix(),
         "family_wise_error": ALPHA,
         "numbers": [asdict(row) for row in rows],
-        "agrees": all(row.agrees for row in rows),
+        "agrees": all(row.agrees is not False for row in rows),
         "provenance": code_in_use(),
     }

@@ -83,13 +83,16 @@ class Claim(Entry):
         Discriminator(_shape),
     ]
     reason: Text | None = None
-    """The measured reason of an expected deviation; also why it is underpowered or never run."""
+    """The measured reason of an expected deviation; also why it is underpowered or never run.
+    ``{measurement}`` in it stands for that number as it comes out."""
     scales: tuple[Scale, ...]
     """The scales with the power to decide it; elsewhere it is not run."""
     figure: (
         Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_]+(/[a-z0-9_]+)+$")] | None
     ) = None
     """``<system>/<name>`` under ``figures/<scale>/``, without suffix."""
+    headline: Annotated[int, Field(strict=True, ge=0)] = 0
+    """Index of the criterion whose number stands for the claim, if its verdict is the claim's."""
     criteria: Annotated[
         tuple[Annotated[Criterion, Field(discriminator="test")], ...], Field(min_length=1)
     ]

@@ -41,7 +41,8 @@ class Compared:
     theirs: str
     p: float | None
     """Of the number alone; None where a criterion decides."""
-    agrees: bool
+    agrees: bool | None
+    """None where the test had no power."""
     note: str
 
 
@@ -150,7 +151,7 @@ def _judge(
         number(one.measured, one.error),
         number(two.measured, two.error),
         None,
-        undecided or len(sides) == 1,
+        None if undecided else len(sides) == 1,
         f"{one.verdict}, where the run came out {two.verdict}",
     )
 

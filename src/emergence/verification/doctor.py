@@ -63,10 +63,9 @@ def require(findings: Iterable[Finding]) -> None:
     """
     faults = [finding for finding in findings if finding.state == "fault"]
     if faults:
-        raise HostError(
-            " ".join(finding.sentence for finding in faults),
-            " ".join(finding.remedy for finding in faults),
-        )
+        *earlier, last = faults
+        told = [f"{finding.sentence} {finding.remedy}" for finding in earlier]
+        raise HostError(" ".join([*told, last.sentence]), last.remedy)
 
 
 def python_version(version: tuple[int, int]) -> Finding:

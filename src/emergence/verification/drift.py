@@ -21,7 +21,7 @@ from emergence.verification.claims import Ledger, load_ledgers
 from emergence.verification.comparison import Spreads
 from emergence.verification.criteria import keys_of
 from emergence.verification.drift_runs import FAST, FOLDER
-from emergence.verification.verdicts import evaluate, room
+from emergence.verification.verdicts import evaluate
 
 AXES = ("seeds", "machine", "threads", "precision", "compiled")
 COLUMNS = ["system", "claim", "measurement", "value", "axis", "spread", "runs", "demanded", "room"]
@@ -102,7 +102,7 @@ def _rows(
                     for key in keys
                 ]
                 continue
-            left = room(evaluate(criterion, base.__getitem__))
+            left = evaluate(criterion, base.__getitem__).room
             for key in keys:
                 value = base[key].value
                 about = (ledger.system, claim.id, key, np.nan if value is None else value)
@@ -208,6 +208,15 @@ def told(frame: pd.DataFrame) -> str:
     numbers = f"{len(worst)} numbers of {frame['claim'].nunique()} claims"
     if len(missing):
         numbers += f" (not evaluated: {', '.join(missing)})"
+    evaluated = frame[frame["value"].notna()]
+    idle = evaluated[evaluated["spread"].isna()].groupby("axis", sort=False).size()
+    unvaried = ", ".join(f"{axis} of {count}" for axis, count in idle.items())
+    more = f" Not varied: {unvaried}." if unvaried else ""
     if len(tight):
-        return f"{numbers}; their drift exceeds the room of the criterion in {', '.join(tight)}."
-    return f"{numbers}; the drift of each is smaller than the room that its criterion leaves."
+        return (
+            f"{numbers}; their drift exceeds the room of the criterion in {', '.join(tight)}.{more}"
+        )
+    return (
+        f"{numbers}; the drift of each, as far as it was varied, is smaller than the room that its "
+        f"criterion leaves.{more}"
+    )

@@ -100,7 +100,8 @@ def _control(decision: Decision) -> str:
 
 def _reason_line(decision: Decision) -> str:
     as_expected = "as expected" if decision.matches else f"where {decision.expected} was expected"
-    notes = "; ".join(outcome.note for outcome in decision.outcomes)
+    rests_on = [one for one in decision.outcomes if one.verdict == decision.verdict]
+    notes = "; ".join(outcome.note for outcome in rests_on)
     reason = _stop(decision.reason or "The ledger gives no reason")
     return (
         f"- **{decision.claim.id}**, {as_expected}"
@@ -119,9 +120,12 @@ def _criteria_lines(decision: Decision) -> list[str]:
     if not decision.outcomes:
         return []
     lines = [f"**{decision.claim.id}**", ""]
+    before = ""
     for outcome in decision.outcomes:
-        justified = f"{_stop(outcome.criterion.justification)} {scatter_line(outcome)}".strip()
-        lines.append(f"{_criterion_line(outcome)} {justified}")
+        why = _stop(outcome.criterion.justification)
+        told = why if why != before else "The same bound for the same reason."
+        lines.append(f"{_criterion_line(outcome)} {told} {scatter_line(outcome)}".strip())
+        before = why
     control = decision.claim.control
     line = _criterion_line(decision.control)
     return [*lines, f"{line} Control, {control.name}: {_stop(control.statement)}", ""]

@@ -17,6 +17,8 @@ def number(value: float | None, error: float | None) -> str:
     size = max(abs(value), error)
     exponent = 0 if 1e-3 <= size < 1e6 else math.floor(math.log10(size))
     unit = 10.0**exponent
-    digits = min(max(0, 1 - math.floor(math.log10(error / unit))), 12)
+    digits = max(0, 1 - math.floor(math.log10(error / unit)))
+    if digits > 9:
+        return f"{value:.9g} ± {error:.1g}"
     text = f"{value / unit:.{digits}f} ± {error / unit:.{digits}f}"
     return f"({text})e{exponent:+03d}" if exponent else text

@@ -25,6 +25,7 @@ from emergence.verification.claims import Ledger, load_ledgers
 from emergence.verification.costs import Cost, measured_costs, recorded_costs
 from emergence.verification.drawn import jobs_of_figures, load_drawn
 from emergence.verification.readme import number
+from emergence.verification.wording import STYLES
 
 PACKAGE = Path(__file__).parents[1]
 HOUSE = PACKAGE.parents[1]
@@ -32,7 +33,6 @@ HOUSE = PACKAGE.parents[1]
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 FROM_A_CLAIM = ("data", "rule", "log", "code")
 """Of its figure, what a claim itself links to."""
-VERDICT_ORDER = ("reproduced", "compatible", "underpowered", "deviates", "not run")
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,7 @@ def render(
     contents = {
         "scale": verdict["scale"],
         "claims": claims,
-        "counts": [
-            (name, sum(claim["verdict"] == name for claim in claims)) for name in VERDICT_ORDER
-        ],
+        "counts": [(name, sum(claim["verdict"] == name for claim in claims)) for name in STYLES],
         "unexpected": [claim["id"] for claim in claims if not claim["matches"]],
         "green": [claim["id"] for claim in claims if claim["control"]["holds"] is False],
         "ledgers": ledgers,

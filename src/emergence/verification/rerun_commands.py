@@ -11,6 +11,7 @@ from emergence.stages import Output
 from emergence.verification.commands import (
     CLAIMS,
     FIGURES,
+    HOUSE,
     RESULTS,
     Figures,
     Ledgers,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 Config = Annotated[Path, typer.Option(help="Folder of the scales' settings.")]
 NeedsFile = Annotated[Path, typer.Option("--needs", help="Which arms decide each claim.")]
-NEEDS, CONFIG = Path("workflow/needs.yaml"), Path("config")
+NEEDS, CONFIG = HOUSE / "workflow/needs.yaml", HOUSE / "config"
 
 
 def ship(

@@ -169,9 +169,9 @@ def _of_case(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_ledger(decision: Decision) -> dict[str, Any]:
-    """A control of the ledger; one without power is excused only where the ledger says why."""
+    """A control of the ledger; one without power is excused where the ledger says why."""
     outcome, claim = decision.control, decision.claim
-    excused = outcome.verdict == "underpowered" and decision.expected == "underpowered"
+    excused = decision.control_holds and outcome.verdict != "deviates"
     return {
         "claim": claim.id,
         "control": claim.control.name,
@@ -180,7 +180,7 @@ def _of_ledger(decision: Decision) -> dict[str, Any]:
         "measured": outcome.measured,
         "error": outcome.error,
         "verdict": outcome.verdict,
-        "holds": outcome.verdict == "deviates" or (excused and bool(claim.reason)),
+        "holds": decision.control_holds,
         "note": f"the ledger says why: {claim.reason}" if excused else outcome.note,
     }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -29,6 +30,7 @@ from emergence.verification.criteria import (
     Within,
     keys_of,
 )
+from emergence.verification.numbers import number
 
 MARGIN = 2.0
 """Standard errors by which a bound must be cleared, or missed."""
@@ -54,6 +56,10 @@ class Outcome:
     """How much single trainings scatter, where that was measured."""
     trainings: int = 0
     """Of how many trainings the spread is."""
+    extremes: tuple[float, float] | None = None
+    """The least and the largest of them, where each is known."""
+    room: float | None = None
+    """How far the number may move before the criterion comes out otherwise; None without an error."""
 
 
 @dataclass(frozen=True)
@@ -78,19 +84,25 @@ class Decision:
 
     @property
     def deciding(self) -> Outcome | None:
-        """The criterion that the verdict rests on: the first that came out as the claim did."""
-        return next((one for one in self.outcomes if one.verdict == self.verdict), None)
+        """The criterion that the verdict rests on, of those that came out as the claim did.
+
+        The ledger's headline if it is one of them, else the first.
+        """
+        headline = self.claim.headline
+        places = sorted(range(len(self.outcomes)), key=lambda place: (place != headline, place))
+        found = (self.outcomes[place] for place in places)
+        return next((one for one in found if one.verdict == self.verdict), None)
 
     @property
     def control_holds(self) -> bool:
         """Whether the control broke its criterion, as it must.
 
-        A criterion without the power to decide the claim cannot decide the control either.
+        Only one that its criterion has no power over is excused, where the claim is known to be
+        underpowered.
         """
-        if self.control is None:
+        if self.control is None or self.control.verdict == "deviates":
             return True
-        asked = self.outcomes[self.claim.control.criterion]
-        return self.control.verdict == "deviates" or asked.verdict == "underpowered"
+        return self.control.verdict == self.expected == "underpowered"
 
 
 def must_decide(ledger: Ledger, scale: str, left_out: Container[str] = ()) -> bool:
@@ -158,24 +170,35 @@ def evaluate(criterion: Criterion, find: Callable[[str], Measurement]) -> Outcom
     verdict, note = ("underpowered", weakness) if weakness else _judge(criterion, tested)
     if len(parts) > 1:
         note += " (" + ", ".join(f"{part.name} {part.value:.4g}" for part in parts) + ")"
-    spread = scatter(tested.values or ())
-    count = len(tested.values or ()) if spread is not None else 0
+    values = tested.values or ()
+    spread = scatter(values)
+    known = spread is not None
     return Outcome(
-        criterion, shown.value, shown.error, _samples(parts), verdict, note, spread, count
+        criterion,
+        shown.value,
+        shown.error,
+        _samples(parts),
+        verdict,
+        note,
+        spread,
+        trainings=len(values) if known else 0,
+        extremes=(min(values), max(values)) if known else None,
+        room=_room(criterion, tested),
     )
 
 
-def room(outcome: Outcome) -> float | None:
-    """Return how far the measured value may move before its criterion comes out otherwise.
-
-    The distance to the bound; of an equality, the distance that it allows. None without an error.
-    """
-    criterion = outcome.criterion
-    if outcome.measured is None:
-        return None
+def _room(criterion: Criterion, tested: Measurement) -> float | None:
+    """Distance to the bound; of what is stated in errors, to as many errors from the target."""
     if isinstance(criterion, EqualWithinErrors | ScalingExponent):
-        return None if outcome.error is None else criterion.sigmas * outcome.error
-    return abs(_margin(criterion, outcome.measured))
+        if tested.error is None:
+            return None
+        return abs(criterion.sigmas * tested.error - _distance(criterion, tested))
+    return abs(_margin(criterion, tested.value))
+
+
+def _distance(criterion: EqualWithinErrors | ScalingExponent, tested: Measurement) -> float:
+    """From the target; ``tested`` is the difference already where the target was measured."""
+    return abs(tested.value - (criterion.target or 0.0))
 
 
 def _decide_claim(
@@ -204,8 +227,18 @@ def _decide_claim(
     outcomes = tuple(evaluate(criterion, find) for criterion in claim.criteria)
     verdict = max((outcome.verdict for outcome in outcomes), key=_SEVERITY.index)
     control = evaluate(claim.controlled_criterion(), find)
-    reason = (claim.reason or "") if expected in NEEDS_REASON else ""
+    reason = _with_numbers(claim.reason or "", find) if expected in NEEDS_REASON else ""
     return Decision(ledger.system, claim, scale, verdict, expected, outcomes, control, reason)
+
+
+def _with_numbers(text: str, find: Callable[[str], Measurement]) -> str:
+    """The text with each ``{measurement}`` as it came out, so that no reason tells an old number."""
+
+    def told(match: re.Match[str]) -> str:
+        found = find(match[1])
+        return number(found.value, found.error)
+
+    return re.sub(r"\{([\w.-]+)\}", told, text)
 
 
 def _difference(first: Measurement, second: Measurement, *, paired: bool) -> Measurement:
@@ -246,7 +279,8 @@ def _weakness(criterion: Criterion, parts: tuple[Measurement, ...]) -> str:
         return f"it has {samples} of at least {required} seeds"
     for part in parts:
         if part.error is None and (fraction is None or criterion.max_error is not None):
-            return f"the standard error of {part.name} is not known"
+            why = f": {part.note}" if part.note else ""
+            return f"the standard error of {part.name} is not known{why}"
         if criterion.max_error is not None:
             target = getattr(criterion, "target", None)
             scale = abs(part.value if target is None else target) if criterion.relative else 1.0
@@ -261,7 +295,7 @@ def _judge(criterion: Criterion, tested: Measurement) -> tuple[Verdict, str]:
         return _judge_fraction(criterion, criterion.fraction, tested)
     error = tested.error
     if isinstance(criterion, EqualWithinErrors | ScalingExponent):
-        distance = abs(tested.value - (criterion.target or 0.0))
+        distance = _distance(criterion, tested)
         note = f"{_in_errors(distance, error)} from its target"
         if distance <= MARGIN * error:
             return "reproduced", note
@@ -309,8 +343,9 @@ def _passes(criterion: Criterion, margin: float) -> bool:
 
 def _in_errors(distance: float, error: float) -> str:
     if error == 0:
-        return f"{distance:.2g}, exactly"
-    return f"{distance / error:.1f} standard errors"
+        return f"{distance:.2g}"
+    times = distance / error
+    return "more than 1000 standard errors" if times > 1000 else f"{times:.1f} standard errors"
 
 
 def _faults(decision: Decision) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from emergence.verification.criteria import Criterion, Ordering
 from emergence.verification.numbers import number
-from emergence.verification.verdicts import Decision, Outcome, room
+from emergence.verification.verdicts import Decision, Outcome
 
 STYLES = {
     "reproduced": "green",
@@ -18,14 +18,24 @@ STYLES = {
 }
 """Verdicts in the order in which they are told, and their colours in a terminal."""
 
+OURS = "ours"
+"""How the place of a claim begins that no paper makes."""
+
 
 def summary(decisions: Sequence[Decision]) -> str:
     """Return how many claims came to which verdict, and whether that was expected."""
-    counts = Counter(decision.verdict for decision in decisions)
-    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in STYLES if counts[verdict])
     unexpected = [d.claim.id for d in decisions if not d.matches]
     green = [d.claim.id for d in decisions if not d.control_holds]
-    text = f"{len(decisions)} {'claim' if len(decisions) == 1 else 'claims'}: {told}. "
+    text = (
+        f"{len(decisions)} {'claim' if len(decisions) == 1 else 'claims'}: {_counts(decisions)}. "
+    )
+    ours = [d for d in decisions if d.claim.place.startswith(OURS)]
+    theirs = [d for d in decisions if not d.claim.place.startswith(OURS)]
+    if ours and theirs:
+        text += (
+            f"Of the papers' own, {len(theirs)}: {_counts(theirs)}; the other {len(ours)} are stricter "
+            "readings and checks of this project. "
+        )
     text += (
         f"Not as the ledger expects: {', '.join(unexpected)}. "
         if unexpected
@@ -41,6 +51,11 @@ def summary(decisions: Sequence[Decision]) -> str:
             f"{', '.join(idle)}."
         )
     return text + "Every negative control that was run turned red."
+
+
+def _counts(decisions: Sequence[Decision]) -> str:
+    counts = Counter(decision.verdict for decision in decisions)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in STYLES if counts[verdict])
 
 
 def measured(decision: Decision) -> str:
@@ -61,8 +76,11 @@ def scatter_line(outcome: Outcome) -> str:
     """Return how much single trainings scatter beside the room that the bound leaves; or nothing."""
     if outcome.spread is None:
         return ""
-    told = f"Single trainings scatter by {outcome.spread:.2g} ({outcome.trainings} of them)"
-    left = room(outcome)
+    told = f"Single trainings scatter by {outcome.spread:.2g} ({outcome.trainings} of them"
+    if outcome.extremes:
+        told += f", from {outcome.extremes[0]:.2g} to {outcome.extremes[1]:.2g}"
+    left = outcome.room
     if left is None or not outcome.spread:
-        return f"{told}."
-    return f"{told}; to where the criterion turns it is {left:.2g}, {left / outcome.spread:.2g} times that."
+        return f"{told})."
+    times = left / outcome.spread
+    return f"{told}); to where the criterion turns it is {left:.2g}, {times:.2g} times that."
