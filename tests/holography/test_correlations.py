@@ -50,12 +50,13 @@ def test_laws_have_their_asymptotic_forms() -> None:
 @pytest.mark.parametrize(("law", "parameter"), [("algebraic", 0.15), ("exponential", 1.7)])
 def test_fits_find_the_law_and_its_parameter(law: str, parameter: float) -> None:
     true = LAWS[law](32, parameter)
-    blocks = Blocks(blocks_of(3.0 * true, 0.02))
+    # A massive law of any length comes close to a power law on a torus: little noise is asked for.
+    blocks = Blocks(blocks_of(3.0 * true, 0.002))
     own = blocks.fit(law)
     value, error = blocks.jackknife(lambda each: blocks.fit(law, each).parameter)
     assert value == own.parameter == pytest.approx(parameter, abs=4.0 * error)
     assert error < 0.05 * parameter
-    assert own.amplitude == pytest.approx(3.0, rel=0.05)
+    assert own.amplitude == pytest.approx(3.0, rel=0.01)
     freedom = len(blocks.chosen) - 2
     assert own.chi_square < freedom + 4.0 * np.sqrt(2.0 * freedom)
     others = [blocks.fit(other).chi_square for other in LAWS if other != law]

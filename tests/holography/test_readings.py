@@ -7,7 +7,8 @@ from emergence import artifacts
 from emergence.holography.actions import ComplexPhi4
 from emergence.holography.analysis import Results, analyse
 from emergence.holography.exact import small_torus
-from emergence.holography.readings import exact_log_partition, flows
+from emergence.holography.partition import exact_log_partition
+from emergence.holography.readings import flows
 from emergence.settings import parse
 from emergence.statistics import Measurement
 

@@ -19,8 +19,8 @@ from emergence.holography.bridge import divergences
 from emergence.holography.bulk_stored import FOOTPRINT_MAPS, MAPS, stored_pairs
 from emergence.holography.footprint import Footprint
 from emergence.holography.mutual_information import Estimate, jackknife
+from emergence.holography.partition import exact_log_partition
 from emergence.holography.points import action_of
-from emergence.holography.readings import exact_log_partition
 from emergence.statistics import Measurement
 
 if TYPE_CHECKING:
@@ -152,13 +152,13 @@ def footprints(results: Results) -> Found:
             # The core, where the field moves by more than half of the most, beside the whole.
             cores = [replace(one, participation=one.half_maximum) for one in prints]
             for label, chosen in (("footprint", prints), ("core", cores)):
+                measurement = f"{name}_{label}_exponent"
                 try:
                     exponent = footprint.growth(chosen)
-                except SettingsError:
-                    continue  # too small a torus for a slope
-                yield from study.measured(
-                    f"{name}_{label}_exponent", exponent.value, exponent.error
-                )
+                except SettingsError as why:
+                    yield from study.measured(measurement, None, None, note=why.message)
+                    continue
+                yield from study.measured(measurement, exponent.value, exponent.error)
     yield "footprints", pd.concat(maps, ignore_index=True) if maps else pd.DataFrame()
     yield "footprint_areas", pd.DataFrame(areas)
 

@@ -74,15 +74,16 @@ LAWS: dict[str, Callable[[int, float], np.ndarray]] = {
 }
 
 EXPONENTS = (1e-3, 20.0)
-SHORTEST = 0.1
-"""Searched η, and the shortest ξ in lattice units. The longest ξ is half of the side: with any longer
-one G_m is a constant plus G₀, the first two terms of a power law, and no torus tells them apart."""
+SHORTEST, LONGEST = 0.1, 4.0
+"""Searched η, the shortest ξ in lattice units and the longest in sides. Where ξ exceeds the side, G_m
+is nearly a constant plus G₀, the first two terms of a power law: a torus tells them apart only by what
+comes after these."""
 
 
 @lru_cache
 def _grid(law: str, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Logarithms of the parameter, and the law at each, ``[places, L/2 + 1]``."""
-    low, high = EXPONENTS if law == "algebraic" else (SHORTEST, 0.5 * side)
+    low, high = EXPONENTS if law == "algebraic" else (SHORTEST, LONGEST * side)
     places = np.linspace(np.log(low), np.log(high), 60)
     return places, np.stack([LAWS[law](side, float(np.exp(place))) for place in places])
 

@@ -145,12 +145,12 @@ def growth(prints: list[Footprint], *, largest: float = 0.5) -> Estimate:
         largest: footprints over a larger share of the lattice are left out: they saturate.
 
     Raises:
-        SettingsError: if fewer than two levels are left.
+        SettingsError: if fewer than three levels are left: two tell no scatter about a power law.
     """
     kept = [one for one in prints if one.share <= largest]
-    if len(kept) < 2:
+    if len(kept) < 3:
         raise SettingsError(
-            f"{len(kept)} footprints do not fill the lattice, too few for a slope.",
+            f"{len(kept)} footprints do not fill the lattice, too few for a slope and its error.",
             "Use a larger lattice.",
         )
     level = np.array([float(one.level) for one in kept])
@@ -164,7 +164,7 @@ def growth(prints: list[Footprint], *, largest: float = 0.5) -> Estimate:
         np.log(area)
         - design @ np.linalg.lstsq(design * weight[:, None], np.log(area) * weight, rcond=None)[0]
     )
-    spread = np.sum(residual**2) / max(1, len(kept) - 2)
+    spread = np.sum(residual**2) / (len(kept) - 2)
     error = np.sqrt(np.sum(gain**2 * (relative**2 + spread)))
     return Estimate(value=float(gain @ np.log(area)), error=float(error))
 

@@ -7,17 +7,18 @@ scale does not have is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from emergence.holography import exact, ising_exact, published
-from emergence.holography.actions import ComplexPhi4, FreeField, IsingDualField
+from emergence.holography import published
 from emergence.holography.metropolis import expected_acceptance, reweight
 from emergence.holography.observables import PRIMARY, formulas
-from emergence.holography.points import action_of, centre_of
+from emergence.holography.partition import best_partition
+from emergence.holography.points import centre_of
 from emergence.holography.weights import Evaluation
 from emergence.randomness import generator
 from emergence.statistics import Measurement, median_error
@@ -27,25 +28,15 @@ if TYPE_CHECKING:
 
 Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
 
+LOW = "a lower bound, as ln Z is that of fewer than ten effective samples"
+
 PAIR = ("critical", "real_nvp")
 """The two flows of the critical theory that are compared at equal time."""
-
-
-def exact_log_partition(
-    action: ComplexPhi4 | FreeField | IsingDualField, side: int
-) -> float | None:
-    """ln Z where it is known: the free field, the Ising field, and everything on the 2×2 torus."""
-    if isinstance(action, FreeField):
-        return exact.free_log_partition(action, side)
-    if isinstance(action, IsingDualField):
-        return ising_exact.dual_log_partition(action, side)
-    return exact.small_torus(action).log_partition if side == 2 else None
 
 
 def evaluations(results: Results, flow: Flow) -> list[dict[str, object]]:
     """One row per point and seed: KL, effective fraction, acceptance, ln Z and its exact value."""
     arm = results.chosen.flows[flow.arm]
-    theory = results.chosen.theories[arm.theory]
     shared = {
         "arm": flow.arm,
         "network": arm.network,
@@ -58,14 +49,13 @@ def evaluations(results: Results, flow: Flow) -> list[dict[str, object]]:
     }
     rows = []
     for index, point in enumerate(zip(flow.arrays["t"], flow.arrays["mu"], strict=True)):
-        known = exact_log_partition(action_of(theory, point), flow.size)
+        best = best_partition(results, flow, point)
         for seed, log_weights in enumerate(flow.arrays["log_weights"][index]):
             found = Evaluation(log_weights)
-            divergence, error = found.divergence(known)
-            log_partition = found.log_partition if known is None else known
+            divergence, error = found.divergence(best.value, best.error)
             untrained = np.nan
             if index == 0:
-                untrained = log_partition - flow.arrays["untrained_log_weights"][seed].mean()
+                untrained = best.value - flow.arrays["untrained_log_weights"][seed].mean()
             rows.append(
                 shared
                 | {
@@ -74,12 +64,14 @@ def evaluations(results: Results, flow: Flow) -> list[dict[str, object]]:
                     "seed": seed,
                     "divergence": divergence,
                     "divergence_error": error,
+                    "divergence_low": best.low,
+                    "log_partition_from": best.source,
                     "untrained_divergence": untrained,
                     "effective_fraction": found.effective_fraction,
                     "acceptance": expected_acceptance(log_weights),
                     "log_partition": found.log_partition,
                     "log_partition_error": found.error,
-                    "exact": np.nan if known is None else known,
+                    "exact": best.value if best.source == "exact" else np.nan,
                     "shuffled": shuffled_log_partition(flow, index, seed),
                     "underpowered": found.underpowered,
                     "samples": found.samples,
@@ -104,9 +96,11 @@ def flows(results: Results) -> Found:
         if results.chosen.theories[results.chosen.flows[arm].theory].conditional:
             continue
         note = "fewer than ten effective samples" if part["underpowered"].any() else ""
+        low = bool(part["divergence_low"].any())
         read = _Reader(part, f"flows/{arm}/{size}", note)
         yield read(f"{arm}.parameters_{size}", "parameters")
-        yield read(f"{arm}.divergence_{size}", "divergence", "divergence_error")
+        name, found = read(f"{arm}.divergence_{size}", "divergence", "divergence_error")
+        yield name, replace(found, error=None, note=LOW) if low else found
         yield read(f"{arm}.untrained_divergence_{size}", "untrained_divergence")
         yield read(f"{arm}.effective_fraction_{size}", "effective_fraction")
         if part["exact"].notna().all():
@@ -170,8 +164,9 @@ def _subtracted(results: Results, size: int) -> float:
     """What makes KL of the recorded loss ⟨ln q + S⟩ − Nλρ₀²: ln Z by the best weights, less that."""
     theory = results.chosen.theories[results.chosen.flows[PAIR[0]].theory]
     _, mu = centre_of(theory)
-    log_weights = results.flow(PAIR[0], size).arrays["log_weights"][0].ravel()
-    return Evaluation(log_weights).log_partition - size**2 * max(-mu, 0.0) ** 2 / (4.0 * theory.lam)
+    flow = results.flow(PAIR[0], size)
+    best = best_partition(results, flow, (flow.arrays["t"][0], flow.arrays["mu"][0]))
+    return best.value - size**2 * max(-mu, 0.0) ** 2 / (4.0 * theory.lam)
 
 
 def ising(results: Results) -> Found:

@@ -67,12 +67,16 @@ class Evaluation:
         """Variance of ln w."""
         return float(np.var(self.log_weights, ddof=1))
 
-    def divergence(self, log_partition: float | None = None) -> tuple[float, float]:
+    def divergence(
+        self, log_partition: float | None = None, partition_error: float = 0.0
+    ) -> tuple[float, float]:
         """KL(q‖p) = ln Z − ⟨ln w⟩ and its standard error.
 
         Args:
-            log_partition: exact ln Z; the weights' own estimate where it is not known.
+            log_partition: ln Z; the weights' own estimate where it is not known.
+            partition_error: its standard error, where it is given and not exact.
         """
         known = self.log_partition if log_partition is None else log_partition
-        error = np.sqrt(self.variance / self.samples + (log_partition is None) * self.error**2)
+        off = self.error if log_partition is None else partition_error
+        error = np.sqrt(self.variance / self.samples + off**2)
         return float(known - self.log_weights.mean()), float(error)
