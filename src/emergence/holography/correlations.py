@@ -171,14 +171,15 @@ def correlations(results: Results) -> Found:
                 found = blocks.fit(law)
                 fits.append(_fit_row(blocks, law, found) | {"phase": phase, "source": source})
                 frame[law] = found.amplitude * shape(side, found.parameter)
-            rows.append(pd.DataFrame(frame).assign(phase=phase, source=source, t=t, size=side))
             where = f"{'reference' if source == 'reference' else 'chains/line_'}{side}"
             trusted = source == "reference" or equilibrated(arrays["order"][index])
+            about = {"phase": phase, "source": source, "t": t, "size": side}
+            rows.append(pd.DataFrame(frame).assign(**about, equilibrated=trusted))
             for name, found in _measurements(blocks, phase, source, where):
                 yield name, found if trusted else replace(found, error=None, note=UNTRUSTED)
             if source == "reference" and phase == "algebraic":
                 yield _stiffness_exponent(arrays, index, where)
-    columns = ["phase", "source", "t", "size", "r", "value", "error", *LAWS]
+    columns = ["phase", "source", "t", "size", "equilibrated", "r", "value", "error", *LAWS]
     yield "correlations", pd.concat(rows) if rows else pd.DataFrame(columns=columns)
     columns = ["phase", "source", "law", "parameter", "error", "amplitude", "chi_square", "freedom"]
     yield "correlation_fits", pd.DataFrame(fits, columns=columns)

@@ -3,9 +3,10 @@
 The fits are done in asinh(I/2e), which is ln I where I is far above its error e and I/2e where it
 is noise, so that no insignificant pair has to be dropped. Beside the errors the likelihood has a
 relative scatter τ of the pairs about the law, fitted too, because on a lattice no law of the
-distance alone is exact; with exact information (e = 0) it is all there is. τ is fitted by the
-restricted likelihood (Patterson & Thompson 1971), which allows for the parameters that the same few
-pairs have to tell. A power law is an exponential in the logarithm of the distance.
+distance alone is exact; with exact information (e = 0) it is all there is. The likeliest τ
+of few pairs is too small, since the same pairs tell the other parameters: it is enlarged as the
+variance of a linear fit is, by the pairs over the degrees of freedom. A power law is an exponential
+in the logarithm of the distance.
 """
 
 from __future__ import annotations
@@ -107,12 +108,6 @@ class _Law:
             )
         return np.linalg.lstsq(self.design[clear], np.log(value[clear]), rcond=None)[0]
 
-    def information(self, model: np.ndarray, width: np.ndarray) -> float:
-        """½ ln det of the parameters' information matrix."""
-        jacobian = self.design * (model * self.slope(model) / width)[:, None]
-        singular = np.linalg.svd(jacobian, compute_uv=False)
-        return float(np.sum(np.log(np.maximum(singular, 1e-300))))
-
     def refit(self, value: np.ndarray, start: np.ndarray, width: np.ndarray) -> np.ndarray:
         """Least squares at fixed weights by Gauss–Newton: a replica's optimum is near the start."""
         data, parameters = self.transform(value), start
@@ -174,16 +169,11 @@ def fit_decay(
     law = _Law(distance, 1e-12 * value if exact else np.maximum(error, 1e-300), group)
     data, start = law.transform(value), law.start(value)
 
-    def minus_log_likelihood(parameters: np.ndarray) -> float:
+    def cost(parameters: np.ndarray) -> float:
         model = law.model(parameters[:-1])
         variance = law.variance(model, np.exp(parameters[-1]))
         miss = data - law.transform(model)
         return 0.5 * float(np.sum(miss**2 / variance + np.log(2.0 * np.pi * variance)))
-
-    def cost(parameters: np.ndarray) -> float:
-        model = law.model(parameters[:-1])
-        width = np.sqrt(law.variance(model, np.exp(parameters[-1])))
-        return minus_log_likelihood(parameters) + law.information(model, width)
 
     bounds = [(None, None)] * start.size + [tuple(np.log(SCATTER_BOUNDS))]
     best = min(
@@ -193,7 +183,8 @@ def fit_decay(
         ),
         key=lambda result: result.fun,
     )
-    parameters, scatter = best.x[:-1], float(np.exp(best.x[-1]))
+    parameters = best.x[:-1]
+    scatter = float(np.exp(best.x[-1]) * np.sqrt(value.size / freedom))
     model = law.model(parameters)
     width = np.sqrt(law.variance(model, scatter))
     # Linear propagation of independent errors through the weighted fit.
@@ -215,6 +206,6 @@ def fit_decay(
         scatter=scatter,
         chi_square=float("nan") if exact else chi_square,
         points=value.size,
-        log_likelihood=-minus_log_likelihood(best.x),
+        log_likelihood=-float(best.fun),
         replicas=rates,
     )

@@ -61,11 +61,23 @@ def diagram(results: Results) -> Found:
         table = pd.concat([
             reference_rows(reference), corrected_rows(chains, side), flow_rows(flow)
         ])  # fmt: skip
+        # Only chains have a start to forget.
+        table["equilibrated"] = table["equilibrated"].isin([True]) | (table["kind"] != "corrected")
         tables.append(table.assign(size=side, shipped=flow.shipped))
         own = pulls_of(table).assign(size=side)
         pulls.append(own)
         yield from _measurements(table, own, side, f"chains/line_{side}")
-    columns = ["kind", "t", "observable", "value", "error", "tau", "size", "shipped"]
+    columns = [
+        "kind",
+        "t",
+        "observable",
+        "value",
+        "error",
+        "tau",
+        "equilibrated",
+        "size",
+        "shipped",
+    ]
     yield "diagram", _gathered(tables, columns)
     yield "pulls", _gathered(pulls, PULLS)
 

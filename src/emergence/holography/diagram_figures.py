@@ -30,6 +30,8 @@ KINDS = {
     "corrected": (ROLES["learnt"], "o", "bulk Monte Carlo"),
 }
 """Colour, mark and label of what is compared with the reference."""
+PALE = 0.35
+"""Opacity of chains that have not equilibrated: their errors are too small."""
 
 
 def phase_diagram(tables: Path, stem: Path) -> None:
@@ -66,6 +68,10 @@ def phase_diagram(tables: Path, stem: Path) -> None:
         hollow = Line2D([], [], marker="o", color=ROLES["learnt"], markerfacecolor="white",
                         linestyle="none", markersize=2.5)  # fmt: skip
         handles, labels = [*handles, hollow], [*labels, "shipped weights (hollow)"]
+    if not table["equilibrated"].astype(bool).all():
+        pale = Line2D([], [], marker="o", color=ROLES["learnt"], alpha=PALE,
+                      linestyle="none", markersize=2.5)  # fmt: skip
+        handles, labels = [*handles, pale], [*labels, "not equilibrated (pale)"]
     # The curves leave no panel a corner that is free at every side.
     fig.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=6)
     plotting.save(fig, stem, table)
@@ -80,13 +86,16 @@ def _observable(axis: Axes, part: pd.DataFrame, shipped: bool) -> None:
         linestyle="none", marker="", label="cluster Monte Carlo", zorder=1.6,
     )  # fmt: skip
     for kind, (colour, marker, label) in KINDS.items():
-        chosen = part[part["kind"] == kind]
-        if len(chosen):
-            axis.errorbar(
-                chosen["t"], chosen["value"], yerr=chosen["error"], color=colour, marker=marker,
-                linestyle="none", markersize=2.5, elinewidth=0.8, label=label,
-                markerfacecolor="white" if shipped else colour, markeredgewidth=0.7,
-            )  # fmt: skip
+        for trusted in (True, False):
+            ours = part["kind"] == kind
+            chosen = part[ours & (part["equilibrated"].astype(bool) == trusted)]
+            if len(chosen):
+                axis.errorbar(
+                    chosen["t"], chosen["value"], yerr=chosen["error"], color=colour, marker=marker,
+                    linestyle="none", markersize=2.5, elinewidth=0.8,
+                    label=label if trusted else None, alpha=1.0 if trusted else PALE,
+                    markerfacecolor="white" if shipped else colour, markeredgewidth=0.7,
+                )  # fmt: skip
     plotting.reference_line(axis, x=KT_POINT, color=ROLES["baseline"], linestyle=":", linewidth=0.8)
 
 
@@ -131,9 +140,11 @@ def _phase(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame) -> None:
     for source, (colour, marker, label) in looks.items():
         # A logarithm has no place for what noise made negative.
         chosen = part[(part["source"] == source) & (part["value"] > part["error"])]
+        trusted = bool(chosen["equilibrated"].astype(bool).all())
         axis.errorbar(
             chosen["r"], chosen["value"], yerr=chosen["error"], color=colour, marker=marker,
-            linestyle="none", label=label, markersize=3.0,
+            linestyle="none", markersize=3.0, alpha=1.0 if trusted else PALE,
+            label=label if trusted else f"{label}, not equilibrated",
         )  # fmt: skip
     bottom, top = axis.get_ylim()
     curve = part[part["source"] == "reference"]
