@@ -85,6 +85,8 @@ def test_ratios_are_those_of_the_chains() -> None:
         ("tau_ratio", 10.0),
         ("force_ratio", 100.0),
         ("force_ratio_exchanged", 0.01),
+        # Nearly independent proposals against two trajectories of five evaluations.
+        ("whole_field_ratio", 0.09),
         # Twenty times dearer, ten times faster.
         ("seconds_ratio", 0.5),
         # 20 trajectories of 1 ms against 2 sweeps of 0.1 ms.
@@ -104,6 +106,7 @@ def test_what_is_not_known_gives_no_number() -> None:
     # Proposals worth fewer than ten samples, and chains too short for their τ_int.
     measured, tables = read(Stand(2.0, 3000.0, length=100, spread=8.0))
     assert "independence" not in set(tables["sampling"]["sampler"])
+    assert measured["sampling.critical.whole_field_ratio"].value is None
     assert measured["sampling.critical.boundary_tau"].error is None
     assert measured["sampling.critical.tau_ratio"].error is None
 

@@ -26,7 +26,7 @@ from emergence.holography.arms import problem_of
 from emergence.holography.chain_moves import SEGMENT, HamiltonianMoves, Moves, RefreshMoves
 from emergence.holography.cluster import run_ising, run_phi4
 from emergence.holography.flow import FlowProblem, compile_weigher, symmetrised
-from emergence.holography.points import Point, action_of, centre_of, line_within
+from emergence.holography.points import Point, action_of, centre_of, cold_density, line_within
 from emergence.holography.reference import blocks_of
 from emergence.holography.targets import axis_correlations, field_observables
 from emergence.progress import Progress
@@ -108,9 +108,8 @@ def ordered_field(told: TheorySettings, points: list[Point], side: int) -> np.nd
             # K is circulant: of all spins up it makes its eigenvalue at zero momentum.
             fields.append(np.full((side, side, 1), action.eigenvalues(side)[0, 0]))
             continue
-        # Where the mean field has no order, a density of one is as cold.
-        density = getattr(action, "mean_field_density", 0.0) or 1.0
-        fields.append(np.broadcast_to([np.sqrt(density), 0.0], (side, side, 2)))
+        amplitude = np.sqrt(cold_density(action))
+        fields.append(np.broadcast_to([amplitude, 0.0], (side, side, 2)))
     return np.stack(fields)
 
 

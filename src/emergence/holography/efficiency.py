@@ -20,6 +20,7 @@ from emergence.holography.autocorrelation import Estimate, estimate_mean
 from emergence.holography.cluster import run_ising
 from emergence.holography.ising_exact import LARGEST_TRANSFER, transfer_rows
 from emergence.holography.metropolis import independence_metropolis
+from emergence.holography.points import action_of, cold_density
 from emergence.randomness import derive_seed, generator
 from emergence.settings import Settings
 from emergence.statistics import Measurement
@@ -208,6 +209,13 @@ def _measurements(found: dict[str, Sampler], pair: str, truth: float, error: flo
     yield _ratio(pair, "force_ratio_exchanged", bulk, boundary, 1.0 / forces, 0.0)
     seconds = boundary.seconds / bulk.seconds
     yield _ratio(pair, "seconds_ratio", boundary, bulk, seconds, TIMING_ERROR)
+    if "independence" in found:
+        # A proposal is one evaluation of the densities.
+        whole = found["independence"]
+        yield _ratio(pair, "whole_field_ratio", whole, bulk, 1.0 / bulk.forces, 0.0)
+    else:
+        name = f"sampling.{pair}.whole_field_ratio"
+        yield name, Measurement(name, None, note="too few effective samples to propose")
     if "cluster" in found:
         cluster = found["cluster"]
         best = min((bulk, boundary), key=lambda each: each.tau * each.seconds)
@@ -241,18 +249,14 @@ def _relaxations(results: Results, pair: str, truth: float) -> Found:
         series = arrays[f"cold_{key}"][0]
         # All spins up have m² = 1; the ordered field's |φ̄| is |φ|, the square root of its density.
         entry = results.chosen.chains[f"{pair}_{space}"]
-        start = 1.0 if key == ISING else _ordered(results, entry.flow, arrays)
+        told = results.chosen.theories[results.chosen.flows[entry.flow].theory]
+        point = (float(arrays["t"][0]), float(arrays["mu"][0]))
+        start = 1.0 if key == ISING else np.sqrt(cold_density(action_of(told, point)))
         totals = (series - truth).sum(axis=1) / (start - truth)
         error = totals.std(ddof=1) / np.sqrt(len(totals)) if len(totals) > 1 else None
         yield _named(pair, f"{space}_relaxation", totals.mean(), error)
         if space == "hamiltonian":
             yield _named(pair, "frozen_relaxation", float(series.shape[1]), 0.0)
-
-
-def _ordered(results: Results, flow: str, arrays: Arrays) -> float:
-    told = results.chosen.theories[results.chosen.flows[flow].theory]
-    density = (2.0 * abs(arrays["t"][0]) - arrays["mu"][0]) / (2.0 * told.lam)
-    return float(np.sqrt(density))
 
 
 def _named(pair: str, name: str, value: float, error: float | None) -> tuple[str, Measurement]:

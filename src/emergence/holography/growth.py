@@ -22,7 +22,8 @@ from emergence.holography.flow import FlowProblem, compile_weigher
 from emergence.holography.hierarchy import transfer
 from emergence.holography.observables import ising_primary, primary
 from emergence.holography.points import Point, points_of
-from emergence.holography.weights import check_finite
+from emergence.holography.weights import Evaluation, check_finite
+from emergence.progress import say
 from emergence.randomness import derive_seed
 from emergence.settings import FlowStage, Settings, fingerprint
 from emergence.weights import check_weights, digest, read_weights, write_weights
@@ -160,6 +161,15 @@ def evaluate(draws: Draws, parameters: Mapping[str, np.ndarray], *names: str) ->
         found.append({key: np.concatenate([p[key] for p in parts], axis=1) for key in parts[0]})
     arrays = {key: np.stack([each[key] for each in found]) for key in found[0]}
     check_finite(arrays["log_weights"])
+    for point, rows in zip(draws.points, arrays["log_weights"], strict=True):
+        for row in rows if "untrained" not in names and "zero shot" not in names else ():
+            weighed = Evaluation(row)
+            if weighed.underpowered:
+                effective = weighed.effective_fraction * weighed.samples
+                say(
+                    f"At t = {point[0]:g} only {effective:.1f} of {weighed.samples} samples are "
+                    "effective: numbers reweighted from them come out underpowered."
+                )
     return arrays | {
         "t": np.array([point[0] for point in draws.points]),
         "mu": np.array([point[1] for point in draws.points]),

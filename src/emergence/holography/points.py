@@ -54,3 +54,11 @@ def line_of(diagram: DiagramSettings) -> list[Point]:
 def plane_of(plane: PlaneSettings) -> list[Point]:
     """The points of the map, μ by μ."""
     return [(t, mu) for mu in plane.mu for t in plane.t]
+
+
+def cold_density(action: ComplexPhi4 | FreeField) -> float:
+    """|φ|² of the ordered field that chains start cold from, that of the mean field.
+
+    Where it has no order, a density of one is as cold.
+    """
+    return getattr(action, "mean_field_density", 0.0) or 1.0
