@@ -58,11 +58,11 @@ reproduce: check-scale $(STAMP) ## Regenerate every figure and decide every clai
 	@$(RUN) $(BIN)/snakemake --cores $(CORES) $(ARGS)
 
 # Nothing was run at this scale, or weights are named: they are evaluated, if they are there.
-evaluates = $(if $(filter-out file undefined,$(origin TRAINED)),yes,$(if $(wildcard results/$(SCALE)/*/measurements.json),,$(wildcard $(TRAINED)/manifest.json)))
+evaluates = $(if $(filter-out file undefined,$(origin TRAINED)),$(TRAINED),$(if $(wildcard results/$(SCALE)/*/measurements.json),,$(wildcard $(TRAINED)/manifest.json)))
 
 .PHONY: verify
 verify: check-scale $(STAMP) ## Compare the claims with the ledger: of a run, of shipped weights (TRAINED=), of what fits in BUDGET=30m, or both.
-ifneq ($(and $(BUDGET),$(filter file undefined,$(origin TRAINED))),)
+ifneq ($(and $(BUDGET),$(if $(evaluates),,yes)),)
 	@$(RUN) $(BIN)/emergence plan --budget "$(BUDGET)" --scale $(SCALE) $(if $(filter-out all,$(CORES)),--cores $(CORES))
 	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/budget/settings.yaml -- $$(cat results/budget/targets.txt)
 	@$(RUN) $(BIN)/emergence verify --scale budget --judged-as $(SCALE) --plan results/budget/plan.json $(ARGS)

@@ -144,17 +144,23 @@ class TestVerify:
         assert make(shipped, "verify", "TRAINED=weights/laptop").returncode == 0
         assert self.calls(shipped) == self.EVALUATED
 
-    def test_named_weights_are_evaluated_within_a_budget(self, shipped):
-        assert make(shipped, "verify", "TRAINED=weights/laptop", "BUDGET=10m").returncode == 0
+    @pytest.mark.parametrize("named", [[], ["TRAINED=weights/laptop"]])
+    def test_shipped_weights_are_evaluated_within_a_budget(self, shipped, named):
+        assert make(shipped, "verify", *named, "BUDGET=10m").returncode == 0
         assert self.calls(shipped) == [
             self.EVALUATED[0].replace(" at", " --budget 10m at"),
             *self.EVALUATED[1:],
         ]
 
-    def test_a_budget_alone_trains(self, shipped):
+    @pytest.mark.parametrize("told", ["results", "TRAINED="])
+    def test_a_budget_trains_beside_a_run_and_where_no_weights_are_wanted(self, shipped, told):
+        if told == "results":
+            (shipped / "results/laptop/retraining").mkdir(parents=True)
+            (shipped / "results/laptop/retraining/measurements.json").touch()
         (shipped / "results/budget").mkdir(parents=True)
         (shipped / "results/budget/targets.txt").write_text("a\n")
-        assert make(shipped, "verify", "BUDGET=10m").returncode == 0
+        more = [told] if told == "TRAINED=" else []
+        assert make(shipped, "verify", *more, "BUDGET=10m").returncode == 0
         assert self.calls(shipped) == [
             "emergence plan --budget 10m --scale laptop at laptop",
             "snakemake --cores all --config settings=results/budget/settings.yaml -- a at laptop",

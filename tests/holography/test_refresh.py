@@ -72,6 +72,18 @@ def test_a_coupled_gaussian_has_its_exact_covariance(strength: float, refreshes:
     assert abs(exact[5, 5] - 1.0) > 0.3, "The prior alone would be found out."
 
 
+@pytest.mark.parametrize("strength", [0.0, -1.0, -3.0])
+def test_every_proposal_moves_a_latent_of_its_level_and_no_other(strength: float) -> None:
+    sampler = RefreshSampler(coupled(0.3), CHART.move, moments, LEVELS, 1)
+    state = started(CHART)
+    for level in range(len(np.unique(LEVELS))):
+        strengths = tf.constant(sampler.first_strength(2) + strength)
+        proposed = sampler._proposal(state, strengths, tf.constant(level), tf.constant([5, level]))
+        moved = (proposed != state).numpy()[..., 0]
+        assert moved.any(axis=(1, 2)).all()
+        assert not moved[:, LEVELS != np.unique(LEVELS)[level]].any()
+
+
 def test_strengths_are_tuned_to_the_acceptance_and_then_kept() -> None:
     sampler = RefreshSampler(coupled(3.0), CHART.move, moments, LEVELS, refreshes=5)
     first = sampler.first_strength(2)
