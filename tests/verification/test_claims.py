@@ -54,12 +54,12 @@ def test_the_control_asks_its_criterion_of_its_own_measurement(claim_ledger, raw
     ]
     control = raw["claims"][0]["control"]
     (claim,) = claim_ledger(criteria=criteria, control=control | {"min_samples": 2}).claims
-    assert claim.controlled_criterion().measure == "control.loss_ratio"
-    assert claim.controlled_criterion().bound == 10
-    assert claim.controlled_criterion().min_samples == 2
+    assert claim.asked_of(claim.control).measure == "control.loss_ratio"
+    assert claim.asked_of(claim.control).bound == 10
+    assert claim.asked_of(claim.control).min_samples == 2
     pair = {"criterion": 1, "measure": {"smaller": "control.a", "larger": "control.b"}}
     (claim,) = claim_ledger(criteria=criteria, control=control | pair).claims
-    asked = claim.controlled_criterion()
+    asked = claim.asked_of(claim.control)
     assert (asked.test, asked.smaller, asked.larger) == ("ordering", "control.a", "control.b")
     assert claim.criteria[1].smaller == "a"
 
@@ -98,6 +98,11 @@ def test_the_control_asks_its_criterion_of_its_own_measurement(claim_ledger, raw
             "control.measure must be one measurement",
         ),
         ("claims.0.control.measure", {"smaller": "a"}, "the key control.measure.larger is missing"),
+        (
+            "claims.0.positive",
+            {"name": "n", "statement": "s", "measure": "m", "criterion": 3},
+            "positive.criterion is 3, but it must be the index of a criterion",
+        ),
         (
             "claims.0.criteria.0",
             {"test": "ordering", "smaller": "a", "larger": "b", "justification": "j"},

@@ -5,6 +5,7 @@ import pytest
 from emergence.errors import LedgerError, VerdictMismatch
 from emergence.statistics import Measurement
 from emergence.verification.claims import NOT_RUN
+from emergence.verification.markdown import render_markdown
 from emergence.verification.verdicts import check, decide, must_decide
 from emergence.verification.wording import measured
 
@@ -64,6 +65,30 @@ def test_the_headline_stands_for_the_claim_where_it_came_out_as_the_claim_did(
     assert decision.deciding.measured == 40
     (decision,) = decide(ledger, measure(**GOOD | {"loss_ratio": (1, 1)}, second=(40, 1)), "laptop")
     assert (decision.verdict, decision.deciding.measured) == ("deviates", 1)
+
+
+POSITIVE = {"name": "more latents", "statement": "two of them", "measure": "better"}
+
+
+@pytest.mark.parametrize(
+    ("better", "holds"), [((30, 1), True), ((11, 1), True), ((1, 1), False), ((30, None), False)]
+)
+def test_a_criterion_that_a_claim_must_fail_is_shown_to_pass_something(
+    claim_ledger, measure, better, holds
+):
+    ledger = claim_ledger(expected="deviates", reason="one latent", positive=POSITIVE)
+    found = measure(loss_ratio=(1, 1), control__loss_ratio=(1, 1), better=better)
+    (decision,) = decide(ledger, found, "laptop")
+    assert (decision.matches, decision.positive_holds) == (True, holds)
+    text = render_markdown([ledger], [decision], "laptop", lambda figure: None)
+    assert "As it must, more latents: two of them." in text
+    if holds:
+        check([decision])
+    else:
+        with pytest.raises(
+            VerdictMismatch, match="'more latents' must pass the criterion of claim"
+        ):
+            check([decision])
 
 
 def test_a_reason_tells_the_numbers_as_they_came_out(claim_ledger, measure):

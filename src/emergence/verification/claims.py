@@ -97,6 +97,8 @@ class Claim(Entry):
         tuple[Annotated[Criterion, Field(discriminator="test")], ...], Field(min_length=1)
     ]
     control: Control
+    positive: Control | None = None
+    """What must pass the criterion, where the claim is expected to fail it: proof that it can."""
 
     def expected_at(self, scale: str) -> Verdict:
         """Return the verdict that the ledger expects at this scale."""
@@ -104,13 +106,13 @@ class Claim(Entry):
             return NOT_RUN
         return self.expected[scale] if isinstance(self.expected, dict) else self.expected
 
-    def controlled_criterion(self) -> Criterion:
-        """Return the control's criterion, asked of the control's own measurement."""
-        measure = self.control.measure
+    def asked_of(self, control: Control) -> Criterion:
+        """Return the criterion of a control, asked of the control's own measurement."""
+        measure = control.measure
         update = measure.model_dump() if isinstance(measure, ControlPair) else {"measure": measure}
-        if self.control.min_samples is not None:
-            update["min_samples"] = self.control.min_samples
-        return self.criteria[self.control.criterion].model_copy(update=update)
+        if control.min_samples is not None:
+            update["min_samples"] = control.min_samples
+        return self.criteria[control.criterion].model_copy(update=update)
 
     @model_validator(mode="after")
     def _expectation_fits_scales(self) -> Self:
@@ -136,21 +138,26 @@ class Claim(Entry):
         return self
 
     @model_validator(mode="after")
-    def _control_fits_criterion(self) -> Self:
-        count, index = len(self.criteria), self.control.criterion
+    def _controls_fit_their_criteria(self) -> Self:
+        for key in ("control", "positive"):
+            if (control := getattr(self, key)) is not None:
+                self._check_control(key, control)
+        return self
+
+    def _check_control(self, key: str, control: Control) -> None:
+        count, index = len(self.criteria), control.criterion
         if index >= count:
             raise ValueError(
-                f"control.criterion is {index}, but it must be the index of a criterion, from 0 "
+                f"{key}.criterion is {index}, but it must be the index of a criterion, from 0 "
                 f"to {count - 1}"
             )
-        pair = isinstance(self.control.measure, ControlPair)
+        pair = isinstance(control.measure, ControlPair)
         if pair != isinstance(self.criteria[index], Ordering):
             shape = "one measurement" if pair else "a mapping of 'smaller' and 'larger'"
             raise ValueError(
-                f"control.measure must be {shape}, because criterion {index} is a test "
+                f"{key}.measure must be {shape}, because criterion {index} is a test "
                 f"'{self.criteria[index].test}'"
             )
-        return self
 
 
 def _listed(names: Any) -> str:
@@ -185,7 +192,14 @@ class Ledger(Entry):
 _TESTS: dict[str, type[BaseModel]] = {
     get_args(model.model_fields["test"].annotation)[0]: model for model in get_args(Criterion)
 }
-_MODELS = {"": Ledger, "paper": Paper, "claims": Claim, "control": Control, **_TESTS}
+_MODELS = {
+    "": Ledger,
+    "paper": Paper,
+    "claims": Claim,
+    "control": Control,
+    "positive": Control,
+    **_TESTS,
+}
 _MODELS["mapping"] = ControlPair
 _TAGS = {"word", "mapping", *_TESTS}
 

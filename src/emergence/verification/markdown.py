@@ -128,7 +128,11 @@ def _criteria_lines(decision: Decision) -> list[str]:
         before = why
     control = decision.claim.control
     line = _criterion_line(decision.control)
-    return [*lines, f"{line} Control, {control.name}: {_stop(control.statement)}", ""]
+    lines.append(f"{line} Control, {control.name}: {_stop(control.statement)}")
+    if decision.positive:
+        positive, line = decision.claim.positive, _criterion_line(decision.positive)
+        lines.append(f"{line} As it must, {positive.name}: {_stop(positive.statement)}")
+    return [*lines, ""]
 
 
 def _criterion_line(outcome: Outcome) -> str:

@@ -163,12 +163,14 @@ def _jobs_of_figures(results: Path) -> dict[str, set[str]]:
 
 def _claim(entry: Mapping[str, Any]) -> dict[str, Any]:
     """A claim of verdict.json with its numbers as a person reads them."""
-    control = entry["control"]
+    control, positive = entry["control"], entry.get("positive")
     return {
         **entry,
         "shown": ("difference " if entry["difference"] else "")
         + number(entry["measured"], entry["error"]),
         "control": control | {"shown": number(control["measured"], control["error"])},
+        "positive": positive
+        and positive | {"shown": number(positive["measured"], positive["error"])},
         "criteria": [
             criterion
             | {

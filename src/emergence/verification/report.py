@@ -193,6 +193,16 @@ def _claim_entry(decision: Decision) -> dict[str, Any]:
             "verdict": control.verdict if control else "not run",
             "holds": decision.control_holds if control else None,
         },
+        "positive": None
+        if decision.positive is None
+        else {
+            "name": claim.positive.name,
+            "statement": claim.positive.statement,
+            "measured": decision.positive.measured,
+            "error": decision.positive.error,
+            "verdict": decision.positive.verdict,
+            "holds": decision.positive_holds,
+        },
         "criteria": [_criterion_entry(outcome) for outcome in decision.outcomes],
         "reason": decision.reason,
         "figure": claim.figure,

@@ -136,6 +136,7 @@ def judge(
             measurements = read_measurements(results / ledger.system / "measurements.json")
             decisions = decide(ledger, measurements, scale)
             rows += [_of_ledger(decision) for decision in decisions if decision.control]
+            rows += [_of_positive(decision) for decision in decisions if decision.positive]
     write_numbers(output, {"scale": scale, "controls": rows})
     # A log is no terminal and has no width of its own.
     console = console or Console(width=None if sys.stdout.isatty() else 160)
@@ -182,6 +183,22 @@ def _of_ledger(decision: Decision) -> dict[str, Any]:
         "verdict": outcome.verdict,
         "holds": decision.control_holds,
         "note": f"the ledger says why: {claim.reason}" if excused else outcome.note,
+    }
+
+
+def _of_positive(decision: Decision) -> dict[str, Any]:
+    """What must pass the criterion that a claim is expected to fail."""
+    outcome, positive = decision.positive, decision.claim.positive
+    return {
+        "claim": decision.claim.id,
+        "control": positive.name,
+        "what": positive.statement,
+        "must": "pass",
+        "measured": outcome.measured,
+        "error": outcome.error,
+        "verdict": outcome.verdict,
+        "holds": decision.positive_holds,
+        "note": outcome.note,
     }
 
 

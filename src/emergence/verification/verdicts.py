@@ -76,6 +76,8 @@ class Decision:
     control: Outcome | None
     reason: str
     """Why a deviation is expected, or why it is not run; else empty."""
+    positive: Outcome | None = None
+    """What must pass the criterion that the claim fails; None where there is none."""
 
     @property
     def matches(self) -> bool:
@@ -103,6 +105,11 @@ class Decision:
         if self.control is None or self.control.verdict == "deviates":
             return True
         return self.control.verdict == self.expected == "underpowered"
+
+    @property
+    def positive_holds(self) -> bool:
+        """Whether what must pass the criterion passed it."""
+        return self.positive is None or self.positive.verdict in ("reproduced", "compatible")
 
 
 def must_decide(ledger: Ledger, scale: str, left_out: Container[str] = ()) -> bool:
@@ -226,9 +233,12 @@ def _decide_claim(
 
     outcomes = tuple(evaluate(criterion, find) for criterion in claim.criteria)
     verdict = max((outcome.verdict for outcome in outcomes), key=_SEVERITY.index)
-    control = evaluate(claim.controlled_criterion(), find)
+    control = evaluate(claim.asked_of(claim.control), find)
+    positive = evaluate(claim.asked_of(claim.positive), find) if claim.positive else None
     reason = _with_numbers(claim.reason or "", find) if expected in NEEDS_REASON else ""
-    return Decision(ledger.system, claim, scale, verdict, expected, outcomes, control, reason)
+    return Decision(
+        ledger.system, claim, scale, verdict, expected, outcomes, control, reason, positive
+    )
 
 
 def _with_numbers(text: str, find: Callable[[str], Measurement]) -> str:
@@ -362,5 +372,10 @@ def _faults(decision: Decision) -> list[str]:
             f"The control '{claim.control.name}' of claim {claim.id} did not turn red: it must "
             f"come out deviates, but came out {decision.control.verdict} "
             f"({decision.control.note})."
+        )
+    if not decision.positive_holds:
+        faults.append(
+            f"'{claim.positive.name}' must pass the criterion of claim {claim.id}, but came out "
+            f"{decision.positive.verdict} ({decision.positive.note})."
         )
     return faults
