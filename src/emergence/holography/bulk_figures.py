@@ -18,7 +18,7 @@ Draw = Callable[[Path, Path], None]
 LOOKS = {
     "trained": (ROLES["learnt"], "o", "trained flow"),
     "haar": (SEQUENCE[2], "^", "Haar"),
-    "optimal": (SEQUENCE[1], "D", "best linear map"),
+    "optimal": (SEQUENCE[1], "D", "best orthogonal blocks"),
     "random": (SEQUENCE[3], "v", "random blocks"),
     "untrained": (ROLES["control"], "s", "untrained (identity)"),
 }
@@ -31,9 +31,14 @@ CYCLIC = "twilight"
 def title(part: pd.DataFrame) -> str:
     """What the boundary of one study is."""
     one = part.iloc[0]
-    name = {"free": "free field"}.get(one["bulk"], one["bulk"])
+    phase = one["bulk"].split("_")[0]
+    name = {"free": "free field"}.get(phase, phase)
     size = int(one["size"])
     return f"{name}, t = {one['t']:g}, {size} × {size}"
+
+
+LARGEST = ("critical_32", "gapped_32", "critical", "gapped")
+"""Studies that figures show first: of the largest torus, where it was studied."""
 
 
 def bulks(table: pd.DataFrame, *most: str) -> list[str]:
@@ -55,7 +60,7 @@ def bulk_mass(tables: Path, stem: Path) -> None:
     """Information within a layer of latents against that of the boundary, and correlation lengths."""
     table = artifacts.read_table(tables / "bulk_correlations.csv")
     lengths = artifacts.read_table(tables / "bulk_lengths.csv")
-    names = bulks(table, "critical", "gapped")[:2]
+    names = bulks(table, *LARGEST)[:2]
     fig, axes = plotting.figure(1, len(names) + 1, height=2.9, squeeze=False)
     if nothing(fig, stem, table):
         return
@@ -94,7 +99,14 @@ def _against_distance(axis: Axes, part: pd.DataFrame) -> None:
                   markerfacecolor="white", markersize=3)  # fmt: skip
     axis.set(xlabel="distance (sites, or cells of the layer)", ylabel="mutual information (nats)")
     room_below(axis)
+    name_bounds(axis)
     axis.legend(fontsize=6, loc="lower left")
+
+
+def name_bounds(axis: Axes) -> None:
+    """Say in the legend what the open triangles are."""
+    axis.plot([], [], "v", color=ROLES["baseline"], markerfacecolor="white", markersize=3,
+              label="bound, two errors")  # fmt: skip
 
 
 def room_below(axis: Axes, share: float = 0.8) -> None:
@@ -132,7 +144,7 @@ def footprints(tables: Path, stem: Path) -> None:
     """Mean |Δφ| on the boundary where one latent of each level is drawn anew, and its area."""
     table = artifacts.read_table(tables / "footprints.csv")
     areas = artifacts.read_table(tables / "footprint_areas.csv")
-    name = next(iter(bulks(table, "critical")), "")
+    name = next(iter(bulks(table, *LARGEST)), "")
     part = table[(table["bulk"] == name) & (table["map"] == "trained")]
     levels = sorted(set(part["level"])) or [0]
     fig, axes = plotting.figure(
@@ -188,7 +200,7 @@ def _areas(axis: Axes, areas: pd.DataFrame) -> None:
 def layers(tables: Path, stem: Path) -> None:
     """One true sample from its coarsest field to the boundary; vortices of either sign are marked."""
     table = artifacts.read_table(tables / "layers.csv")
-    names = bulks(table, "critical", "gapped")[:2]
+    names = bulks(table, *LARGEST)[:2]
     levels = sorted(set(table["level"]), reverse=True) if len(table) else [0]
     fig, axes = plotting.figure(
         max(1, len(names)), len(levels), height=1.95 * max(1, len(names)) + 0.25, squeeze=False
@@ -201,7 +213,7 @@ def layers(tables: Path, stem: Path) -> None:
             shown = _angles(axis, part[part["level"] == level])
             words = "boundary" if level == 0 else f"coarse field {level}"
             axis.set_title(words, fontsize=7)
-        row[0].set_ylabel(f"{name}, t = {part['t'].iloc[0]:g}")
+        row[0].set_ylabel(f"{name.split('_')[0]}, t = {part['t'].iloc[0]:g}")
     bar = fig.colorbar(shown, ax=axes, shrink=0.6, ticks=[-np.pi, 0.0, np.pi], label="angle of φ")
     bar.ax.set_yticklabels(["−π", "0", "π"])
     plotting.save(fig, stem, table)

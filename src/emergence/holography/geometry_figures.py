@@ -9,7 +9,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from emergence import artifacts, plotting
-from emergence.holography.bulk_figures import LOOKS, Draw, bulks, nothing, room_below, title
+from emergence.holography.bulk_figures import (
+    LARGEST,
+    LOOKS,
+    Draw,
+    bulks,
+    name_bounds,
+    nothing,
+    room_below,
+    title,
+)
 from emergence.plotting import ROLES, SEQUENCE
 
 SLOPES = {"same layer": ("o", "same layer"), "vertical": ("s", "vertical")}
@@ -19,25 +28,36 @@ UNRESOLVED = 5.0
 """Error of 1/ξ beyond which nothing is drawn: too few pairs share any information."""
 
 
+SHOWN = ("trained", "optimal", "haar")
+"""Maps whose decays are drawn; the slopes of all stand beside them."""
+
+
 def geometry(tables: Path, stem: Path) -> None:
-    """Decay within and across layers with both fits, and the two slopes of every map."""
+    """Decay within and across layers under a critical boundary, with both fits, map by map.
+
+    Beside them the two slopes of every map, of the critical and of the gapped boundary.
+    """
     table = artifacts.read_table(tables / "geometry_pairs.csv")
     fits = artifacts.read_table(tables / "geometry_fits.csv")
-    names = bulks(table, "critical", "gapped")[:2]
-    fig, axes = plotting.figure(max(1, len(names)), 3, height=2.5 * max(1, len(names)),
-                                squeeze=False)  # fmt: skip
+    names = bulks(table, *LARGEST)[:2]
+    fig, axes = plotting.figure(len(SHOWN), 3, height=2.3 * len(SHOWN), squeeze=False)
     if nothing(fig, stem, table):
         return
-    for row, name in zip(axes, names, strict=True):
-        part = table[(table["bulk"] == name) & (table["map"] == "trained")]
-        own = fits[(fits["bulk"] == name) & (fits["map"] == "trained") & (fits["cut"] == "half")]
+    about = table["bulk"] == names[0]
+    for row, name in zip(axes, SHOWN, strict=True):
+        part = table[about & (table["map"] == name)]
+        own = fits[(fits["bulk"] == names[0]) & (fits["map"] == name) & (fits["cut"] == "half")]
         for axis, kind, x in ((row[0], "same layer", "|Δx| / z"), (row[1], "vertical", "z′ / z")):
             _decay(axis, part[part["kind"] == kind], own[own["kind"] == kind], kind)
             axis.set(xlabel=x, ylabel="mutual information (nats)")
-        row[0].set_title(f"  {title(part)}", fontsize=7)
-        row[1].set_title("trained flow", fontsize=7)
-        _slopes(row[2], fits[fits["bulk"] == name])
-    plotting.panel_letters(axes)
+        row[1].set_title(LOOKS[name][2], fontsize=7)
+    axes[0, 0].set_title(f"  {title(table[about])}", fontsize=7)
+    for axis, name in zip(axes[:, 2], names, strict=False):
+        _slopes(axis, fits[fits["bulk"] == name])
+        axis.set_title(f"  {title(table[table['bulk'] == name])}", fontsize=7)
+    for axis in axes[len(names) :, 2]:
+        axis.set_visible(False)
+    plotting.panel_letters([axis for axis in axes.ravel() if axis.get_visible()])
     plotting.save(fig, stem, {"pairs": table, "fits": fits})
 
 
@@ -47,23 +67,27 @@ def _decay(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame, kind: str) -> Non
     for index, (level, one) in enumerate(part.groupby(group)):
         colour = SEQUENCE[index % len(SEQUENCE)]
         label = f"level {level}" if kind == "same layer" else f"below level {level}"
-        seen = one[one["value"] > one["error"]]
+        # Below two errors there is only the bound.
+        seen = one[one["value"] > 2.0 * one["error"]]
+        hidden = one[one["value"] <= 2.0 * one["error"]]
         axis.errorbar(seen["x"], seen["value"], yerr=seen["error"], color=colour, marker="o",
                       linestyle="none", label=label)  # fmt: skip
+        bound = np.maximum(hidden["value"], 0.0) + 2.0 * hidden["error"]
+        axis.plot(hidden["x"], bound, color=colour, marker="v", linestyle="none",
+                  markerfacecolor="white", markersize=3)  # fmt: skip
         fit = fits[fits["group"] == level]
         if len(fit):
             power = 2.0 if kind == "same layer" else 1.0
             x = np.geomspace(one["x"].min(), one["x"].max() * 1.001, 20)
             y = np.exp(fit["intercept"].iloc[0]) * x ** (-power * fit["rate"].iloc[0])
             axis.plot(x, y, color=colour, linewidth=0.7)
-    seen = part[part["value"] > part["error"]]
-    if len(seen):
+    shown = np.maximum(part["value"], 2.0 * part["error"])
+    if len(part) and (shown > 0.0).all():
         # A fit may plunge where nothing is resolved.
-        axis.set_ylim(0.5 * seen["value"].min(), 3.0 * seen["value"].max())
+        axis.set_ylim(0.5 * shown.min(), 3.0 * shown.max())
         room_below(axis, 0.5)
-    else:
-        axis.text(0.5, 0.5, "nothing resolved", transform=axis.transAxes, ha="center", fontsize=6)
-    if axis.get_legend_handles_labels()[0] and len(seen):
+    if axis.get_legend_handles_labels()[0]:
+        name_bounds(axis)
         axis.legend(fontsize=6, loc="lower left")
 
 
@@ -79,7 +103,9 @@ def _slopes(axis: Axes, fits: pd.DataFrame) -> None:
         if not (fits["map"] == name).any():
             axis.text(place, 0.0, "not resolved", rotation=90, ha="center", va="bottom", fontsize=6)
         for (kind, (marker, _)), shift in zip(SLOPES.items(), (-0.15, 0.15), strict=True):
-            for cut, face, nudge in (("half", colour, -0.05), ("quarter", "white", 0.05)):
+            # Across layers there is no cut.
+            cuts = (("half", colour, -0.05), ("quarter", "white", 0.05))
+            for cut, face, nudge in cuts if kind == "same layer" else cuts[:1]:
                 one = fits[(fits["map"] == name) & (fits["kind"] == kind) & (fits["cut"] == cut)]
                 if len(one):
                     axis.errorbar(

@@ -1,0 +1,55 @@
+"""What is committed belongs together: settings, weights, ledgers and verdicts."""
+
+from pathlib import Path
+
+import pytest
+
+from emergence.artifacts import read_numbers
+from emergence.settings import load
+from emergence.statistics import read_measurements
+from emergence.verification.claims import load_ledgers
+from emergence.verification.verdicts import check, decide
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("scale", ["smoke", "laptop", "paper"])
+def test_weights_that_a_scale_starts_from_are_there(scale):
+    chosen = load(ROOT / f"config/{scale}.yaml")
+    for system, arms in (
+        ("holography", chosen.holography.flows),
+        ("retraining", chosen.retraining.chains),
+    ):
+        for arm in arms.values():
+            if name := getattr(arm, "shipped", None):
+                folder = ROOT / "weights" / system / name
+                assert list(folder.glob("weights.*")), folder
+                assert folder.with_suffix(".provenance.json").is_file()
+
+
+def test_the_verdicts_are_of_the_ledgers():
+    verdict = read_numbers(ROOT / "figures/laptop/verdict.json")
+    ledgers = load_ledgers(ROOT / "claims")
+    assert [c["id"] for c in verdict["claims"]] == [c.id for one in ledgers for c in one.claims]
+
+
+def test_the_shipped_measurements_decide_them():
+    """As `make sabotage`, `make audit` and `make verify` do in a clone without results."""
+    verdict = read_numbers(ROOT / "figures/laptop/verdict.json")
+    committed = {claim["id"]: claim["verdict"] for claim in verdict["claims"]}
+    for ledger in load_ledgers(ROOT / "claims"):
+        path = ROOT / "weights/laptop" / ledger.system / "measurements.json"
+        decisions = decide(ledger, read_measurements(path), "laptop")
+        assert {d.claim.id: d.verdict for d in decisions}.items() <= committed.items()
+        check(decisions)
+
+
+def test_a_claim_that_must_fail_is_shown_what_passes():
+    """All but those whose criterion nothing that was measured passes, and why."""
+    without = {
+        "S5-correlation": "no memory of any network decays as the correlation does",
+    }
+    for ledger in load_ledgers(ROOT / "claims"):
+        for claim in ledger.claims:
+            must_fail = "laptop" in claim.scales and claim.expected_at("laptop") == "deviates"
+            assert not must_fail or claim.positive or claim.id in without, claim.id
