@@ -78,7 +78,9 @@ def sampling(results: Results) -> Found:
             _chains(results, pair, space) for space in spaces(results, pair)
         ] + _others(results, pair)  # fmt: skip
         truth, error = truth_of(results, pair)
-        samplers += [each._asdict() | {"truth": truth, "truth_error": error} for each in found]
+        about = {"truth": truth, "truth_error": error}
+        about["size"] = results.chosen.chains[f"{pair}_bulk"].size
+        samplers += [each._asdict() | about for each in found]
         for space in spaces(results, pair):
             arrays, timing = results.chains(f"{pair}_{space}")
             key = observable(arrays)
@@ -86,7 +88,10 @@ def sampling(results: Results) -> Found:
                 cold.append(_cold_rows(arrays[f"cold_{key}"][0], pair, space, timing, truth))
         yield from _measurements({each.sampler: each for each in found}, pair, truth, error)
         yield from _relaxations(results, pair, truth)
-    yield "sampling", pd.DataFrame(samplers, columns=[*Sampler._fields, "truth", "truth_error"])
+    yield (
+        "sampling",
+        pd.DataFrame(samplers, columns=[*Sampler._fields, "truth", "truth_error", "size"]),
+    )
     columns = ["pair", "space", "trajectory", "seconds", "value", "error", "truth"]
     yield "cold", pd.concat(cold) if cold else pd.DataFrame(columns=columns)
 

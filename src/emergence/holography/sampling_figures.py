@@ -43,7 +43,8 @@ def sampling(tables: Path, stem: Path) -> None:
         )  # fmt: skip
     plotting.panel_letters(axes)
     for row, pair in enumerate(pairs):
-        axes[row, 0].set_title(pair.replace("_", " "))
+        side = int(table.loc[table["pair"] == pair, "size"].iloc[0])
+        axes[row, 0].set_title(f"{pair.split('_')[0]}, {side} × {side}")
     plotting.save(fig, stem, {"samplers": table, "cold": cold})
 
 
@@ -84,7 +85,7 @@ def _bars(
         bound = "" if known else "≥ "
         axis.text(
             place,
-            1.25 * values[name],
+            1.25 * (values[name] + (errors[name] if known else 0.0)),
             f"{bound}{values[name]:.3g}" if values[name] >= 100 else f"{bound}{values[name]:.2g}",
             ha="center",
             fontsize=6,
