@@ -132,7 +132,7 @@ def _lengths(axis: Axes, lengths: pd.DataFrame, names: list[str]) -> None:
         axis.errorbar(place - 0.28, boundary["length"], yerr=boundary["error"], marker="_",
                       markersize=9, color=ROLES["reference"], linestyle="none",
                       label="boundary" if place == 0 else None)  # fmt: skip
-    axis.set_xticks(range(len(names)), names)
+    axis.set_xticks(range(len(names)), [name.split("_")[0] for name in names])
     axis.set_xlim(-0.6, len(names) - 0.4)
     axis.set_ylabel("correlation length (sites, cells)")
     low, high = axis.get_ylim()
@@ -148,7 +148,7 @@ def footprints(tables: Path, stem: Path) -> None:
     part = table[(table["bulk"] == name) & (table["map"] == "trained")]
     levels = sorted(set(part["level"])) or [0]
     fig, axes = plotting.figure(
-        1, len(levels) + 1, height=2.1, width_ratios=[1.0] * len(levels) + [1.7]
+        1, len(levels) + 1, height=2.4, width_ratios=[1.0] * len(levels) + [1.7]
     )
     if nothing(fig, stem, table):
         return
@@ -193,7 +193,7 @@ def _areas(axis: Axes, areas: pd.DataFrame) -> None:
     axis.set_xticks(scale, [f"{one:g}" for one in scale])
     axis.set(xlabel=r"$2^{\ell}$", ylabel="area of the footprint (sites)")
     low, high = axis.get_ylim()
-    axis.set_ylim(low, high * (high / low) ** 1.5)
+    axis.set_ylim(low, high * (high / low) ** 2.2)
     axis.legend(fontsize=5.5, loc="upper left")
 
 
@@ -203,7 +203,7 @@ def layers(tables: Path, stem: Path) -> None:
     names = bulks(table, *LARGEST)[:2]
     levels = sorted(set(table["level"]), reverse=True) if len(table) else [0]
     fig, axes = plotting.figure(
-        max(1, len(names)), len(levels), height=1.95 * max(1, len(names)) + 0.25, squeeze=False
+        max(1, len(names)), len(levels), height=1.6 * max(1, len(names)) + 0.25, squeeze=False
     )
     if nothing(fig, stem, table):
         return

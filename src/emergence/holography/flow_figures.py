@@ -91,7 +91,7 @@ def symmetry(tables: Path, stem: Path) -> None:
             )  # fmt: skip
         _sides(axis, sorted(set(flows["size"])))
         axis.set(yscale="log", ylabel=label)
-    axes[2].legend()
+    axes[1].legend(loc="lower right", fontsize=6)
     plotting.panel_letters(axes)
     plotting.save(fig, stem, {"training": curves, "flows": flows})
 

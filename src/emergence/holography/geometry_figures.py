@@ -85,7 +85,7 @@ def _decay(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame, kind: str) -> Non
     if len(part) and (shown > 0.0).all():
         # A fit may plunge where nothing is resolved.
         axis.set_ylim(0.5 * shown.min(), 3.0 * shown.max())
-        room_below(axis, 0.5)
+        room_below(axis, 0.9)
     if axis.get_legend_handles_labels()[0]:
         name_bounds(axis)
         axis.legend(fontsize=6, loc="lower left")
