@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from emergence.errors import LedgerError
 from emergence.statistics import Measurement
 from emergence.verification.criteria import Criterion
-from emergence.verification.verdicts import evaluate
+from emergence.verification.outcomes import evaluate
 
 CRITERION = TypeAdapter(Criterion)
 

@@ -20,7 +20,7 @@ from emergence.statistics import Measurement, read_measurements
 from emergence.verification.claims import Claim, load_ledgers
 from emergence.verification.criteria import Criterion, keys_of
 from emergence.verification.numbers import number
-from emergence.verification.verdicts import evaluate
+from emergence.verification.outcomes import evaluate
 
 ALPHA = 0.05
 """Family-wise error: the chance that any of the tested numbers disagrees although nothing differs."""

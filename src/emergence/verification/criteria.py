@@ -1,6 +1,6 @@
 """The tests that a ledger can ask of a measurement, each with its bound and where that comes from.
 
-This is their schema; :mod:`emergence.verification.verdicts` says how each is decided.
+This is their schema; :mod:`emergence.verification.outcomes` says how each is decided.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from emergence.verification.claims import Ledger, load_ledgers
 from emergence.verification.comparison import Spreads
 from emergence.verification.criteria import keys_of
 from emergence.verification.drift_runs import FAST, FOLDER
-from emergence.verification.verdicts import evaluate
+from emergence.verification.outcomes import evaluate
 
 AXES = ("seeds", "machine", "threads", "precision", "compiled")
 COLUMNS = ["system", "claim", "measurement", "value", "axis", "spread", "runs", "demanded", "room"]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from emergence.verification.claims import Ledger
 from emergence.verification.numbers import number
-from emergence.verification.verdicts import Decision, Outcome
+from emergence.verification.outcomes import Outcome
+from emergence.verification.verdicts import Decision
 from emergence.verification.wording import asked, measured, scatter_line, summary
 
 

@@ -21,7 +21,8 @@ from emergence.statistics import read_measurements
 from emergence.verification.claims import SCALES, load_ledgers
 from emergence.verification.criteria import Ordering, keys_of
 from emergence.verification.markdown import render_markdown
-from emergence.verification.verdicts import Decision, Outcome, check, decide, must_decide
+from emergence.verification.outcomes import Outcome
+from emergence.verification.verdicts import Decision, check, decide, must_decide
 from emergence.verification.wording import STYLES, asked, measured, scatter_line, summary
 
 COMMITTED_SCALE = "laptop"

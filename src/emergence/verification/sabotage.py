@@ -26,9 +26,10 @@ from emergence.errors import SettingsError, VerdictMismatch
 from emergence.settings import Settings, load
 from emergence.statistics import Measurement, read_measurements
 from emergence.verification import breakages
-from emergence.verification.claims import Claim, load_ledgers
+from emergence.verification.claims import Claim, Control, load_ledgers
 from emergence.verification.numbers import number
-from emergence.verification.verdicts import Decision, decide, evaluate, must_decide
+from emergence.verification.outcomes import Outcome, evaluate
+from emergence.verification.verdicts import Decision, decide, must_decide
 from emergence.verification.wording import STYLES
 
 GREEN = ("reproduced", "compatible")
@@ -141,8 +142,7 @@ def judge(
     # A log is no terminal and has no width of its own.
     console = console or Console(width=None if sys.stdout.isatty() else 160)
     console.print(_table(rows))
-    bad = [row for row in rows if not row["holds"]]
-    if bad:
+    if bad := [row for row in rows if not row["holds"]]:
         told = " ".join(
             f"The control '{row['control']}' of claim {row['claim']} must {row['must']}, but came "
             f"out {row['verdict']} ({row['note']})."
@@ -172,32 +172,29 @@ def _of_case(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _of_ledger(decision: Decision) -> dict[str, Any]:
     """A control of the ledger; one without power is excused where the ledger says why."""
     outcome, claim = decision.control, decision.claim
+    row = _row(decision, outcome, claim.control, "deviate", decision.control_holds)
     excused = decision.control_holds and outcome.verdict != "deviates"
-    return {
-        "claim": claim.id,
-        "control": claim.control.name,
-        "what": claim.control.statement,
-        "must": "deviate",
-        "measured": outcome.measured,
-        "error": outcome.error,
-        "verdict": outcome.verdict,
-        "holds": decision.control_holds,
-        "note": f"the ledger says why: {claim.reason}" if excused else outcome.note,
-    }
+    return row | ({"note": f"the ledger says why: {claim.reason}"} if excused else {})
 
 
 def _of_positive(decision: Decision) -> dict[str, Any]:
     """What must pass the criterion that a claim is expected to fail."""
-    outcome, positive = decision.positive, decision.claim.positive
+    positive = decision.claim.positive
+    return _row(decision, decision.positive, positive, "pass", decision.positive_holds)
+
+
+def _row(
+    decision: Decision, outcome: Outcome, control: Control, must: str, holds: bool
+) -> dict[str, Any]:
     return {
         "claim": decision.claim.id,
-        "control": positive.name,
-        "what": positive.statement,
-        "must": "pass",
+        "control": control.name,
+        "what": control.statement,
+        "must": must,
         "measured": outcome.measured,
         "error": outcome.error,
         "verdict": outcome.verdict,
-        "holds": decision.positive_holds,
+        "holds": holds,
         "note": outcome.note,
     }
 

@@ -1,65 +1,23 @@
-"""How a claim is decided: each test compares a measurement with its bound in units of its error.
+"""How a claim is decided: by the worst of its criteria, its controls, and what the ledger expects.
 
-The margin of a test is the distance to its bound, positive where it passes. A test that passes by
-more than two standard errors is *reproduced*, one that fails by more than two *deviates*, and one
-in between is *compatible*. A test that is itself stated in standard errors (equality, an exponent)
-is reproduced within two of them, compatible up to its ``sigmas`` and deviates beyond. Where the
-error is missing, too large, or taken from too few seeds, nothing is decided: *underpowered*.
+:mod:`emergence.verification.outcomes` says how each criterion is decided.
 """
 
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from emergence.errors import LedgerError, VerdictMismatch
-from emergence.statistics import Measurement, scatter, wilson_interval
+from emergence.statistics import Measurement
 from emergence.verification.claims import NEEDS_REASON, NOT_RUN, Claim, Ledger, Verdict
-from emergence.verification.criteria import (
-    AtLeast,
-    AtMost,
-    Criterion,
-    EqualWithinErrors,
-    ModelComparison,
-    Ordering,
-    ScalingExponent,
-    Within,
-    keys_of,
-)
 from emergence.verification.numbers import number
+from emergence.verification.outcomes import Outcome, evaluate
 
-MARGIN = 2.0
-"""Standard errors by which a bound must be cleared, or missed."""
-MIN_SAMPLES = 3
-"""Fewer seeds than this tell no spread; a criterion may ask for more."""
 _SEVERITY: tuple[Verdict, ...] = ("reproduced", "compatible", "underpowered", "deviates")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one criterion came to."""
-
-    criterion: Criterion
-    measured: float | None
-    """None where the data could not tell it; of an ordering the difference, larger minus smaller."""
-    error: float | None
-    samples: int | None
-    """Seeds; None where the measurement is no ensemble."""
-    verdict: Verdict
-    note: str
-    """How it was decided, as a clause."""
-    spread: float | None = None
-    """How much single trainings scatter, where that was measured."""
-    trainings: int = 0
-    """Of how many trainings the spread is."""
-    extremes: tuple[float, float] | None = None
-    """The least and the largest of them, where each is known."""
-    room: float | None = None
-    """How far the number may move before the criterion comes out otherwise; None without an error."""
 
 
 @dataclass(frozen=True)
@@ -157,57 +115,6 @@ def check(decisions: Iterable[Decision]) -> None:
         )
 
 
-def evaluate(criterion: Criterion, find: Callable[[str], Measurement]) -> Outcome:
-    """Decide one criterion; ``find`` returns the measurement of a name.
-
-    Raises:
-        LedgerError: ``find`` knows no such name, or the seeds of an ordering cannot be paired.
-    """
-    parts = tuple(find(name) for name in keys_of(criterion))
-    untold = next((part for part in parts if part.value is None), None)
-    if untold:
-        note = f"{untold.name} could not be told: {untold.note}"
-        return Outcome(criterion, None, None, None, "underpowered", note)
-    shown = tested = parts[0]
-    if isinstance(criterion, Ordering):
-        shown = tested = _difference(*parts, paired=criterion.fraction is not None)
-    elif len(parts) > 1:
-        tested = _difference(*parts, paired=False)
-    weakness = _weakness(criterion, parts)
-    verdict, note = ("underpowered", weakness) if weakness else _judge(criterion, tested)
-    if len(parts) > 1:
-        note += " (" + ", ".join(f"{part.name} {part.value:.4g}" for part in parts) + ")"
-    values = tested.values or ()
-    spread = scatter(values)
-    known = spread is not None
-    return Outcome(
-        criterion,
-        shown.value,
-        shown.error,
-        _samples(parts),
-        verdict,
-        note,
-        spread,
-        trainings=len(values) if known else 0,
-        extremes=(min(values), max(values)) if known else None,
-        room=_room(criterion, tested),
-    )
-
-
-def _room(criterion: Criterion, tested: Measurement) -> float | None:
-    """Distance to the bound; of what is stated in errors, to as many errors from the target."""
-    if isinstance(criterion, EqualWithinErrors | ScalingExponent):
-        if tested.error is None:
-            return None
-        return abs(criterion.sigmas * tested.error - _distance(criterion, tested))
-    return abs(_margin(criterion, tested.value))
-
-
-def _distance(criterion: EqualWithinErrors | ScalingExponent, tested: Measurement) -> float:
-    """From the target; ``tested`` is the difference already where the target was measured."""
-    return abs(tested.value - (criterion.target or 0.0))
-
-
 def _decide_claim(
     ledger: Ledger, claim: Claim, measurements: Mapping[str, Measurement], scale: str
 ) -> Decision:
@@ -249,113 +156,6 @@ def _with_numbers(text: str, find: Callable[[str], Measurement]) -> str:
         return number(found.value, found.error)
 
     return re.sub(r"\{([\w.-]+)\}", told, text)
-
-
-def _difference(first: Measurement, second: Measurement, *, paired: bool) -> Measurement:
-    """Return first minus second, with independent errors; ``paired`` subtracts seed by seed."""
-    known = first.error is not None and second.error is not None
-    values = None
-    if paired and first.values is not None and second.values is not None:
-        if len(first.values) != len(second.values):
-            raise LedgerError(
-                f"'{first.name}' has {len(first.values)} seeds and '{second.name}' "
-                f"{len(second.values)}, so that they cannot be ordered seed by seed.",
-                "Leave 'fraction' out to compare their medians, or measure both on the same seeds.",
-            )
-        values = tuple(a - b for a, b in zip(first.values, second.values, strict=True))
-    return Measurement(
-        name=f"{first.name} - {second.name}",
-        value=first.value - second.value,
-        error=math.hypot(first.error, second.error) if known else None,
-        values=values,
-    )
-
-
-def _samples(parts: Iterable[Measurement]) -> int | None:
-    """Return the seeds of the smallest ensemble; None where there is none."""
-    return min((len(part.values) for part in parts if part.values is not None), default=None)
-
-
-def _weakness(criterion: Criterion, parts: tuple[Measurement, ...]) -> str:
-    """Return why these measurements cannot decide the criterion; nothing where they can."""
-    fraction = getattr(criterion, "fraction", None)
-    samples = _samples(parts)
-    if fraction is not None or criterion.min_samples is not None:
-        single = next((part.name for part in parts if part.values is None), None)
-        if single is not None:
-            return f"{single} has no values per seed"
-    required = criterion.min_samples or MIN_SAMPLES
-    if samples is not None and samples < required:
-        return f"it has {samples} of at least {required} seeds"
-    for part in parts:
-        if part.error is None and (fraction is None or criterion.max_error is not None):
-            why = f": {part.note}" if part.note else ""
-            return f"the standard error of {part.name} is not known{why}"
-        if criterion.max_error is not None:
-            target = getattr(criterion, "target", None)
-            scale = abs(part.value if target is None else target) if criterion.relative else 1.0
-            if part.error > criterion.max_error * scale:
-                return f"the standard error of {part.name} is {part.error:.2g}, which is too large"
-    return ""
-
-
-def _judge(criterion: Criterion, tested: Measurement) -> tuple[Verdict, str]:
-    """Return the verdict of a measurement that has the power to decide, and how it came about."""
-    if getattr(criterion, "fraction", None) is not None:
-        return _judge_fraction(criterion, criterion.fraction, tested)
-    error = tested.error
-    if isinstance(criterion, EqualWithinErrors | ScalingExponent):
-        distance = _distance(criterion, tested)
-        note = f"{_in_errors(distance, error)} from its target"
-        if distance <= MARGIN * error:
-            return "reproduced", note
-        return ("compatible" if distance <= criterion.sigmas * error else "deviates"), note
-    margin = _margin(criterion, tested.value)
-    note = f"{'clears' if margin >= 0 else 'misses'} its bound by {_in_errors(abs(margin), error)}"
-    required = criterion.sigmas if isinstance(criterion, ModelComparison) else MARGIN
-    if error > 0 and abs(margin) <= required * error:
-        return "compatible", note
-    return ("reproduced" if _passes(criterion, margin) else "deviates"), note
-
-
-def _judge_fraction(
-    criterion: Criterion, fraction: float, tested: Measurement
-) -> tuple[Verdict, str]:
-    """Count the seeds that pass on their own values; too few may still be chance (Wilson, 95 %)."""
-    count = len(tested.values)
-    passed = sum(_passes(criterion, _margin(criterion, value)) for value in tested.values)
-    note = f"{passed} of {count} seeds pass"
-    if passed / count >= fraction:
-        return "reproduced", note
-    _, highest = wilson_interval(passed, count)
-    return ("compatible" if highest >= fraction else "deviates"), note
-
-
-def _margin(criterion: Criterion, value: float) -> float:
-    """Return the distance of a value to its bound, positive on the side that passes."""
-    match criterion:
-        case AtMost():
-            return criterion.bound - value
-        case AtLeast() | ModelComparison():
-            return value - criterion.bound
-        case Within():
-            scale = abs(criterion.target) if criterion.relative else 1.0
-            return criterion.tolerance * scale - abs(value - criterion.target)
-        case Ordering():
-            return value
-    raise TypeError(f"The test '{criterion.test}' has no margin.")
-
-
-def _passes(criterion: Criterion, margin: float) -> bool:
-    """Return whether a margin passes; what must be smaller or exceed must not be equal."""
-    return margin > 0 or (margin == 0 and not isinstance(criterion, Ordering | ModelComparison))
-
-
-def _in_errors(distance: float, error: float) -> str:
-    if error == 0:
-        return f"{distance:.2g}"
-    times = distance / error
-    return "more than 1000 standard errors" if times > 1000 else f"{times:.1f} standard errors"
 
 
 def _faults(decision: Decision) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from emergence.verification.criteria import Criterion, Ordering
 from emergence.verification.numbers import number
-from emergence.verification.verdicts import Decision, Outcome
+from emergence.verification.outcomes import Outcome
+from emergence.verification.verdicts import Decision
 
 STYLES = {
     "reproduced": "green",
