@@ -77,7 +77,7 @@ def _chain(model, terms, rng, bias):
 def _energies(reference, before, rank, rng, scratch):
     scale = abs(reference)
     worse = 40.0 if scratch else 1.0
-    levels = {"": worse * 2e-5 / (1 + rank), "zero_shot_": 3e-3, "untrained_": 0.3, "plain_": 4e-4}
+    levels = {"": worse * 1e-5 / (1 + rank), "zero_shot_": 3e-3, "untrained_": 0.3, "plain_": 4e-4}
     arrays = {}
     for kind, level in levels.items():
         if kind == "zero_shot_" and before is None:
