@@ -166,7 +166,7 @@ rule holography_bulk:
     priority: 10
     threads: SETTINGS.threads
     resources:
-        mem_mb=3000,
+        mem_mb=4500,
         runtime=60,
         gpu=0,
     params:
