@@ -273,6 +273,7 @@ class TestResiduals:
         parameters = {k: tf.constant(v) for k, v in random_weights(shape).items()}
         shapes = {name: tuple(value.shape[1:]) for name, value in parameters.items()}
         assert problem.start_names < set(shapes)
+        assert problem.rolls
         batch = problem.draw(tf.constant([1, 2]), 3, 4)
         flat = jacobians.flatten(parameters)
         through, values = jacobians.of_problem(problem, flat, batch, shapes)

@@ -174,6 +174,11 @@ class DistillerProblem(WindowsProblem):
         self.shape = shape
         self._hidden = tf.constant(hidden, dtype)
 
+    @property
+    def rolls(self) -> bool:
+        """Whether the latents roll by matrices; a general cell does not."""
+        return self.shape.cell == "linear"
+
     def fresh(self, seeds: int) -> dict[str, np.ndarray]:
         """See :class:`~emergence.introspection.windows.WindowsProblem`."""
         return initial_parameters(self.shape, seeds, self.seed)

@@ -22,6 +22,12 @@ class WindowsProblem(ABC):
         self.seeds, self.seed, self.dtype = seeds, seed, dtype
         self._potential = tf.constant(potential, dtype)
 
+    @property
+    @abstractmethod
+    def rolls(self) -> bool:
+        """Whether the state rolls by matrices, so that its derivatives can roll along with it
+        (:mod:`emergence.jacobians`)."""
+
     @abstractmethod
     def fresh(self, seeds: int) -> dict[str, np.ndarray]:
         """Name → initial parameters ``[seeds, ...]`` in double precision."""
