@@ -1,5 +1,7 @@
 """One side of a flow grown from another: what it writes, what it continues from, what it refuses."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -132,3 +134,13 @@ def test_a_weight_that_is_no_number_ends_the_evaluation(settings, grown):
     bad = {name: np.full_like(value, np.nan) for name, value in grown[0][2].items()}
     with pytest.raises(DivergenceError, match="not a finite number"):
         growth.evaluate(draws, bad, "bad")
+
+
+def test_weights_that_are_all_but_one_negligible_are_told(capsys):
+    rng = np.random.default_rng(1)
+    log_weights = rng.standard_normal((2, 1, 500)) * np.array([0.1, 30.0])[:, None, None]
+    growth.tell_underpowered([(0.2, -199.6), (0.28, -199.44)], log_weights)
+    told = capsys.readouterr().err
+    assert re.fullmatch(
+        r"At t = 0\.28 only 1\.\d of 500 samples are effective: numbers reweighted .+\.\n", told
+    )

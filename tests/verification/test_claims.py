@@ -98,6 +98,7 @@ def test_the_control_asks_its_criterion_of_its_own_measurement(claim_ledger, raw
             "control.measure must be one measurement",
         ),
         ("claims.0.control.measure", {"smaller": "a"}, "the key control.measure.larger is missing"),
+        ("claims.0.headline", 1, "headline is 1, but it must be the index of a criterion, from 0"),
         (
             "claims.0.positive",
             {"name": "n", "statement": "s", "measure": "m", "criterion": 3},

@@ -162,9 +162,10 @@ def footprints(tables: Path, stem: Path) -> None:
         bar.locator = _few()
         bar.update_ticks()
     axes[0].set_ylabel(r"mean $|\Delta\varphi|$")
-    _areas(axes[-1], areas[areas["bulk"] == name])
+    areas = areas[areas["bulk"] == name]
+    _areas(axes[-1], areas)
     plotting.panel_letters(axes)
-    plotting.save(fig, stem, {"maps": table, "areas": areas})
+    plotting.save(fig, stem, {"maps": part, "areas": areas})
 
 
 def _few():
@@ -216,7 +217,7 @@ def layers(tables: Path, stem: Path) -> None:
         row[0].set_ylabel(f"{name.split('_')[0]}, t = {part['t'].iloc[0]:g}")
     bar = fig.colorbar(shown, ax=axes, shrink=0.6, ticks=[-np.pi, 0.0, np.pi], label="angle of φ")
     bar.ax.set_yticklabels(["−π", "0", "π"])
-    plotting.save(fig, stem, table)
+    plotting.save(fig, stem, table[table["bulk"].isin(names) & (table["sample"] == 0)])
 
 
 def _angles(axis: Axes, one: pd.DataFrame):

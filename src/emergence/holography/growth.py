@@ -90,6 +90,7 @@ def grow(
     )
     final = Draws(settings, problem, weigh, points, arm.samples or chosen.samples, arm.observed)
     arrays |= evaluate(final, trained.parameters, name, "final")
+    tell_underpowered(points, arrays["log_weights"])
     arrays["parameters"] = np.array(sum(v[0].size for v in trained.parameters.values()))
     arrays["steps"] = np.array(sum(stage.steps for stage in stages))
     arrays["batch"] = np.array(stages[-1].batch)
@@ -117,6 +118,23 @@ def stages_of(settings: Settings, name: str, size: int) -> list[FlowStage]:
     chosen = settings.holography
     stages = chosen.stages[chosen.flows[name].sizes[size]]
     return [stage.model_copy(update={"window": size * size}) for stage in stages]
+
+
+def tell_underpowered(points: list[Point], log_weights: np.ndarray) -> None:
+    """Say in the log where fewer than ten samples are effective.
+
+    Args:
+        points: (t, μ).
+        log_weights: ln w, ``[points, seeds, samples]``.
+    """
+    for (t, _), rows in zip(points, log_weights, strict=True):
+        for found in map(Evaluation, rows):
+            if found.underpowered:
+                effective = found.effective_fraction * found.samples
+                say(
+                    f"At t = {t:g} only {effective:.1f} of {found.samples} samples are effective: "
+                    "numbers reweighted from them come out underpowered."
+                )
 
 
 class Draws(NamedTuple):
@@ -161,15 +179,6 @@ def evaluate(draws: Draws, parameters: Mapping[str, np.ndarray], *names: str) ->
         found.append({key: np.concatenate([p[key] for p in parts], axis=1) for key in parts[0]})
     arrays = {key: np.stack([each[key] for each in found]) for key in found[0]}
     check_finite(arrays["log_weights"])
-    for point, rows in zip(draws.points, arrays["log_weights"], strict=True):
-        for row in rows if "untrained" not in names and "zero shot" not in names else ():
-            weighed = Evaluation(row)
-            if weighed.underpowered:
-                effective = weighed.effective_fraction * weighed.samples
-                say(
-                    f"At t = {point[0]:g} only {effective:.1f} of {weighed.samples} samples are "
-                    "effective: numbers reweighted from them come out underpowered."
-                )
     return arrays | {
         "t": np.array([point[0] for point in draws.points]),
         "mu": np.array([point[1] for point in draws.points]),

@@ -139,6 +139,11 @@ class Claim(Entry):
 
     @model_validator(mode="after")
     def _controls_fit_their_criteria(self) -> Self:
+        if self.headline >= len(self.criteria):
+            raise ValueError(
+                f"headline is {self.headline}, but it must be the index of a criterion, from 0 to "
+                f"{len(self.criteria) - 1}"
+            )
         for key in ("control", "positive"):
             if (control := getattr(self, key)) is not None:
                 self._check_control(key, control)

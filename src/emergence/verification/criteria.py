@@ -5,6 +5,7 @@ This is their schema; :mod:`emergence.verification.outcomes` says how each is de
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -43,7 +44,7 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class BaseCriterion(Entry):
+class BaseCriterion(Entry, ABC):
     """What every test has in common."""
 
     justification: Text
@@ -73,8 +74,9 @@ class BaseCriterion(Entry):
             demand += f", its error at most {self._size(self.max_error)}"
         return demand
 
+    @abstractmethod
     def _demand(self) -> str:
-        raise NotImplementedError
+        """What the test demands but for shares of seeds and sizes of errors, in words."""
 
     def _size(self, size: float) -> str:
         return f"{100 * size:g} %" if self.relative else f"{size:g}"

@@ -224,9 +224,6 @@ def _claim(ledgers: Path, name: str) -> Claim:
     raise SettingsError(f"The ledger has no claim {name}.", "Restore it, or drop its case.")
 
 
-# --- the experiments -----------------------------------------------------------------------------
-
-
 def _only(mapping: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: mapping[name] for name in names}
 
