@@ -67,7 +67,7 @@ def symmetry(tables: Path, stem: Path) -> None:
     flows = artifacts.read_table(tables / "flows.csv")
     flows = flows[flows["arm"].isin({*NETWORKS, BEFOREHAND})]
     curves = artifacts.read_table(tables / "symmetry.csv")
-    fig, axes = plotting.figure(1, 3, height=2.6)
+    fig, axes = plotting.figure(1, 3, height=2.8)
     if sum(plotting.empty(axis, curves) for axis in axes):
         plotting.save(fig, stem, curves)
         return
@@ -91,7 +91,8 @@ def symmetry(tables: Path, stem: Path) -> None:
             )  # fmt: skip
         _sides(axis, sorted(set(flows["size"])))
         axis.set(yscale="log", ylabel=label)
-    axes[1].legend(loc="lower right", fontsize=6)
+    handles, labels = axes[1].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=3)
     plotting.panel_letters(axes)
     plotting.save(fig, stem, {"training": curves, "flows": flows})
 
@@ -111,7 +112,6 @@ def _along_time(axis: Axes, curves: pd.DataFrame) -> None:
             xytext=(1, 2), textcoords="offset points",
         )  # fmt: skip
     axis.set(yscale="log", xlabel="processor time of all steps (s)", ylabel="KL(q‖p) (nats)")
-    axis.legend()
 
 
 def ising_benchmark(tables: Path, stem: Path) -> None:

@@ -187,7 +187,7 @@ def _everything(axis: Axes, totals: pd.DataFrame) -> None:
                     color=colour, marker=marker, linestyle="none",
                     label=label if place == 0 else None,
                 )  # fmt: skip
-    axis.set_xticks(range(len(names)), names)
+    axis.set_xticks(range(len(names)), [name.replace("_32", "\n32 × 32") for name in names])
     axis.set_xlim(-0.5, len(names) - 0.5)
     axis.set_ylabel("multi-information of the bulk (nats)")
     low, high = axis.get_ylim()

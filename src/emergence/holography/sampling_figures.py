@@ -65,7 +65,10 @@ def _cold(axis: Axes, cold: pd.DataFrame, pair: str, exact: bool) -> None:
     plotting.reference_line(axis, y=float(cold["truth"].iloc[0]), label=label)
     what = "m²" if pair.startswith("ising") else "order parameter |φ̄|"
     axis.set(xscale="log", xlabel="trajectory from a cold start", ylabel=what)
-    axis.legend(fontsize=6)
+    # The curves leave no corner free.
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, high + 0.35 * (high - low))
+    axis.legend(fontsize=6, loc="upper right", ncols=2)
 
 
 def _bars(
