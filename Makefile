@@ -61,14 +61,14 @@ reproduce: check-scale $(STAMP) ## Regenerate every figure and decide every clai
 evaluates = $(if $(filter-out file undefined,$(origin TRAINED)),$(TRAINED),$(if $(wildcard results/$(SCALE)/*/measurements.json),,$(wildcard $(TRAINED)/manifest.json)))
 
 .PHONY: verify
-verify: check-scale $(STAMP) ## Compare the claims with the ledger: of a run, of shipped weights (TRAINED=), of what fits in BUDGET=30m, or both.
+verify: check-scale $(STAMP) ## Compare the claims with the ledger: of a run, of shipped weights (TRAINED=; ANEW=1 draws their chains again), of what fits in BUDGET=30m, or both.
 ifneq ($(and $(BUDGET),$(if $(evaluates),,yes)),)
 	@$(RUN) $(BIN)/emergence plan --budget "$(BUDGET)" --scale $(SCALE) $(if $(filter-out all,$(CORES)),--cores $(CORES))
 	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/budget/settings.yaml -- $$(cat results/budget/targets.txt)
 	@$(RUN) $(BIN)/emergence verify --scale budget --judged-as $(SCALE) --plan results/budget/plan.json $(ARGS)
 else ifneq ($(evaluates),)
-	@$(RUN) $(BIN)/emergence plan --trained "$(TRAINED)" --scale $(SCALE) $(if $(BUDGET),--budget "$(BUDGET)") $(if $(filter-out all,$(CORES)),--cores $(CORES))
-	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/verify/settings.yaml trained="$(TRAINED)" -- $$(cat results/verify/targets.txt)
+	@$(RUN) $(BIN)/emergence plan --trained "$(TRAINED)" $(if $(ANEW),--anew) --scale $(SCALE) $(if $(BUDGET),--budget "$(BUDGET)") $(if $(filter-out all,$(CORES)),--cores $(CORES))
+	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/verify/settings.yaml trained="$(TRAINED)" $(if $(ANEW),anew=1) -- $$(cat results/verify/targets.txt)
 	@$(RUN) $(BIN)/emergence agreement --scale verify --trained "$(TRAINED)"
 	@$(RUN) $(BIN)/emergence verify --scale verify --judged-as $(SCALE) --plan results/verify/plan.json $(ARGS); status=$$?; \
 	$(RUN) $(BIN)/emergence report --scale verify --figures-of $(SCALE) && exit $$status

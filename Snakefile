@@ -1,7 +1,8 @@
 """Emergence: every result, figure and verdict from one command, `snakemake`.
 
 SCALE=smoke|laptop|paper chooses the size (default: laptop); --config settings=FILE takes your own.
---config trained=weights/laptop takes shipped weights, trains nothing and writes to results/verify.
+--config trained=weights/laptop takes shipped weights, trains nothing and writes to results/verify;
+with anew=1 it also draws the long samplings again whose records are shipped.
 """
 
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 from emergence.errors import EmergenceError
+from emergence.holography.identity import common_of, study_of
 from emergence.settings import fingerprint, load
 from emergence.shipped import VERIFY_SCALE, read_manifest
 
@@ -23,6 +25,7 @@ min_version("9.0")
 HOUSE = Path(os.environ.get("EMERGENCE_HOUSE") or os.path.relpath(workflow.basedir))
 SETTINGS_FILE = config.get("settings", HOUSE / f"config/{os.environ.get('SCALE', 'laptop')}.yaml")
 TRAINED = config.get("trained")
+ANEW = bool(config.get("anew"))
 try:
     SETTINGS = load(SETTINGS_FILE)
     MANIFEST = read_manifest(TRAINED) if TRAINED else None

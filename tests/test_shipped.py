@@ -7,21 +7,26 @@ import pandas as pd
 import pytest
 
 from emergence import finished
-from emergence.artifacts import sha256
+from emergence.artifacts import sha256, write_arrays
 from emergence.errors import ArtifactError
 from emergence.shipped import read_manifest
 
 JOB = "holography/flows/disc/2"
+STUDY = "holography/chains/line"
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """One job shipped, another left out."""
+    """One training and one sampling shipped, another training left out."""
     history = pd.DataFrame({"step": [20], "seed": [0], "loss": [0.5]})
     training = finished.Finished({"a/b": np.ones(3, np.float32)}, history, "mine")
     finished.write(tmp_path / f"{JOB}.npz", {"checkpoint": training}, compressed=True)
     entry = {"sha256": sha256(tmp_path / f"{JOB}.npz"), "bytes": 1, "seconds_per_step": 0.25}
+    drawn = {"order": np.arange(3.0, dtype=np.float32), "timing/seconds_per_sweep": np.array(0.5)}
+    write_arrays(tmp_path / f"{STUDY}.npz", drawn, compressed=True)
+    known = {"sha256": sha256(tmp_path / f"{STUDY}.npz"), "bytes": 1, "settings": "theirs"}
     manifest = {
+        "samples": {STUDY: known},
         "scale": "tiny",
         "commit": "c0ffee",
         "jobs": {JOB: entry},
@@ -78,3 +83,28 @@ def test_weights_that_are_not_those_named(folder, damage):
 def test_weights_that_are_not_shipped_say_why(folder, job, why):
     with pytest.raises(ArtifactError, match=f"holds no weights of {job}: .*{why}"):
         read_manifest(folder).trainings(job)
+
+
+def test_samples_come_back_with_the_times_beside_them(folder):
+    arrays, timing = read_manifest(folder).sampling(STUDY, "theirs")
+    assert list(arrays) == ["order"]
+    assert arrays["order"].dtype == np.float32
+    assert timing == {"seconds_per_sweep": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("job", "settings", "message"),
+    [
+        (STUDY, "mine", "were drawn with other settings"),
+        ("holography/bulks/free", "theirs", "holds no samples of holography/bulks/free"),
+    ],
+)
+def test_samples_that_cannot_be_taken(folder, job, settings, message):
+    with pytest.raises(ArtifactError, match=rf"{message}\. Sample: leave --sampled out\."):
+        read_manifest(folder).sampling(job, settings)
+
+
+def test_samples_that_are_not_those_named(folder):
+    (folder / f"{STUDY}.npz").write_bytes(b"PK")
+    with pytest.raises(ArtifactError, match=r"samples .* are not those that .*manifest.json names"):
+        read_manifest(folder).sampling(STUDY, "theirs")

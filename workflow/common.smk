@@ -105,10 +105,7 @@ def flow_fingerprint(chosen, common, name, size):
     )
 
 
-def study_fingerprint(chosen, common, study):
-    """Of a run of chains or a bulk, beside the weights it reads."""
-    line = chosen.diagram.model_dump(
-        mode="json", include={"lam", "mu", "mu_slope", "t", "thermalisation"}
-    )
-    line |= {"chunk": chosen.chunk}
-    return fingerprint(study.model_dump(mode="json") | {"line": line, "common": common})
+def samples_of(job, settings):
+    """The shipped samples that a job takes instead of its own: of the same settings, unless anew."""
+    there = MANIFEST.samples.get(job) if MANIFEST and not ANEW else None
+    return there if there and there.settings == settings else None

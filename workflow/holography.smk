@@ -3,9 +3,7 @@
 
 HOLOGRAPHY = SETTINGS.holography
 BULK = f"{RESULTS}/holography"
-HOLOGRAPHY_COMMON = fingerprint(
-    {"seed": SETTINGS.seed, "threads": SETTINGS.threads, "devices": SETTINGS.devices} | EVALUATION
-)
+HOLOGRAPHY_COMMON = common_of(SETTINGS)
 HOLOGRAPHY_FIGURES = [
     "likelihood",
     "symmetry",
@@ -32,17 +30,32 @@ FLOWS = {
     }
     for name, arm in HOLOGRAPHY.flows.items()
 }
-# Of each run of chains and each bulk: the weights it reads, and its fingerprint.
-STUDIES = {
-    kind: {
-        name: {
-            "weights": f"{BULK}/flows/{study.flow}/{study.size}/weights",
-            "settings": study_fingerprint(HOLOGRAPHY, HOLOGRAPHY_COMMON, study),
-        }
-        for name, study in getattr(HOLOGRAPHY, kind).items()
+
+
+def study_inputs(kind, name, study):
+    settings = study_of(SETTINGS, study)
+    taken = samples_of(f"holography/{kind}/{name}", settings)
+    return {
+        "weights": f"{BULK}/flows/{study.flow}/{study.size}/weights",
+        # Other samples make other results, although the settings are the same.
+        "settings": settings + (taken.sha256[:16] if taken else ""),
+        "sampled": f"--sampled {shlex.quote(TRAINED)}" if taken else "",
     }
+
+
+# Of each run of chains and each bulk: the weights it reads, its fingerprint, and shipped samples.
+STUDIES = {
+    kind: {name: study_inputs(kind, name, study) for name, study in getattr(HOLOGRAPHY, kind).items()}
     for kind in ("chains", "bulks")
 }
+
+
+def chains_sampled(wildcards, input):
+    return STUDIES["chains"][wildcards.arm]["sampled"]
+
+
+def bulk_sampled(wildcards, input):
+    return STUDIES["bulks"][wildcards.arm]["sampled"]
 
 
 rule holography_reference:
@@ -146,12 +159,13 @@ rule holography_chains:
     params:
         file=settings_file,
         settings=lookup("chains/{arm}/settings", within=STUDIES),
+        sampled=chains_sampled,
         folder=subpath(output.arrays, parent=True),
     message:
         "Running the chains {wildcards.arm} (progress in {log})."
     shell:
         "emergence holography chains --settings {params.file:q} --name {wildcards.arm}"
-        " --weights {input.weights} --output {params.folder} > {log} 2>&1"
+        " --weights {input.weights} {params.sampled} --output {params.folder} > {log} 2>&1"
 
 
 rule holography_bulk:
@@ -172,11 +186,12 @@ rule holography_bulk:
     params:
         file=settings_file,
         settings=lookup("bulks/{arm}/settings", within=STUDIES),
+        sampled=bulk_sampled,
     message:
         "Pushing true samples into the bulk {wildcards.arm} (progress in {log})."
     shell:
         "emergence holography bulk --settings {params.file:q} --name {wildcards.arm}"
-        " --weights {input.weights} --output {output} > {log} 2>&1"
+        " --weights {input.weights} {params.sampled} --output {output} > {log} 2>&1"
 
 
 rule holography_analysis:

@@ -1,8 +1,9 @@
-"""Weights that come with the project: the trainings of a run, each with the hash it must have.
+"""What comes with the project: the trainings and long samplings of a run, each with its hash.
 
 ``weights/<scale>/manifest.json`` names them all; those of one job stand in a file of that job's name,
 such as ``introspection/translators/main.npz``. ``emergence ship`` writes them, a stage called with
-``--trained`` reads its own, and a run of such stages trains nothing.
+``--trained`` or ``--sampled`` reads its own, and a run of such stages trains nothing and samples
+little.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emergence.artifacts import read_numbers, sha256
+import numpy as np
+
+from emergence.artifacts import read_arrays, read_numbers, sha256
 from emergence.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 VERIFY_SCALE = "verify"
 """Scale of the results of an evaluation of shipped weights: results/verify."""
 MANIFEST = "manifest.json"
+TIMING = "timing/"
+"""What the names of measured times begin with, beside the arrays of a sampling."""
 RESTORE = "git checkout restores what is shipped; or train, with make reproduce."
 
 
@@ -34,6 +39,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Samples:
+    """What the manifest says of one sampling."""
+
+    sha256: str
+    settings: str
+    """Fingerprint of all that its numbers depend on, beside the weights."""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What is shipped in a folder, and what is not."""
 
@@ -43,6 +57,8 @@ class Manifest:
     jobs: Mapping[str, Entry]
     left_out: Mapping[str, str]
     """Job → why its weights are not there."""
+    samples: Mapping[str, Samples]
+    """Samplings that are shipped too, because they are long."""
 
     def file(self, job: str) -> Path:
         """Where the trainings of a job stand."""
@@ -70,15 +86,40 @@ class Manifest:
         """
         from emergence.finished import read
 
-        entry, path = self.entry(job), self.file(job)
-        if not path.is_file():
-            raise ArtifactError(f"The shipped weights {path} are missing.", RESTORE)
-        if sha256(path) != entry.sha256:
+        return read(self._checked(job, self.entry(job).sha256, "weights"))
+
+    def sampling(self, job: str, settings: str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+        """Read what a job sampled: its arrays, and the times it measured.
+
+        Args:
+            settings: fingerprint of what the caller would have sampled by.
+
+        Raises:
+            ArtifactError: the samples are not shipped, are missing or corrupt, have another hash, or
+                were drawn with other settings.
+        """
+        remedy = "Sample: leave --sampled out."
+        if job not in self.samples:
+            raise ArtifactError(f"{self.folder} holds no samples of {job}.", remedy)
+        if self.samples[job].settings != settings:
             raise ArtifactError(
-                f"The shipped weights {path} are not those that {self.folder / MANIFEST} names.",
+                f"The shipped samples of {job} were drawn with other settings.", remedy
+            )
+        arrays = read_arrays(self._checked(job, self.samples[job].sha256, "samples"))
+        timing = {n.removeprefix(TIMING): arrays[n].item() for n in arrays if n.startswith(TIMING)}
+        return {n: value for n, value in arrays.items() if not n.startswith(TIMING)}, timing
+
+    def _checked(self, job: str, expected: str, what: str) -> Path:
+        """The file of a job, once it is that which the manifest names."""
+        path = self.file(job)
+        if not path.is_file():
+            raise ArtifactError(f"The shipped {what} {path} are missing.", RESTORE)
+        if sha256(path) != expected:
+            raise ArtifactError(
+                f"The shipped {what} {path} are not those that {self.folder / MANIFEST} names.",
                 RESTORE,
             )
-        return read(path)
+        return path
 
 
 def read_manifest(folder: str | Path) -> Manifest:
@@ -99,7 +140,11 @@ def read_manifest(folder: str | Path) -> Manifest:
         raw = read_numbers(path)
         jobs = {name: _entry(entry) for name, entry in raw["jobs"].items()}
         left_out = {str(name): str(why) for name, why in raw["left_out"].items()}
-        return Manifest(folder, str(raw["scale"]), str(raw["commit"]), jobs, left_out)
+        samples = {
+            name: Samples(str(entry["sha256"]), str(entry["settings"]))
+            for name, entry in raw["samples"].items()
+        }
+        return Manifest(folder, str(raw["scale"]), str(raw["commit"]), jobs, left_out, samples)
     except (ArtifactError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"{path} is no manifest of shipped weights.", RESTORE) from error
 

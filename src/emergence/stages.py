@@ -25,6 +25,10 @@ TrainedFolder = Annotated[
         "--trained", help="Folder of shipped weights to evaluate; nothing is trained then."
     ),
 ]
+SampledFolder = Annotated[
+    Path | None,
+    typer.Option("--sampled", help="Folder of shipped samples to take; nothing is sampled then."),
+]
 
 
 @contextmanager
@@ -84,9 +88,26 @@ class Training:
 
     def provenance(self) -> dict[str, Any] | None:
         """Where the weights that were taken come from, for the record beside the results."""
-        if self.manifest is None:
-            return None
-        return {"trained": {"folder": self.manifest.folder, "commit": self.manifest.commit}}
+        return _taken_from("trained", self.manifest) if self.manifest else None
+
+
+def _taken_from(what: str, manifest: Manifest) -> dict[str, Any]:
+    return {what: {"folder": manifest.folder, "commit": manifest.commit}}
+
+
+def take_samples(
+    run: dict[str, Any], sampled: Path, job: str, settings: str
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """Return the shipped samples of a job and its times, and note in the run where they come from.
+
+    Raises:
+        ArtifactError: they are missing, corrupt, or were drawn with other settings.
+    """
+    from emergence.shipped import read_manifest
+
+    manifest = read_manifest(sampled)
+    run["extra"] = _taken_from("sampled", manifest)
+    return manifest.sampling(job, settings)
 
 
 def choose(table: dict[str, Any], name: str, what: str) -> None:

@@ -21,12 +21,12 @@ from emergence.retraining.commands import retraining_grow
 from emergence.settings import load
 from emergence.shipped import read_manifest
 from emergence.statistics import Measurement, write_measurements
-from emergence.verification import shipping
+from emergence.verification import packing, shipping
 from emergence.verification.costs import recorded_costs
 from emergence.verification.jobs import Pace, load_needs, training_jobs
 
 ROOT = Path(__file__).parents[2]
-SYSTEMS = shipping.SYSTEMS
+SYSTEMS = packing.SYSTEMS
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def run(place, once):
 @pytest.fixture(scope="module")
 def weights(place, run):
     """What was shipped of it."""
-    shipping.ship(run, place / "weights", 20.0)
+    packing.ship(run, place / "weights", 20.0)
     return place / "weights"
 
 
@@ -147,7 +147,7 @@ def test_the_manifest_names_every_training_and_the_run_s_numbers_stand_beside_it
 
 
 def test_shipped_again_the_files_are_the_same(run, weights, tmp_path):
-    shipping.ship(run, tmp_path / "again", 20.0)
+    packing.ship(run, tmp_path / "again", 20.0)
     assert artifacts.sha256(tmp_path / "again") == artifacts.sha256(weights)
 
 
@@ -179,11 +179,11 @@ class TestRefusals:
 
     def test_a_run_that_is_not_finished(self, run, tmp_path):
         with pytest.raises(ArtifactError, match="is missing"):
-            shipping.ship(tmp_path / "none", tmp_path / "weights", 20.0)
+            packing.ship(tmp_path / "none", tmp_path / "weights", 20.0)
         shutil.copytree(run, tmp_path / "run")
         (tmp_path / "run/retraining/chains/ising/6/trained.npz").unlink()
         with pytest.raises(ArtifactError, match=r"trained\.npz is missing"):
-            shipping.ship(tmp_path / "run", tmp_path / "weights", 20.0)
+            packing.ship(tmp_path / "run", tmp_path / "weights", 20.0)
         assert not (tmp_path / "weights").exists()
 
     def test_a_training_that_was_changed_since(self, run, tmp_path):
@@ -191,7 +191,7 @@ class TestRefusals:
         chains = tmp_path / "run/retraining/chains/ising"
         shutil.copy(chains / "4/trained.npz", chains / "6/trained.npz")
         with pytest.raises(ArtifactError, match="is not what its record names"):
-            shipping.ship(tmp_path / "run", tmp_path / "weights", 20.0)
+            packing.ship(tmp_path / "run", tmp_path / "weights", 20.0)
 
     def test_systems_of_different_settings(self, run, tmp_path):
         shutil.copytree(run, tmp_path / "run")
@@ -200,7 +200,7 @@ class TestRefusals:
         raw["settings"]["seed"] = 8
         record.write_text(json.dumps(raw))
         with pytest.raises(ArtifactError, match="with different settings"):
-            shipping.ship(tmp_path / "run", tmp_path / "weights", 20.0)
+            packing.ship(tmp_path / "run", tmp_path / "weights", 20.0)
 
 
 class TestLimit:
@@ -212,9 +212,9 @@ class TestLimit:
             arm = "/".join(job.split("/")[:3])
             sizes[arm] = sizes.get(arm, 0) + entry["bytes"]
         largest = max(sizes, key=sizes.__getitem__)
-        manifest = shipping.ship(run, tmp_path / "w", (sum(sizes.values()) - 1) / 1e6)
+        manifest = packing.ship(run, tmp_path / "w", (sum(sizes.values()) - 1) / 1e6)
         assert {"/".join(job.split("/")[:3]) for job in manifest.left_out} == {largest}
-        lines = shipping.told(manifest)
+        lines = packing.told(manifest)
         assert lines[1].startswith(f"Left out: {largest}")
         assert " MB, too much beside the others for " in lines[1]
         for job in manifest.left_out:

@@ -7,25 +7,32 @@ from pathlib import Path
 import pytest
 import yaml
 
+from emergence.holography.identity import study_of
 from emergence.settings import load
 from emergence.verification.jobs import training_jobs
 
 pytestmark = pytest.mark.workflow
+
+CHAINS = {"flow": "disc", "size": 2, "space": "bulk", "chains": 4, "tuning": 1}
+CHAINS |= {"trajectories": 4, "leapfrogs": 2}
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory, new_tree, build_settings) -> Path:
     """A fresh clone with tiny settings, and a manifest of all that they train."""
     folder = new_tree(tmp_path_factory.mktemp("evaluation"))
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(build_settings(), sort_keys=False))
+    content = build_settings()
+    content["holography"]["chains"] = {"short": CHAINS}
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     (folder / "shipped").mkdir()
     write_manifest(folder, training_jobs(load(folder / "tiny.yaml")))
     return folder
 
 
-def write_manifest(folder: Path, jobs, sha256: str = "0" * 64) -> None:
-    entries = {job: {"sha256": sha256, "seconds_per_step": None} for job in jobs}
+def write_manifest(folder: Path, jobs, samples=()) -> None:
+    entries = {job: {"sha256": "0" * 64, "seconds_per_step": None} for job in jobs}
     manifest = {"scale": "tiny", "commit": "c0ffee", "jobs": entries, "left_out": {}}
+    manifest["samples"] = {job: {"sha256": "1" * 64, "settings": known} for job, known in samples}
     (folder / "shipped/manifest.json").write_text(json.dumps(manifest))
 
 
@@ -72,3 +79,19 @@ def test_a_job_that_is_not_shipped_is_one_sentence(dry, tree):
         write_manifest(tree, jobs)
     assert "emergence: shipped holds no weights of retraining/chains/ising/6: " in told
     assert "Traceback" not in told
+
+
+def test_samples_are_taken_where_they_are_of_these_settings_and_not_anew(dry, tree):
+    settings = load(tree / "tiny.yaml")
+    jobs = training_jobs(settings)
+    known = study_of(settings, settings.holography.chains["short"])
+    told = {}
+    try:
+        for settings_of, *config in ((known,), ("another",), (known, "anew=1")):
+            write_manifest(tree, jobs, [("holography/chains/short", settings_of)])
+            whole = dry("trained=shipped", *config, target="holography")
+            (call,) = re.findall(r"(?m)^Shell command: (emergence holography chains .*)$", whole)
+            told[(settings_of, *config)] = "--sampled shipped" in call
+    finally:
+        write_manifest(tree, jobs)
+    assert told == {(known,): True, ("another",): False, (known, "anew=1"): False}

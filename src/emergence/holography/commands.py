@@ -10,12 +10,14 @@ import typer
 from emergence.stages import (
     Arm,
     Output,
+    SampledFolder,
     SettingsFile,
     TrainedFolder,
     Training,
     add_readings,
     choose,
     stage,
+    take_samples,
 )
 
 holography = typer.Typer(
@@ -111,6 +113,7 @@ def holography_chains(
     name: Annotated[str, typer.Option(help="Entry of chains in the settings.")],
     weights: Weights,
     output: Output,
+    sampled: SampledFolder = None,
 ) -> None:
     """Run Markov chains in the bulk of a flow or on its boundary: arrays.npz, timing.json."""
     from emergence import artifacts
@@ -119,12 +122,18 @@ def holography_chains(
     with stage("holography chains", settings, files) as run:
         chosen = run["settings"]
         choose(chosen.holography.chains, name, "run of chains")
-        from emergence.holography import chains, growth
-        from emergence.host import use_host
+        if sampled:
+            from emergence.holography.identity import study_of
 
-        parameters, _ = growth.read_flow(weights)
-        run["device"] = use_host(chosen.threads)
-        arrays, timing = chains.run(chosen, name, parameters)
+            known = study_of(chosen, chosen.holography.chains[name])
+            arrays, timing = take_samples(run, sampled, f"holography/chains/{name}", known)
+        else:
+            from emergence.holography import chains, growth
+            from emergence.host import use_host
+
+            parameters, _ = growth.read_flow(weights)
+            run["device"] = use_host(chosen.threads)
+            arrays, timing = chains.run(chosen, name, parameters)
         artifacts.write_numbers(files[1], timing)
         artifacts.write_arrays(files[0], arrays)
 
@@ -135,6 +144,7 @@ def holography_bulk(
     name: Annotated[str, typer.Option(help="Entry of bulks in the settings.")],
     weights: Weights,
     output: Output,
+    sampled: SampledFolder = None,
 ) -> None:
     """Push true samples of the boundary into the bulk and measure what its parts share."""
     from emergence import artifacts
@@ -142,12 +152,19 @@ def holography_bulk(
     with stage("holography bulk", settings, [output]) as run:
         chosen = run["settings"]
         choose(chosen.holography.bulks, name, "study of a bulk")
-        from emergence.holography import bulk_study, growth
-        from emergence.host import use_host
+        if sampled:
+            from emergence.holography.identity import study_of
 
-        parameters, _ = growth.read_flow(weights)
-        run["device"] = use_host(chosen.threads)
-        artifacts.write_arrays(output, bulk_study.study(chosen, name, parameters))
+            known = study_of(chosen, chosen.holography.bulks[name])
+            arrays, _ = take_samples(run, sampled, f"holography/bulks/{name}", known)
+        else:
+            from emergence.holography import bulk_study, growth
+            from emergence.host import use_host
+
+            parameters, _ = growth.read_flow(weights)
+            run["device"] = use_host(chosen.threads)
+            arrays = bulk_study.study(chosen, name, parameters)
+        artifacts.write_arrays(output, arrays)
 
 
 add_readings(holography, "holography", "Compare the flows with exact and Monte Carlo values")

@@ -24,7 +24,8 @@ from emergence.verification.budget import choose
 from emergence.verification.claims import load_ledgers
 from emergence.verification.criteria import keys_of
 from emergence.verification.jobs import Needs, Pace, reduced
-from emergence.verification.shipping import SYSTEMS, evaluable, judged_scale
+from emergence.verification.packing import SYSTEMS
+from emergence.verification.shipping import evaluable, judged_scale
 
 FOLDER = "drift"
 """Of the list of runs: results/drift."""
@@ -91,7 +92,8 @@ def plan(
     if fast:
         content = _fewer_samples(content)
     base = FAST if fast else VERIFY_SCALE
-    trained = f"trained={manifest.folder}"
+    # Anew: samples that were shipped would show no drift.
+    trained = f"trained={manifest.folder} anew=1"
     runs = [Run(base, "base", f"{trained} into={base}")]
     _write(results / base, content, SYSTEMS)
     for axis, change in _changes(settings).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,10 +35,10 @@ def ship(
     ),
     limit: Annotated[float, typer.Option(min=0.1, help="Megabytes in all.")] = 20.0,
 ) -> None:
-    """Pack the trained weights of a finished run, with hashes, for others to evaluate."""
-    from emergence.verification import shipping
+    """Pack the trained weights and long samplings of a finished run, with hashes, for others."""
+    from emergence.verification import packing
 
-    for line in shipping.told(shipping.ship(results, output, limit)):
+    for line in packing.told(packing.ship(results, output, limit)):
         print(line)
 
 
@@ -49,6 +50,9 @@ def plan(
         Path | None,
         typer.Option(help="Shipped weights to evaluate instead: all that needs no training."),
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Draw long samplings again although they are shipped.")
+    ] = False,
     scale: Scale = "laptop",
     cores: Annotated[int, typer.Option(min=0, help="Processors to use; 0: all.")] = 0,
     config: Config = CONFIG,
@@ -70,14 +74,17 @@ def plan(
         from emergence.shipped import VERIFY_SCALE, read_manifest
         from emergence.verification import shipping
 
+        manifest = read_manifest(trained)
+        drawn = manifest.samples.keys() if anew else ()
         lines = shipping.write_evaluation(
-            read_manifest(trained),
+            manifest,
             config / f"{scale}.yaml",
             load_needs(needs),
             ledgers,
             results / VERIFY_SCALE,
-            _pace(config, VERIFY_SCALE, cores, trained_at=scale),
+            _pace(config, VERIFY_SCALE, cores, trained_at=scale, drawn=drawn),
             part.parse_budget(budget) if budget else None,
+            anew=anew,
         )
         print("\n".join(lines))
         return
@@ -231,10 +238,17 @@ def drift_measure(
     print(measured.told(frame), f"Read {figures / scale / 'drift.md'}.")
 
 
-def _pace(config: Path, scale: str, cores: int, trained_at: str | None = None) -> Pace:
+def _pace(
+    config: Path,
+    scale: str,
+    cores: int,
+    trained_at: str | None = None,
+    drawn: Collection[str] = (),
+) -> Pace:
     """How long jobs of a scale take on this machine.
 
-    Of an evaluation, what does not train takes as long as where its weights were trained.
+    Of an evaluation, what does not train takes as long as where its weights were trained, and so do
+    shipped samplings that are drawn again.
     """
     import os
 
@@ -247,6 +261,7 @@ def _pace(config: Path, scale: str, cores: int, trained_at: str | None = None) -
         trained = training_jobs(load(config / f"{trained_at}.yaml"))
         there = recorded_costs(config / "costs.csv", trained_at)
         costs = {job: cost for job, cost in there.items() if job not in trained} | costs
+        costs |= {job: there[job] for job in drawn if job in there}
     base = costs.pop(CALIBRATION, None)
     ratio = calibrate().cpu_s / base.cpu_s if base else 1.0
     return Pace(costs, cores or os.cpu_count() or 1, ratio, scale)

@@ -1,9 +1,4 @@
-"""Shipping the trainings of a finished run, and the part of a run that can be done with what was shipped.
-
-Of each job: parameters, history and identity (:mod:`emergence.finished`), compressed, with its hash
-in the manifest; beside them the measurements that the run came to. What would make the whole too
-large is left out, the largest arm first, and so are the claims that need it.
-"""
+"""The part of a run that can be done with what was shipped, and how it compares with that run."""
 
 from __future__ import annotations
 
@@ -13,21 +8,12 @@ from typing import Any
 
 import yaml
 
-from emergence import finished
-from emergence.artifacts import (
-    provenance_path,
-    read_numbers,
-    sha256,
-    write_folder,
-    write_numbers,
-    write_text,
-)
-from emergence.errors import ArtifactError, LedgerError, SettingsError
+from emergence.artifacts import write_numbers, write_text
+from emergence.errors import LedgerError, SettingsError
 from emergence.progress import clock
-from emergence.provenance import code_in_use
-from emergence.settings import Settings, fingerprint, load, parse
-from emergence.shipped import MANIFEST, VERIFY_SCALE, Manifest, read_manifest
-from emergence.statistics import read_measurements, write_measurements
+from emergence.settings import Settings, load
+from emergence.shipped import VERIFY_SCALE, Manifest
+from emergence.statistics import read_measurements
 from emergence.verification.budget import choose
 from emergence.verification.claims import SCALES, load_ledgers
 from emergence.verification.jobs import (
@@ -39,120 +25,10 @@ from emergence.verification.jobs import (
     reduced,
     training_jobs,
 )
+from emergence.verification.packing import SYSTEMS
 
-SYSTEMS = ("introspection", "holography", "retraining")
-
-
-def settings_of(results: Path) -> Settings:
-    """Return the settings that a finished run of all systems was made with, from its own record.
-
-    Raises:
-        ArtifactError: a system was not analysed, or they differ between systems.
-        SettingsError: the settings are not those of this version.
-    """
-    found = {}
-    for system in SYSTEMS:
-        record = provenance_path(results / system / "measurements.json")
-        found[system] = read_numbers(record, required=["settings"])["settings"]
-    if len({fingerprint(content) for content in found.values()}) > 1:
-        raise ArtifactError(
-            f"The systems in {results} were analysed with different settings.",
-            "Rerun snakemake for that scale, which brings all of them up to date.",
-        )
-    return parse(found[SYSTEMS[0]], f"the record of {results}")
-
-
-def ship(results: Path, output: Path, limit: float) -> Manifest:
-    """Pack the trainings of a finished run.
-
-    Args:
-        results: the folder of one scale, such as ``results/laptop``.
-        output: the folder to write, such as ``weights/laptop``; it is replaced as a whole.
-        limit: megabytes (10⁶ bytes) that the files may take together.
-
-    Raises:
-        ArtifactError: the run is not finished, one of its trainings is not what was recorded, or
-            the folder cannot be written.
-    """
-    settings = settings_of(results)
-    jobs = sorted(training_jobs(settings))
-    with write_folder(output) as folder:
-        sizes: dict[str, int] = {}
-        for job in jobs:
-            file = folder / f"{job}.npz"
-            finished.write(file, finished.read(_checked(results / job)), compressed=True)
-            sizes[job] = file.stat().st_size
-        left_out = _too_large(sizes, 1e6 * limit)
-        for job in left_out:
-            (folder / f"{job}.npz").unlink()
-        for system in SYSTEMS:
-            came_to = read_measurements(results / system / "measurements.json").values()
-            write_measurements(folder / system / "measurements.json", came_to)
-        kept = [job for job in jobs if job not in left_out]
-        entries = {
-            job: {
-                "sha256": sha256(folder / f"{job}.npz"),
-                "bytes": sizes[job],
-                "seconds_per_step": _pace(results / job),
-            }
-            for job in kept
-        }
-        write_numbers(
-            folder / MANIFEST,
-            {
-                "scale": settings.scale,
-                "seed": settings.seed,
-                "settings": fingerprint(settings),
-                **{key: value for key, value in code_in_use().items() if key != "dirty"},
-                "bytes": sum(sizes[job] for job in kept),
-                "jobs": entries,
-                "left_out": left_out,
-            },
-        )
-    return read_manifest(output)
-
-
-def _checked(folder: Path) -> Path:
-    """The trainings of a job, once they are those that its record names."""
-    path = folder / finished.FILE
-    recorded = read_numbers(provenance_path(path), required=["sha256"])["sha256"]
-    if recorded.get(path.name) != sha256(path):
-        raise ArtifactError(
-            f"{path} is not what its record names.", "Delete it and rerun snakemake."
-        )
-    return path
-
-
-def _pace(folder: Path) -> float | None:
-    timing = folder / "timing.json"
-    return read_numbers(timing)["seconds_per_step"] if timing.is_file() else None
-
-
-def _too_large(sizes: Mapping[str, int], limit: float) -> dict[str, str]:
-    """Job → why it is left out: whole arms, the largest first, until the others fit."""
-    arms: dict[str, dict[str, int]] = {}
-    for job, size in sizes.items():
-        arms.setdefault("/".join(job.split("/")[:3]), {})[job] = size
-    left_out: dict[str, str] = {}
-    total = sum(sizes.values())
-    while total > limit:
-        arm = max(arms, key=lambda name: sum(arms[name].values()))
-        dropped = arms.pop(arm)
-        total -= sum(dropped.values())
-        why = (
-            f"the arm takes {sum(dropped.values()) / 1e6:.1f} MB, too much beside the others for "
-            f"{limit / 1e6:g} MB in all"
-        )
-        left_out |= dict.fromkeys(dropped, why)
-    return left_out
-
-
-def told(manifest: Manifest) -> list[str]:
-    """Return what was shipped and what was not, a sentence per line."""
-    size = sum(manifest.file(job).stat().st_size for job in manifest.jobs)
-    lines = [f"{len(manifest.jobs)} trainings in {manifest.folder}, {size / 1e6:.1f} MB."]
-    lines += [f"Left out: {job}: {why}." for job, why in manifest.left_out.items()]
-    return lines
+_TAKEN = "read from there (ANEW=1 draws them again), the others are drawn again."
+_DRAWN = "drawn again too."
 
 
 def evaluable(settings: Settings, manifest: Manifest) -> tuple[set[str], dict[str, str]]:
@@ -218,6 +94,8 @@ def write_evaluation(
     folder: Path,
     pace: Pace | None = None,
     budget_s: float | None = None,
+    *,
+    anew: bool = False,
 ) -> list[str]:
     """Write settings.yaml, plan.json and targets.txt of an evaluation of shipped weights.
 
@@ -229,6 +107,7 @@ def write_evaluation(
         folder: where the three files go.
         pace: how long an evaluation takes here; needed with a budget.
         budget_s: wall time there is: the part that decides the most claims in it.
+        anew: whether shipped samplings are drawn again; the caller sees to that, this tells it.
 
     Returns:
         What a reader should know beforehand, a sentence per line.
@@ -263,7 +142,11 @@ def write_evaluation(
         {"trained": manifest.folder, "left_out": left_out, "jobs": sorted(jobs)},
     )
     trained = len(training_jobs(settings) & jobs)
-    lines = [f"{trained} trainings are taken from {manifest.folder}; nothing is trained."]
+    sampled = len(manifest.samples.keys() & jobs)
+    lines = [
+        f"{trained} trainings are taken from {manifest.folder}; nothing is trained.",
+        f"Of the samplings {sampled} that took long are {_DRAWN if anew else _TAKEN}",
+    ]
     if pace:
         lines.append(f"It takes about {clock(pace.wall(jobs))} on this machine.")
     if left_out:

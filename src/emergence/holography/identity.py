@@ -1,0 +1,30 @@
+"""What the numbers of a study depend on, as a fingerprint: who has the same may take its samples."""
+
+from __future__ import annotations
+
+from emergence.settings import Settings, fingerprint
+from emergence.settings.holography import BulkSettings, ChainsSettings
+
+EVALUATED = "evaluation"
+"""The section of the settings that says how networks are evaluated."""
+
+
+def common_of(settings: Settings) -> str:
+    """Return the fingerprint of what every number of holography depends on."""
+    usual = {"seed": settings.seed, "threads": settings.threads, "devices": settings.devices}
+    # Only what is not as always, so that a new key of it leaves older results as they are.
+    return fingerprint(
+        usual | settings.model_dump(mode="json", include={EVALUATED}, exclude_defaults=True)
+    )
+
+
+def study_of(settings: Settings, study: ChainsSettings | BulkSettings) -> str:
+    """Return the fingerprint of a run of chains or of a bulk, beside the weights that it reads."""
+    chosen = settings.holography
+    line = chosen.diagram.model_dump(
+        mode="json", include={"lam", "mu", "mu_slope", "t", "thermalisation"}
+    )
+    line |= {"chunk": chosen.chunk}
+    return fingerprint(
+        study.model_dump(mode="json") | {"line": line, "common": common_of(settings)}
+    )
