@@ -32,6 +32,11 @@ FLOWS = {
 }
 
 
+def records_before(study):
+    """What chains go on from: shipped records, or nothing."""
+    return [local(str(HOUSE / f"weights/holography/chains/{study.shipped}.npz"))] if study.shipped else []
+
+
 def study_inputs(kind, name, study):
     settings = study_of(SETTINGS, study)
     taken = samples_of(f"holography/{kind}/{name}", settings)
@@ -40,6 +45,7 @@ def study_inputs(kind, name, study):
         # Other samples make other results, although the settings are the same.
         "settings": settings + (taken.sha256[:16] if taken else ""),
         "sampled": f"--sampled {shlex.quote(TRAINED)}" if taken else "",
+        "before": records_before(study) if kind == "chains" and not taken else [],
     }
 
 
@@ -143,6 +149,7 @@ rule holography_flow:
 rule holography_chains:
     input:
         weights=lookup("chains/{arm}/weights", within=STUDIES),
+        before=lookup("chains/{arm}/before", within=STUDIES),
     output:
         arrays=f"{BULK}/chains/{{arm}}/arrays.npz",
         timing=f"{BULK}/chains/{{arm}}/timing.json",
@@ -160,12 +167,14 @@ rule holography_chains:
         file=settings_file,
         settings=lookup("chains/{arm}/settings", within=STUDIES),
         sampled=chains_sampled,
+        before=before_option,
         folder=subpath(output.arrays, parent=True),
     message:
         "Running the chains {wildcards.arm} (progress in {log})."
     shell:
         "emergence holography chains --settings {params.file:q} --name {wildcards.arm}"
-        " --weights {input.weights} {params.sampled} --output {params.folder} > {log} 2>&1"
+        " --weights {input.weights} {params.before} {params.sampled} --output {params.folder}"
+        " > {log} 2>&1"
 
 
 rule holography_bulk:

@@ -1,18 +1,20 @@
 """Chains as the workflow runs them, by trajectories or refreshed latents: exact for any flow."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from pydantic import ValidationError
 
+from emergence.artifacts import write_arrays
 from emergence.errors import ArtifactError
 from emergence.holography import chains
 from emergence.holography.actions import ComplexPhi4
 from emergence.holography.arms import problem_of
 from emergence.holography.autocorrelation import estimate_all, estimate_mean
+from emergence.holography.chain_records import Store
 from emergence.holography.exact import small_torus
 from emergence.holography.ising_exact import sum_over_spins
 from emergence.holography.observables import PRIMARY, formulas
@@ -216,3 +218,87 @@ def test_other_weights_and_impossible_settings_are_refused(build_settings: Build
     ):
         with pytest.raises(ValidationError, match=message):
             settings_of(build_settings, run={"space": "bulk"} | run)
+
+
+def whole(arrays: chains.Arrays) -> dict[str, bytes]:
+    return {name: values.tobytes() for name, values in arrays.items()}
+
+
+class TestRecords:
+    """A run that is killed goes on; one may go on later, with another flow."""
+
+    BRIEF: ClassVar = {"trajectories": 60, "tuning": 30, "cold": 30}
+
+    def settings(self, build: Build, **changes: Any) -> Settings:
+        latents = {"flow": "disc", "space": "bulk", "leapfrogs": None, "refreshes": 2}
+        found = settings_of(build, run=latents | self.BRIEF | changes)
+        return found.model_copy(update={"checkpoint_seconds": 0.0})
+
+    def stopped(self, settings, weights, file, after: int) -> None:
+        """Run until so many segments were kept, then stop without a word."""
+        kept = Store.keep
+
+        def keep(store, records):
+            kept(store, records)
+            if sum(len(found) for found in records.series.values()) == after:
+                raise KeyboardInterrupt
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Store, "keep", keep)
+            with pytest.raises(KeyboardInterrupt):
+                chains.run(settings, "run", weights, file)
+
+    @pytest.mark.parametrize("after", [1, 3, 4])
+    def test_interrupted_they_end_with_the_same_bytes(self, build_settings, tmp_path, after):
+        settings = self.settings(build_settings)
+        weights = crooked(settings, "disc")
+        quiet, _ = chains.run(settings, "run", weights)
+        self.stopped(settings, weights, tmp_path / "kept.npz", after)
+        drawn = []
+        segment = chains.Batch._segment
+        with pytest.MonkeyPatch.context() as patch:
+            counted = lambda *given: drawn.append(1) or segment(*given)  # noqa: E731
+            patch.setattr(chains.Batch, "_segment", counted)
+            again, timing = chains.run(settings, "run", weights, tmp_path / "kept.npz")
+        assert whole(again) == whole(quiet)
+        assert len(drawn) == 5 - after, "Three segments and two from the cold start."
+        assert timing["seconds_per_trajectory"] > 0.0
+
+    def test_other_weights_or_a_damaged_file_begin_anew(self, build_settings, tmp_path, capfd):
+        settings = self.settings(build_settings)
+        weights, file = crooked(settings, "disc"), tmp_path / "kept.npz"
+        quiet, _ = chains.run(settings, "run", weights)
+        self.stopped(settings, crooked(settings, "disc", 0.05), file, 2)
+        assert whole(chains.run(settings, "run", weights, file)[0]) == whole(quiet)
+        assert "is of other settings or weights and is not continued." in capfd.readouterr().err
+        file.write_bytes(b"PK")
+        assert whole(chains.run(settings, "run", weights, file)[0]) == whole(quiet)
+        assert "cannot be read and is not continued" in capfd.readouterr().err
+
+    def test_continued_from_records_drawn_beforehand(self, build_settings, tmp_path):
+        settings = self.settings(build_settings, chains=512, trajectories=40, cold=0)
+        first, _ = chains.run(settings, "run", crooked(settings, "disc"))
+        write_arrays(tmp_path / "before.npz", first)
+        # With another flow: its latents of the same fields.
+        later, _ = chains.run(
+            settings, "run", crooked(settings, "disc", 0.02), before=tmp_path / "before.npz"
+        )  # fmt: skip
+        assert later["order"].shape == (1, 512, 80)
+        assert np.array_equal(later["order"][..., :40], first["order"])
+        assert np.array_equal(later["tuned"], first["tuned"])
+        assert not np.array_equal(later["order"][..., 40:], first["order"])
+        halves = [half.mean(axis=2)[0] for half in np.split(later["density"], 2, axis=2)]
+        error = np.hypot(*(half.std() / np.sqrt(512) for half in halves))
+        assert abs(halves[1].mean() - halves[0].mean()) < 5.0 * error
+        assert later["acceptance"] != first["acceptance"]
+
+    def test_records_of_another_run_are_refused(self, build_settings, tmp_path):
+        settings = self.settings(build_settings)
+        weights = crooked(settings, "disc")
+        found, _ = chains.run(settings, "run", weights)
+        write_arrays(tmp_path / "few.npz", found | {"field": found["field"][:, 1:]})
+        with pytest.raises(ArtifactError, match="of other couplings, another number of chains"):
+            chains.run(settings, "run", weights, before=tmp_path / "few.npz")
+        write_arrays(tmp_path / "old.npz", {k: v for k, v in found.items() if k != "field"})
+        with pytest.raises(ArtifactError, match="lacks the array 'field'"):
+            chains.run(settings, "run", weights, before=tmp_path / "old.npz")

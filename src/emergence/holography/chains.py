@@ -16,7 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -24,8 +24,16 @@ import tensorflow as tf
 from emergence.holography.actions import IsingDualField
 from emergence.holography.arms import problem_of
 from emergence.holography.chain_moves import SEGMENT, HamiltonianMoves, Moves, RefreshMoves
+from emergence.holography.chain_records import (
+    Beforehand,
+    Records,
+    Store,
+    identity_of,
+    read_beforehand,
+)
 from emergence.holography.cluster import run_ising, run_phi4
 from emergence.holography.flow import FlowProblem, compile_weigher, symmetrised
+from emergence.holography.identity import study_of
 from emergence.holography.points import Point, action_of, centre_of, cold_density, line_within
 from emergence.holography.reference import blocks_of
 from emergence.holography.targets import axis_correlations, field_observables
@@ -43,14 +51,23 @@ TIMED_SAMPLES = 64
 Arrays = dict[str, np.ndarray]
 
 
-def run(settings: Settings, name: str, parameters: Arrays) -> tuple[Arrays, dict[str, float]]:
+def run(
+    settings: Settings,
+    name: str,
+    parameters: Arrays,
+    checkpoint: Path | None = None,
+    before: Path | None = None,
+) -> tuple[Arrays, dict[str, float]]:
     """One entry of ``chains``, with the first of the flow's seeds.
 
     Args:
         parameters: of the flow, ``[seeds, ...]``.
+        checkpoint: file that is written every ``checkpoint_seconds``, and that a rerun goes on from.
+        before: arrays of a run drawn beforehand, which this one continues, untuned.
 
     Returns:
-        Arrays and timing. Arrays: ``t``, ``mu``, ``step``, ``acceptance`` ``[points]``; each primary
+        Arrays and timing. Arrays: ``t``, ``mu``, ``step``, ``acceptance`` ``[points]``; ``tuned``, by
+        which the chains move; ``field`` ``[points, chains, L, L, c]``, where they ended; each primary
         quantity ``[points, chains, trajectories]``, and ``cold_<name>`` of the same from the cold
         start; for complex fields ``correlation`` ``[points, blocks, L/2 + 1]``, the mean along the
         axes of each block of trajectories. Timing, in processor seconds without compilation:
@@ -60,7 +77,8 @@ def run(settings: Settings, name: str, parameters: Arrays) -> tuple[Arrays, dict
         bulk also ``seconds_per_sample``, an independent sample of the flow with its weight.
 
     Raises:
-        ArtifactError: the parameters are of another architecture, or not finite.
+        ArtifactError: the parameters are of another architecture, or not finite; the records drawn
+            beforehand are missing, corrupt or of another run; the checkpoint cannot be written.
         DivergenceError: a density or a gradient is not finite where the chains start.
     """
     chosen = settings.holography
@@ -72,8 +90,12 @@ def run(settings: Settings, name: str, parameters: Arrays) -> tuple[Arrays, dict
     seed = derive_seed(settings.seed, "holography", "chains", name)
     first = {key: tf.constant(value[:1], problem.dtype) for key, value in parameters.items()}
     batch = Batch(entry, problem, told, points, first)
+    identity = identity_of(study_of(settings, entry), parameters)
+    store = Store(checkpoint, identity, settings.checkpoint_seconds)
+    shape = (entry.size, entry.size, problem.flow.chart.components)
+    known = read_beforehand(before, np.array(points), entry.chains, shape) if before else None
     with Progress(f"chains {name}", entry.tuning + entry.trajectories + entry.cold) as progress:
-        arrays = batch.measure(seed, progress)
+        arrays = batch.measure(seed, progress, store, known)
     arrays |= {
         "t": np.array([point[0] for point in points]),
         "mu": np.array([point[1] for point in points]),
@@ -86,7 +108,7 @@ def run(settings: Settings, name: str, parameters: Arrays) -> tuple[Arrays, dict
     }
     if entry.cold and entry.space == "bulk":
         timing["seconds_per_sample"] = _time_of_sample(problem, first, points[0])
-    return arrays, timing
+    return known.joined(arrays) if known else arrays, timing
 
 
 def points_for(chosen: Holography, entry: ChainsSettings) -> list[Point]:
@@ -122,6 +144,8 @@ class Batch:
     told: TheorySettings
     points: list[Point]
     parameters: Parameters
+    seconds_per_trajectory: float = np.nan
+    """Processor time of one trajectory of one chain, once measured; without what compiles."""
 
     def __post_init__(self) -> None:
         entry, problem = self.entry, self.problem
@@ -130,40 +154,52 @@ class Batch:
         kind = HamiltonianMoves if entry.refreshes is None else RefreshMoves
         generate = weighed_generator(problem)
         self.moves: Moves = kind(entry, problem, len(self.points), generate, observables, context)
-        self._times: list[float] = []
-
-    @property
-    def seconds_per_trajectory(self) -> float:
-        """Processor time of one trajectory of one chain; the first call, which compiles, left out."""
-        timed = self._times[1:]
-        return sum(timed) / (len(timed) * self._length * len(self._couplings))
+        self._first = True
 
     @property
     def _length(self) -> int:
         return min(SEGMENT, self.entry.trajectories)
 
-    def measure(self, seed: int, progress: Progress) -> Arrays:
+    def measure(
+        self, seed: int, progress: Progress, store: Store, before: Beforehand | None = None
+    ) -> Arrays:
         """Tune, measure and start cold; the arrays of :func:`run` but for the couplings."""
         entry = self.entry
-        state = self.start(tf.constant([derive_seed(seed, "start"), 0], tf.int32))
-        state, tuned = self.moves.tune(state, entry.tuning, seed)
-        progress.advance(entry.tuning, "tuned")
-        found, _ = self._segments(state, tuned, entry.trajectories, seed, "run", progress)
+        records = store.resume() or self._begin(seed, progress, before)
+        # Seeds of segments that were drawn beforehand are not taken twice.
+        passed = -(-before.number // self._length) if before else 0
+        self._measure(records, "run", entry.trajectories, seed, progress, store, passed)
+        found = records.arrays("run", entry.trajectories)
         series = {key: value for key, value in found.items() if not key.startswith("correlation")}
         arrays = {key: self._by_point(value) for key, value in series.items()}
         arrays["acceptance"] = arrays.pop("accepted").mean(axis=(1, 2))
-        arrays["step"] = self.moves.step(tuned)
+        arrays |= {"step": self.moves.step(records.tuned), "tuned": records.tuned}
+        arrays["field"] = self._by_point(self._fields(records.states["run"]))
         if correlations := [value for key, value in found.items() if key not in series]:
             along = self._by_point(np.stack(correlations, axis=-1))
             arrays["correlation"] = np.stack([blocks_of(each) for each in along])
         if entry.cold:
-            state = self.cold_start()
-            cold, _ = self._segments(state, tuned, entry.cold, seed, "cold", progress)
+            records.states.setdefault("cold", self.cold_start().numpy())
+            self._measure(records, "cold", entry.cold, seed, progress, store)
+            cold = records.arrays("cold", entry.cold)
             for key in set(series) - {"accepted"}:
                 arrays[f"cold_{key}"] = self._by_point(cold[key])
-        if len(self._times) < 2:
-            self._segments(state, tuned, 1, seed, "time", progress)
+        if not records.times:
+            self._segment(records, dict(records.states), "run", derive_seed(seed, "time"))
+        self.seconds_per_trajectory = sum(records.times) / (
+            len(records.times) * self._length * len(self._couplings)
+        )
         return dict(sorted(arrays.items()))
+
+    def _begin(self, seed: int, progress: Progress, before: Beforehand | None) -> Records:
+        """Chains that are tuned, or those of a run drawn beforehand."""
+        if before:
+            state = self._state_of(tf.constant(before.fields, self.problem.dtype))
+            return Records({"run": state.numpy()}, before.arrays["tuned"])
+        state = self.start(tf.constant([derive_seed(seed, "start"), 0], tf.int32))
+        state, tuned = self.moves.tune(state, self.entry.tuning, seed)
+        progress.advance(self.entry.tuning, "tuned")
+        return Records({"run": state.numpy()}, np.atleast_1d(tuned))
 
     def start(self, seed: tf.Tensor) -> tf.Tensor:
         """Samples of the flow, one for every chain, or their latents."""
@@ -178,39 +214,52 @@ class Batch:
         """The ordered field for every chain, or its latents."""
         field = ordered_field(self.told, self.points, self.entry.size)
         field = tf.repeat(tf.constant(field, self.problem.dtype), self.entry.chains, axis=0)
+        return self._state_of(field)
+
+    def _state_of(self, field: tf.Tensor) -> tf.Tensor:
+        """Fields of every chain as chains keep them: in the bulk, their latents."""
         if self.entry.space == "boundary":
             return field
-        inverted = self.problem.flow.invert(self.parameters, field[None], self._couplings[None])
-        return inverted[0][0]
+        return self.problem.flow.invert(self.parameters, field[None], self._couplings[None])[0][0]
 
-    def _segments(
+    def _fields(self, state: np.ndarray) -> np.ndarray:
+        """Inverse of :meth:`_state_of`."""
+        if self.entry.space == "boundary":
+            return state
+        latents = tf.constant(state, self.problem.dtype)[None]
+        made, _ = self.problem.flow.generate(self.parameters, latents, self._couplings[None])
+        return made[0].numpy()
+
+    def _measure(
         self,
-        state: tf.Tensor,
-        tuned: Any,
+        records: Records,
+        part: str,
         trajectories: int,
         seed: int,
-        part: str,
         progress: Progress,
-    ) -> tuple[Arrays, tf.Tensor]:
-        """Name → ``[all chains, trajectories]``, ``accepted`` and the observables; the last state."""
-        found: list[Arrays] = []
-        entry = self.entry
-        before = {"run": entry.tuning, "cold": entry.tuning + entry.trajectories}.get(part, 0)
-        for index in range(-(-trajectories // self._length)):
-            began = time.process_time()
-            series, state = self.moves.segment(
-                state, tuned, self._length, derive_seed(seed, part, index)
-            )
-            self._times.append(time.process_time() - began)
-            found.append(series)
-            if part != "time":
-                done = before + min((index + 1) * self._length, trajectories)
-                progress.advance(done, f"acceptance {series['accepted'].mean():.2f}")
-        arrays = {
-            key: np.concatenate([each[key] for each in found], axis=1)[:, :trajectories]
-            for key in sorted(found[0])
-        }
-        return arrays, state
+        store: Store,
+        passed: int = 0,
+    ) -> None:
+        """Draw the segments of a part that are not among the records yet."""
+        entry, segments = self.entry, records.series[part]
+        before = entry.tuning + (entry.trajectories if part == "cold" else 0)
+        for index in range(len(segments), -(-trajectories // self._length)):
+            key = derive_seed(seed, part, passed + index)
+            segments.append(self._segment(records, records.states, part, key))
+            store.keep(records)
+            done = before + min((index + 1) * self._length, trajectories)
+            progress.advance(done, f"acceptance {segments[-1]['accepted'].mean():.2f}")
+
+    def _segment(self, records: Records, states: Arrays, part: str, seed: int) -> Arrays:
+        """Draw one segment and leave where it ended in ``states``."""
+        began = time.process_time()
+        state = tf.constant(states[part], self.problem.dtype)
+        series, state = self.moves.segment(state, records.tuned, self._length, seed)
+        states[part] = state.numpy()
+        if not self._first:
+            records.times.append(time.process_time() - began)
+        self._first = False
+        return series
 
     def _by_point(self, values: np.ndarray) -> np.ndarray:
         return values.reshape(len(self.points), self.entry.chains, *values.shape[1:])

@@ -113,10 +113,15 @@ def holography_chains(
     name: Annotated[str, typer.Option(help="Entry of chains in the settings.")],
     weights: Weights,
     output: Output,
+    before: Annotated[
+        Path | None, typer.Option(help="Records drawn beforehand, which the run continues.")
+    ] = None,
     sampled: SampledFolder = None,
 ) -> None:
     """Run Markov chains in the bulk of a flow or on its boundary: arrays.npz, timing.json."""
     from emergence import artifacts
+
+    checkpoint = output / "checkpoint.npz"
 
     files = [output / "arrays.npz", output / "timing.json"]
     with stage("holography chains", settings, files) as run:
@@ -133,9 +138,25 @@ def holography_chains(
 
             parameters, _ = growth.read_flow(weights)
             run["device"] = use_host(chosen.threads)
-            arrays, timing = chains.run(chosen, name, parameters)
+            arrays, timing = chains.run(chosen, name, parameters, checkpoint, before)
         artifacts.write_numbers(files[1], timing)
         artifacts.write_arrays(files[0], arrays)
+    checkpoint.unlink(missing_ok=True)
+
+
+@holography.command("ship-chains")
+def holography_ship_chains(
+    settings: SettingsFile,
+    arrays: Annotated[Path, typer.Option(help="arrays.npz of a finished run of chains.")],
+    output: Output,
+) -> None:
+    """Keep the records of a run of chains, without its cold start, for others to continue."""
+    with stage("holography ship-chains", settings, [output]):
+        from emergence import artifacts
+
+        kept = artifacts.read_arrays(arrays, ["field", "tuned"]).items()
+        told = {name: values for name, values in kept if not name.startswith("cold_")}
+        artifacts.write_arrays(output, told, compressed=True)
 
 
 @holography.command("bulk")

@@ -25,6 +25,6 @@ def study_of(settings: Settings, study: ChainsSettings | BulkSettings) -> str:
         mode="json", include={"lam", "mu", "mu_slope", "t", "thermalisation"}
     )
     line |= {"chunk": chosen.chunk}
-    return fingerprint(
-        study.model_dump(mode="json") | {"line": line, "common": common_of(settings)}
-    )
+    # Only where it is given, for the same reason.
+    own = {k: v for k, v in study.model_dump(mode="json").items() if k != "shipped" or v}
+    return fingerprint(own | {"line": line, "common": common_of(settings)})

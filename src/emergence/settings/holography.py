@@ -167,6 +167,11 @@ class ChainsSettings(Section):
     )
     step: float | None = Field(None, gt=0, le=10, description="Fixed step size, untuned.")
     target: float = Field(0.8, gt=0, lt=1, description="Acceptance that the step is tuned to.")
+    shipped: ArmName | None = Field(
+        None,
+        description="Records drawn beforehand that this run continues, untuned: "
+        "weights/holography/chains/<name>.npz.",
+    )
     cold: int = Field(
         0, strict=True, ge=0, le=1_000_000, description="Trajectories recorded from a cold start."
     )

@@ -1,0 +1,176 @@
+"""What chains have recorded so far, on disk: a run that was killed goes on, and one may go on later.
+
+A run is made of segments, each with a seed of its own, so that nothing but the last state, what was
+tuned and the records have to be kept. Records drawn beforehand are the arrays of a finished run
+(:func:`.chains.run`): they end in a field, which any flow of the same theory can take up again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from emergence.artifacts import read_arrays, write_arrays
+from emergence.errors import ArtifactError
+from emergence.progress import say
+
+Arrays = dict[str, np.ndarray]
+
+PARTS = ("run", "cold")
+"""Measured trajectories, and those from a cold start."""
+
+
+@dataclass
+class Records:
+    """Where chains are, and what they left."""
+
+    states: Arrays
+    """Part → where its chains are, ``[all chains, L, L, c]``: latents, or fields on the boundary."""
+    tuned: np.ndarray
+    series: dict[str, list[Arrays]] = field(default_factory=lambda: {part: [] for part in PARTS})
+    """Part → segments, each name → ``[all chains, trajectories]``."""
+    times: list[float] = field(default_factory=list)
+    """Processor seconds of segments, without the first of each process, which compiles."""
+
+    def arrays(self, part: str, trajectories: int) -> Arrays:
+        """The records of a part in one, ``[all chains, trajectories]``."""
+        found = self.series[part]
+        return {
+            key: np.concatenate([each[key] for each in found], axis=1)[:, :trajectories]
+            for key in sorted(found[0])
+        }
+
+
+class Store:
+    """Keeps the records of one run of chains in a file, until the run is over.
+
+    Args:
+        file: the checkpoint; None keeps nothing.
+        identity: of all that the records depend on; records of another are not continued.
+        seconds: time between two writings.
+    """
+
+    def __init__(self, file: Path | None, identity: str, seconds: float) -> None:
+        self._file, self._identity, self._seconds = file, identity, seconds
+        self._written = time.monotonic()
+
+    def resume(self) -> Records | None:
+        """Return the records kept by an earlier run of the same identity, if there are any."""
+        if self._file is None or not self._file.is_file():
+            return None
+        try:
+            kept = read_arrays(self._file, ["identity", "tuned", "times"])
+            if str(kept["identity"]) != self._identity:
+                say("The chains' checkpoint is of other settings or weights and is not continued.")
+                return None
+            states = {part: kept[f"state/{part}"] for part in PARTS if f"state/{part}" in kept}
+            return Records(states, kept["tuned"], _unpacked(kept), kept["times"].tolist())
+        except ArtifactError as error:
+            say(f"The chains' checkpoint cannot be read and is not continued ({error}).")
+            return None
+
+    def keep(self, records: Records) -> None:
+        """Write the records, if enough time has passed since they were written last.
+
+        Raises:
+            ArtifactError: they cannot be written.
+        """
+        if self._file is None or time.monotonic() - self._written < self._seconds:
+            return
+        arrays = {
+            "identity": np.array(self._identity),
+            "tuned": records.tuned,
+            "times": np.array(records.times, float),
+        }
+        arrays |= {f"state/{part}": state for part, state in records.states.items()}
+        for part, segments in records.series.items():
+            for index, segment in enumerate(segments):
+                arrays |= {f"{part}/{index}/{key}": values for key, values in segment.items()}
+        write_arrays(self._file, arrays)
+        self._written = time.monotonic()
+
+
+def _unpacked(kept: Mapping[str, np.ndarray]) -> dict[str, list[Arrays]]:
+    series: dict[str, list[Arrays]] = {part: [] for part in PARTS}
+    for name, values in kept.items():
+        part, _, rest = name.partition("/")
+        if part in PARTS:
+            index, _, key = rest.partition("/")
+            while len(series[part]) <= int(index):
+                series[part].append({})
+            series[part][int(index)][key] = values
+    return series
+
+
+def identity_of(study: str, parameters: Mapping[str, np.ndarray]) -> str:
+    """Return what the records of a study depend on: its fingerprint and the flow's parameters."""
+    digest = hashlib.sha256(study.encode())
+    for name in sorted(parameters):
+        digest.update(name.encode() + np.ascontiguousarray(parameters[name]).tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Beforehand:
+    """Records of an earlier run, which this one continues."""
+
+    arrays: Arrays
+
+    @property
+    def fields(self) -> np.ndarray:
+        """Where its chains ended, ``[all chains, L, L, c]``."""
+        last = self.arrays["field"]
+        return last.reshape(-1, *last.shape[2:])
+
+    @property
+    def number(self) -> int:
+        """Of its records."""
+        return next(v for k, v in self.arrays.items() if k in ("order", "energy")).shape[2]
+
+    def joined(self, arrays: Arrays) -> Arrays:
+        """Its records and then those of ``arrays``, both as of :func:`.chains.run`.
+
+        Blocks of the correlation function and shares of accepted proposals are averaged by the
+        number of the records.
+        """
+        before, mine = self.number, arrays["step"].shape
+        after = Beforehand(arrays).number
+        weight = before / (before + after)
+        joined = dict(arrays)
+        for key, values in self.arrays.items():
+            if key in ("acceptance", "correlation"):
+                joined[key] = weight * values + (1.0 - weight) * arrays[key]
+            elif values.ndim == 3 and values.shape[:1] == mine and not key.startswith("cold_"):
+                joined[key] = np.concatenate([values, arrays[key]], axis=2)
+        return joined
+
+
+def read_beforehand(
+    path: Path, points: np.ndarray, chains: int, shape: tuple[int, ...]
+) -> Beforehand:
+    """Read records drawn beforehand.
+
+    Args:
+        points: couplings (t, μ) that they must be of, ``[points, 2]``.
+        chains: of each point.
+        shape: of a field, ``(L, L, c)``.
+
+    Raises:
+        ArtifactError: the file is missing or corrupt, or of other couplings, chains or sides.
+    """
+    arrays = read_arrays(path, ["t", "mu", "field", "tuned", "step", "acceptance"])
+    same = arrays["field"].shape == (len(points), chains, *shape) and np.array_equal(
+        np.stack([arrays["t"], arrays["mu"]], axis=1), points
+    )
+    if not same:
+        raise ArtifactError(
+            f"The records in {path} are of other couplings, another number of chains or another "
+            "side.",
+            "Name records of the same run, or leave `shipped` out of these chains.",
+        )
+    return Beforehand(dict(arrays))
