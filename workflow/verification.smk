@@ -96,7 +96,7 @@ rule sabotage_judge:
         measurements=measurements_at_hand(),
         ledgers=rules.verify.input.ledgers,
     output:
-        f"{RESULTS}/sabotage.json",
+        f"{FIGURES}/sabotage.json",
     log:
         f"{RESULTS}/logs/sabotage.log",
     benchmark:

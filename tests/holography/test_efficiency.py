@@ -40,6 +40,7 @@ class Stand:
         self.settings = SimpleNamespace(seed=1)
         self.taus = {"critical_bulk": bulk, "critical_boundary": boundary}
         self.length, self.spread = length, spread
+        self.proposed = 1.2
 
     def chains(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         relaxation = 3.0 if name.endswith("bulk") else 30.0
@@ -64,7 +65,7 @@ class Stand:
 
     def flow(self, arm: str, size: int) -> SimpleNamespace:
         rng = np.random.default_rng(4)
-        order = 1.2 + 0.1 * rng.standard_normal((1, 1, 2000))
+        order = self.proposed + 0.1 * rng.standard_normal((1, 1, 2000))
         log_weights = self.spread * rng.standard_normal((1, 1, 2000))
         arrays = {"t": np.array([0.28]), "order": order, "log_weights": log_weights}
         return SimpleNamespace(arrays=arrays)
@@ -138,3 +139,13 @@ def test_the_figure_is_drawn_with_and_without_runs(tmp_path: Any) -> None:
         diagram_figures.phase_diagram(tmp_path, tmp_path / "phase_diagram")
         diagram_figures.correlation(tmp_path, tmp_path / "correlation")
     assert (tmp_path / "correlation.png").exists() and (tmp_path / "phase_diagram.svg").exists()
+
+
+def test_a_sampler_whose_mean_is_off_has_no_error_of_its_time() -> None:
+    stand = Stand(2.0, 20.0)
+    stand.proposed = 1.3
+    measured, tables = read(stand)
+    table = tables["sampling"].set_index("sampler")
+    assert np.isnan(table["tau_error"]["independence"])
+    assert table["tau_error"].drop("independence").notna().all()
+    assert measured["sampling.critical.whole_field_ratio"].error is None

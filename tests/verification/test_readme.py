@@ -6,7 +6,14 @@ import pytest
 
 from emergence.artifacts import read_numbers, write_numbers
 from emergence.errors import ArtifactError
-from emergence.verification.readme import CLAIMS_MARKS, number, put, table
+from emergence.verification.readme import (
+    CLAIMS_MARKS,
+    SABOTAGE_MARKS,
+    number,
+    put,
+    sabotage_table,
+    table,
+)
 from emergence.verification.report import to_json
 from emergence.verification.verdicts import decide
 
@@ -70,6 +77,27 @@ class TestTable:
     def test_of_no_claims_is_its_heading(self):
         assert table({"claims": []}).splitlines()[0] == HEADING
         assert len(table({"claims": []}).splitlines()) == 2
+
+
+def test_what_was_broken_stands_beside_the_whole_experiment():
+    def row(control, must, measured, **more):
+        told = {"claim": "I1", "control": control, "must": must, "measured": measured}
+        return told | {"error": 0.5, "verdict": "deviates"} | more
+
+    controls = [
+        row("whole translator", "pass", 1.0, demanded="at most 2"),
+        row("wrong pairing", "deviate", 9.0, demanded="at most 2"),
+        row("untrained network", "deviate", 7.0),
+    ]
+    lines = sabotage_table({"controls": controls}).splitlines()
+    assert lines[2:] == ["| wrong pairing | I1 (at most 2) | 1.00 ± 0.50 | 9.00 ± 0.50 |"]
+
+
+def test_the_committed_table_of_breakages_is_that_of_the_committed_numbers():
+    begin, end = SABOTAGE_MARKS
+    text = (HOUSE / "README.md").read_text("utf-8")
+    judged = read_numbers(HOUSE / "figures/laptop/sabotage.json")
+    assert text.split(begin)[1].split(end)[0] == f"\n{sabotage_table(judged)}\n"
 
 
 class TestUpdate:

@@ -24,6 +24,7 @@ CASE = {
     "breaks": "The spline's derivative is left out.",
     "must": "deviate",
     "measure": "loss_ratio",
+    "demanded": "at least 10",
     "measured": 1.0,
     "error": 0.1,
     "verdict": "deviates",

@@ -39,6 +39,9 @@ TIMING_ERROR = 0.1
 INDEPENDENCE_CHAINS = 4
 """Chains into which the flow's samples are cut as proposals."""
 
+MISSED = 3.0
+"""Standard errors: a mean farther from the true one tells of configurations that were left out."""
+
 SPIN_RUN = {"chains": 8, "sweeps": 4000, "thermalisation": 200}
 """Cluster run of the Ising model where a transfer matrix is too large: m² to some three in a thousand."""
 
@@ -52,7 +55,7 @@ class Sampler(NamedTuple):
     tau: float
     """In steps."""
     tau_error: float
-    """NaN where the window of τ_int did not close: τ is then a lower bound."""
+    """NaN where the window of τ_int did not close, or the mean is off: τ is then a lower bound."""
     forces: float
     """Evaluations of the force (leapfrogs), or of a density alone, in a step; NaN: not counted."""
     seconds: float
@@ -78,6 +81,7 @@ def sampling(results: Results) -> Found:
             _chains(results, pair, space) for space in spaces(results, pair)
         ] + _others(results, pair)  # fmt: skip
         truth, error = truth_of(results, pair)
+        found = [_trusted(each, truth, error) for each in found]
         about = {"truth": truth, "truth_error": error}
         about["size"] = results.chosen.chains[f"{pair}_bulk"].size
         samplers += [each._asdict() | about for each in found]
@@ -151,6 +155,12 @@ def _chains(results: Results, pair: str, space: str) -> Sampler:
 
 def _known(found: Estimate) -> float:
     return found.tau_error if found.equilibrated else np.nan
+
+
+def _trusted(each: Sampler, truth: float, truth_error: float) -> Sampler:
+    """The sampler; without an error of τ where its mean is off, as it then has not been everywhere."""
+    off = abs(each.mean - truth) > MISSED * float(np.hypot(each.error, truth_error))
+    return each._replace(tau_error=np.nan) if off else each
 
 
 def _others(results: Results, pair: str) -> list[Sampler]:

@@ -32,27 +32,32 @@ def likelihood(tables: Path, stem: Path) -> None:
     names = [f"{THEORIES.get(r.arm, r.arm)}, {r.size} × {r.size}" for r in part.itertuples()]
     fig, (left, right) = plotting.figure(1, 2, height=0.9 + 0.27 * max(len(part), 4), sharey=True)
     place = np.arange(len(part))
-    off = part["log_partition"] - part["exact"]
+    off, error = part["log_partition"] - part["exact"], part["log_partition_error"]
     plotting.reference_line(left, x=0.0, label="exact")
+    left.axvspan(-2.0, 2.0, color=ROLES["reference"], alpha=0.08, linewidth=0)
     left.errorbar(
-        off, place, xerr=part["log_partition_error"], color=ROLES["learnt"], linestyle="none",
-        marker="o", label="importance weights",
+        off / error, place, xerr=1.0, color=ROLES["learnt"], linestyle="none", marker="o",
+        label="importance weights",
     )  # fmt: skip
-    left.set(xlabel=r"$\ln Z - \ln Z_{\rm exact}$ (nats)", yticks=place, yticklabels=names)
+    left.set(
+        xlabel=r"$(\ln Z - \ln Z_{\rm exact})$ / standard error", yticks=place, yticklabels=names
+    )
     left.invert_yaxis()
     right.set_xscale("log")
-    for column, role, marker, label in (
-        ("shuffled_deviation", "control", "s", "densities of other samples"),
-        ("deviation", "learnt", "o", "importance weights"),
-    ):
-        value = {"deviation": off, "shuffled_deviation": part["shuffled"] - part["exact"]}[column]
-        right.plot(value.abs(), place, marker, color=ROLES[role], label=label)
-    plotting.reference_line(right, x=1e-3, linestyle=":", label="bound of the claim")
+    shuffled = (part["shuffled"] - part["exact"]).abs()
+    right.plot(
+        shuffled, place, "s", color=ROLES["control"], label="densities of other samples"
+    )  # fmt: skip
+    right.plot(off.abs(), place, "o", color=ROLES["learnt"], label="importance weights")
+    right.plot(
+        error, place, "|", color=ROLES["learnt"], markersize=11, label="their standard error"
+    )  # fmt: skip
+    plotting.reference_line(right, x=1e-3, linestyle=":", label="bound of H3 and H3-all")
     right.set(xlabel=r"$|\ln Z - \ln Z_{\rm exact}|$ (nats)")
     # The marks of the left panel are among those of the right one.
     handles, labels = right.get_legend_handles_labels()
     line, label = left.get_legend_handles_labels()
-    fig.legend([line[0], *handles], [label[0], *labels], loc="outside lower center", ncols=4)
+    fig.legend([line[0], *handles], [label[0], *labels], loc="outside lower center", ncols=3)
     plotting.panel_letters([left, right])
     plotting.save(fig, stem, part)
 

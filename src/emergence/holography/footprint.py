@@ -249,15 +249,3 @@ def bulk_lengths(covariance: BulkCovariance) -> dict[int, Estimate]:
         for level, cells in covariance.table.cells.items()
         if len(cells) >= 4
     }
-
-
-def effective_mass(correlation: np.ndarray) -> np.ndarray:
-    """ln(|C(r)|/|C(r+1)|) along the axes, ``[..., n/2]``, of correlations ``[..., n, n]``.
-
-    Both axes are averaged first. Constant where the correlation is exponential, and falling to zero
-    as 1/r where it is algebraic.
-    """
-    n = correlation.shape[-1]
-    along = 0.5 * (correlation[..., 0, :] + correlation[..., :, 0])[..., : n // 2 + 1]
-    with np.errstate(divide="ignore"):
-        return -np.diff(np.log(np.abs(along)), axis=-1)

@@ -48,7 +48,7 @@ def readme(
     figures: Figures = FIGURES,
     record: Record = COSTS,
 ) -> None:
-    """Write the README's tables anew from the committed verdicts and costs."""
+    """Write the README's tables anew from the committed verdicts, controls and costs."""
     from emergence.artifacts import read_numbers
     from emergence.settings import load
     from emergence.verification import readme as text
@@ -60,6 +60,8 @@ def readme(
     drawn = load_drawn(HOUSE / "workflow/figures.yaml")
     costs = cost_table(drawn, chosen, recorded_costs(record, scale))
     changed = text.put(document, claims, text.CLAIMS_MARKS)
+    judged = read_numbers(figures / scale / "sabotage.json", required=["controls"])
+    changed |= text.put(document, text.sabotage_table(judged), text.SABOTAGE_MARKS)
     changed |= text.put(document, costs, text.COSTS_MARKS)
     print(f"The tables of {document} {'were written anew' if changed else 'are up to date'}.")
 

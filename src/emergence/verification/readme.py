@@ -11,6 +11,7 @@ from emergence.verification import numbers
 
 CLAIMS_MARKS = "<!-- claims: begin -->", "<!-- claims: end -->"
 COSTS_MARKS = "<!-- costs: begin -->", "<!-- costs: end -->"
+SABOTAGE_MARKS = "<!-- sabotage: begin -->", "<!-- sabotage: end -->"
 """Between these stands what is written here."""
 
 
@@ -38,6 +39,26 @@ def table(verdict: dict[str, Any]) -> str:
             f"{control['name']}: {number(control['measured'])} ({control['verdict']})",
         ]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def sabotage_table(judged: dict[str, Any]) -> str:
+    """Markdown table of sabotage.json: a row per breakage of an experiment, beside it whole."""
+    rows = ["| broken | claim | whole | broken |", "|---|---|---|---|"]
+    whole: dict[str, Any] = {}
+    for row in judged["controls"]:
+        if "demanded" not in row:  # a control of the ledger, which stands in its own table
+            continue
+        if row["must"] == "pass":
+            whole = row
+            continue
+        cells = [
+            row["control"],
+            f"{row['claim']} ({row['demanded']})",
+            number(whole["measured"], whole["error"]),
+            number(row["measured"], row["error"]),
+        ]
+        rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 

@@ -33,7 +33,9 @@ from emergence.verification.verdicts import Decision, decide, must_decide
 from emergence.verification.wording import STYLES
 
 GREEN = ("reproduced", "compatible")
-KEYS = ("case", "claim", "breaks", "must", "measure", "measured", "error", "verdict", "note")
+KEYS = (
+    "case", "claim", "breaks", "must", "measure", "demanded", "measured", "error", "verdict", "note",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ def run_case(name: str, settings_file: Path, ledgers: Path, output: Path) -> Non
             "breaks": " ".join((case.breaks.__doc__ or "").split()),
             "must": case.must,
             "measure": getattr(claim.criteria[0], "measure", claim.criteria[0].test),
+            "demanded": claim.criteria[0].allowed(),
             "measured": outcome.measured,
             "error": outcome.error,
             "verdict": outcome.verdict,
@@ -161,6 +164,7 @@ def _of_case(entry: Mapping[str, Any]) -> dict[str, Any]:
         "control": entry["case"].replace("_", " "),
         "what": entry["breaks"],
         "must": entry["must"],
+        "demanded": entry["demanded"],
         "measured": entry["measured"],
         "error": entry["error"],
         "verdict": entry["verdict"],
