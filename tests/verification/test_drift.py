@@ -33,7 +33,7 @@ def manifest(tmp_path):
         found = [Measurement("scratch.grown_error", 0.1), Measurement("scratch.scratch_error", 0.2)]
         write_measurements(tmp_path / f"weights/{system}/measurements.json", found)
     jobs = dict.fromkeys(training_jobs(LAPTOP), entry)
-    return Manifest(tmp_path / "weights", "laptop", "c0ffee", jobs, {})
+    return Manifest(tmp_path / "weights", "laptop", "c0ffee", jobs, {}, {})
 
 
 @pytest.fixture
@@ -76,7 +76,8 @@ class TestRuns:
     def test_say_how_snakemake_is_called(self, plan, manifest, tmp_path):
         plan(fast=True)
         lines = (tmp_path / "results/drift/runs.txt").read_text().splitlines()
-        assert lines[0] == f"drift-base trained={manifest.folder} into=drift-base"
+        # Anew: samples that were shipped would show no drift.
+        assert lines[0] == f"drift-base trained={manifest.folder} anew=1 into=drift-base"
         assert len(lines) == 4
         chosen = load(tmp_path / "results/drift-base/settings.yaml").holography
         assert not chosen.chains
@@ -207,7 +208,7 @@ class TestCertificate:
             "30",
             "4 (3)",
             "–",
-            "1",
+            "1 (1.4 σ)",
             "–",
             "–",
             "at least 10",
@@ -233,3 +234,12 @@ class TestCertificate:
         frame.loc[frame["axis"] == "threads", "spread"] = 21.0
         told = drift.told(frame)
         assert "exceeds the room of the criterion in I3." in told
+        # Other samples that differ by no more than their errors have not drifted.
+        frame.loc[frame["axis"] == "threads", "noise"] = 7.0
+        assert "smaller than the room" in drift.told(frame)
+
+    def test_seeds_exceed_it_unless_the_criterion_counts_them(self, frame):
+        frame.loc[frame["axis"] == "seeds", "spread"] = 21.0
+        assert "exceeds the room of the criterion in I3." in drift.told(frame)
+        frame["demanded"] = "at least 10 in at least 90 % of the seeds"
+        assert "smaller than the room" in drift.told(frame)

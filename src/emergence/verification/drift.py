@@ -24,7 +24,11 @@ from emergence.verification.drift_runs import FAST, FOLDER
 from emergence.verification.outcomes import evaluate
 
 AXES = ("seeds", "machine", "threads", "precision", "compiled")
-COLUMNS = ["system", "claim", "measurement", "value", "axis", "spread", "runs", "demanded", "room"]
+COLUMNS = [
+    "system", "claim", "measurement", "value", "axis", "spread", "runs", "noise", "demanded", "room",
+]  # fmt: skip
+NOISE = 3.0
+"""Differences of two evaluations are told from noise beyond so many of their standard errors."""
 
 Found = Mapping[str, Measurement]
 
@@ -43,8 +47,9 @@ def measure(
 
     Returns:
         A row per claim, number and axis, with the columns :data:`COLUMNS`: ``runs`` are the values
-        that the spread is of, ``demanded`` the criterion in words, ``room`` how far the value may
-        move before the criterion comes out otherwise.
+        that the spread is of, ``noise`` the standard error of the difference of two evaluations,
+        NaN where no samples were drawn, ``demanded`` the criterion in words, ``room`` how far the
+        value may move before the criterion comes out otherwise.
 
     Raises:
         ArtifactError: the runs were not planned or not made, or a measurement is corrupt.
@@ -98,7 +103,7 @@ def _rows(
                 # What was not evaluated has no drift either, but is named.
                 about = (ledger.system, claim.id)
                 rows += [
-                    (*about, key, np.nan, "seeds", np.nan, 0, criterion.allowed(), np.nan)
+                    (*about, key, np.nan, "seeds", np.nan, 0, np.nan, criterion.allowed(), np.nan)
                     for key in keys
                 ]
                 continue
@@ -116,26 +121,35 @@ def _rows(
     return rows
 
 
-def over_seeds(key: str, base: Found, again: list[Found]) -> tuple[float, int]:
+def over_seeds(key: str, base: Found, again: list[Found]) -> tuple[float, int, float]:
     """How much single trainings scatter, and their number; NaN where there are too few.
+
+    The third is the noise that is known of it: none.
 
     Of ensembles :func:`~emergence.statistics.scatter`, of trainings run again the standard deviation.
     """
     values = base[key].values
     if values is not None:
         spread = scatter(values)
-        return np.nan if spread is None else spread, len(values)
+        return np.nan if spread is None else spread, len(values), np.nan
     singles = [run[key].value for run in (base, *again) if key in run]
     singles = [value for value in singles if value is not None]
     enough = len(singles) >= FEWEST
-    return float(np.std(singles, ddof=1)) if enough else np.nan, len(singles)
+    return float(np.std(singles, ddof=1)) if enough else np.nan, len(singles), np.nan
 
 
-def between(key: str, base: Found, other: Found) -> tuple[float, int]:
-    """What a change makes of a number; NaN where it was not evaluated under it."""
+def between(key: str, base: Found, other: Found) -> tuple[float, int, float]:
+    """What a change makes of a number, and the standard error of that; NaN where not evaluated.
+
+    The samples of a training are another draw where a change makes other samples; those of an
+    ensemble are its seeds, the same ones.
+    """
     if key not in other or None in (base[key].value, other[key].value):
-        return np.nan, 1
-    return abs(other[key].value - base[key].value), 2
+        return np.nan, 1, np.nan
+    errors = (base[key].error, other[key].error)
+    drawn = base[key].values is None and None not in errors
+    noise = float(np.hypot(*errors)) if drawn else np.nan
+    return abs(other[key].value - base[key].value), 2, noise
 
 
 def write(frame: pd.DataFrame, scale: str, folder: Path) -> None:
@@ -169,9 +183,12 @@ def render_markdown(frame: pd.DataFrame, scale: str) -> str:
         "deviation of single trainings, their number in brackets), the machine (the one that shipped "
         "the weights against the one that wrote this), TensorFlow's threads, single precision of the "
         "evaluation, no compilation by XLA. A fast certificate evaluates fewer samples, all of them the "
-        "same, and leaves the machine out. *Room* is how far the number may move before its "
-        "criterion comes out otherwise, *ratio* the room over the largest of these spreads. A dash: "
-        "not varied. Samples drawn in single precision are other samples.",
+        "same, and leaves the machine out. Samples that are drawn in single precision, or without "
+        "compilation, are other samples: in brackets is the difference in its own standard errors, "
+        "and up to three of them are noise. *Room* is how far the number may move before its "
+        "criterion comes out otherwise, *ratio* the room over the largest of the spreads that are "
+        "more than noise. A dash: not varied. Chains and bulks are not evaluated fast: to them any "
+        "change of rounding is another draw.",
         "",
         f"| claim | number | value | {' | '.join(AXES)} | demanded | room | ratio |",
         "|" + "---|" * (6 + len(AXES)),
@@ -181,7 +198,7 @@ def render_markdown(frame: pd.DataFrame, scale: str) -> str:
     ):
         by_axis = rows.set_index("axis")
         cells = [_cell(by_axis, axis) for axis in AXES]
-        left, largest = rows["room"].iloc[0], rows["spread"].max()
+        left, largest = rows["room"].iloc[0], rows.loc[~_is_noise(rows), "spread"].max()
         ratio = f"{left / largest:.3g}" if largest > 0 and pd.notna(left) else "–"
         told = f"{left:.3g}" if pd.notna(left) else "–"
         value = rows["value"].iloc[0]
@@ -195,12 +212,23 @@ def _cell(by_axis: pd.DataFrame, axis: str) -> str:
     if axis not in by_axis.index or pd.isna(by_axis["spread"][axis]):
         return "–"
     told = f"{by_axis['spread'][axis]:.2g}"
-    return f"{told} ({by_axis['runs'][axis]})" if axis == "seeds" else told
+    if axis == "seeds":
+        return f"{told} ({by_axis['runs'][axis]})"
+    noise = by_axis["noise"][axis]
+    return f"{told} ({by_axis['spread'][axis] / noise:.1f} σ)" if noise > 0 else told
+
+
+def _is_noise(frame: pd.DataFrame) -> pd.Series:
+    """Which rows tell of nothing but other samples."""
+    return frame["spread"] <= NOISE * frame["noise"]
 
 
 def told(frame: pd.DataFrame) -> str:
     """Return in a sentence how close the numbers come to their bounds."""
-    worst = frame.groupby(["claim", "measurement", "demanded"]).agg(
+    # Where a share of the seeds is demanded, the criterion itself counts how they scatter.
+    counted = (frame["axis"] == "seeds") & frame["demanded"].str.contains("of the seeds")
+    moved = frame.assign(spread=frame["spread"].mask(counted | _is_noise(frame)))
+    worst = moved.groupby(["claim", "measurement", "demanded"]).agg(
         spread=("spread", "max"), room=("room", "first")
     )
     tight = worst[worst["spread"] > worst["room"]].index.get_level_values("claim").unique()
