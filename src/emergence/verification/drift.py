@@ -214,8 +214,8 @@ def _cell(by_axis: pd.DataFrame, axis: str) -> str:
     told = f"{by_axis['spread'][axis]:.2g}"
     if axis == "seeds":
         return f"{told} ({by_axis['runs'][axis]})"
-    noise = by_axis["noise"][axis]
-    return f"{told} ({by_axis['spread'][axis] / noise:.1f} σ)" if noise > 0 else told
+    spread, noise = by_axis["spread"][axis], by_axis["noise"][axis]
+    return f"{told} ({spread / noise:.1f} σ)" if spread > 0 and noise > 0 else told
 
 
 def _is_noise(frame: pd.DataFrame) -> pd.Series:
