@@ -302,3 +302,17 @@ class TestRecords:
         write_arrays(tmp_path / "old.npz", {k: v for k, v in found.items() if k != "field"})
         with pytest.raises(ArtifactError, match="lacks the array 'field'"):
             chains.run(settings, "run", weights, before=tmp_path / "old.npz")
+
+
+def test_an_untrained_flow_is_that_before_its_training(build_settings: Build) -> None:
+    brief = {"flow": "disc", "space": "bulk", "leapfrogs": None, "refreshes": 2, "trajectories": 30}
+    settings = settings_of(build_settings, run=brief | {"untrained": True}, trained=brief)
+    weights = crooked(settings, "disc")
+    start = problem_of(settings, "disc", 2).initial_parameters()
+    found, _ = chains.run(settings, "run", weights)
+    again, _ = chains.run(settings, "run", start)
+    other, _ = chains.run(settings, "trained", weights)
+    assert whole(found) == whole(again)
+    assert found["acceptance"] != other["acceptance"]
+    with pytest.raises(ValidationError, match="know nothing of a flow"):
+        settings_of(build_settings, run={"flow": "disc", "space": "boundary", "untrained": True})

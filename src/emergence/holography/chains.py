@@ -85,6 +85,8 @@ def run(
     entry = chosen.chains[name]
     problem = problem_of(settings, entry.flow, entry.size)
     problem.flow.check_parameters(parameters)
+    if entry.untrained:
+        parameters = problem.initial_parameters()
     points = points_for(chosen, entry)
     told = chosen.theories[chosen.flows[entry.flow].theory]
     seed = derive_seed(settings.seed, "holography", "chains", name)

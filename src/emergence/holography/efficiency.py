@@ -1,10 +1,11 @@
 """How fast each sampler moves: from a cold start, and by τ_int per step, per force and per second.
 
 A *pair* is two runs of chains of one flow, ``<pair>_bulk`` and ``<pair>_boundary``; where the former
-refreshes latents, ``<pair>_hamiltonian`` may follow trajectories there instead. Beside them stand
-the cluster algorithm and independence Metropolis with the flow's samples as proposals. A step is a
-trajectory, a sweep, or a proposal. Seconds are processor seconds of one chain, and of an independent
-sample 2 τ_int steps. The window of τ_int must have closed; if not, no error is known of it.
+refreshes latents, ``<pair>_hamiltonian`` may follow trajectories there instead, and
+``<pair>_untrained`` refresh those of the flow before its training. Beside them stand the cluster
+algorithm and independence Metropolis with the flow's samples as proposals. A step is a trajectory, a
+sweep, or a proposal. Seconds are processor seconds of one chain, and of an independent sample 2 τ_int
+steps. The window of τ_int must have closed; if not, no error is known of it.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Sampler(NamedTuple):
 
     pair: str
     sampler: str
-    """bulk, boundary, hamiltonian (in the bulk), cluster or independence."""
+    """bulk, boundary, hamiltonian or untrained (in the bulk), cluster or independence."""
     tau: float
     """In steps."""
     tau_error: float
@@ -102,7 +103,7 @@ def sampling(results: Results) -> Found:
 
 def spaces(results: Results, pair: str) -> list[str]:
     """The runs of a pair."""
-    every = ("bulk", "boundary", "hamiltonian")
+    every = ("bulk", "boundary", "hamiltonian", "untrained")
     return [space for space in every if f"{pair}_{space}" in results.chosen.chains]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from emergence.settings import Settings, fingerprint
 from emergence.settings.holography import BulkSettings, ChainsSettings
 
+NEWER = ("shipped", "untrained")
+"""Keys of a study that change nothing where they are not given."""
 EVALUATED = "evaluation"
 """The section of the settings that says how networks are evaluated."""
 
@@ -25,6 +27,6 @@ def study_of(settings: Settings, study: ChainsSettings | BulkSettings) -> str:
         mode="json", include={"lam", "mu", "mu_slope", "t", "thermalisation"}
     )
     line |= {"chunk": chosen.chunk}
-    # Only where it is given, for the same reason.
-    own = {k: v for k, v in study.model_dump(mode="json").items() if k != "shipped" or v}
+    # Only where they are given, for the same reason.
+    own = {k: v for k, v in study.model_dump(mode="json").items() if k not in NEWER or v}
     return fingerprint(own | {"line": line, "common": common_of(settings)})

@@ -15,10 +15,14 @@ SAMPLERS = {
     "bulk": (ROLES["learnt"], "bulk"),
     "boundary": (ROLES["baseline"], "boundary"),
     "hamiltonian": (SEQUENCE[3], "trajectories in bulk"),
+    "untrained": (ROLES["control"], "untrained flow's bulk"),
     "independence": (SEQUENCE[1], "independent proposals"),
     "cluster": (ROLES["reference"], "clusters"),
 }
 """Colour and name of each sampler."""
+
+PAIRS = {"critical": "φ⁴, U(1) splines", "affine": "φ⁴, real NVP"}
+"""Of the pairs whose theory does not name their flow."""
 
 
 def sampling(tables: Path, stem: Path) -> None:
@@ -44,7 +48,8 @@ def sampling(tables: Path, stem: Path) -> None:
     plotting.panel_letters(axes)
     for row, pair in enumerate(pairs):
         side = int(table.loc[table["pair"] == pair, "size"].iloc[0])
-        axes[row, 0].set_title(f"{pair.split('_')[0]}, {side} × {side}")
+        name = PAIRS.get(pair, "Ising")
+        axes[row, 0].set_title(f"{name}, {side} × {side}")
     plotting.save(fig, stem, {"samplers": table, "cold": cold})
 
 

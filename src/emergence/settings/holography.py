@@ -167,6 +167,9 @@ class ChainsSettings(Section):
     )
     step: float | None = Field(None, gt=0, le=10, description="Fixed step size, untuned.")
     target: float = Field(0.8, gt=0, lt=1, description="Acceptance that the step is tuned to.")
+    untrained: bool = Field(
+        False, description="Whether the flow's weights are those that its training started from."
+    )
     shipped: ArmName | None = Field(
         None,
         description="Records drawn beforehand that this run continues, untuned: "
@@ -180,6 +183,8 @@ class ChainsSettings(Section):
     def _one_way(self) -> ChainsSettings:
         if (self.leapfrogs is None) == (self.refreshes is None):
             raise ValueError("give either leapfrogs or refreshes")
+        if self.untrained and self.space == "boundary":
+            raise ValueError("chains on the boundary know nothing of a flow, trained or not")
         if self.refreshes is not None and (self.space == "boundary" or self.step is not None):
             raise ValueError("latents are refreshed in the bulk, by steps that are tuned")
         return self
