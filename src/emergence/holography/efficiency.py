@@ -255,10 +255,11 @@ def _relaxations(results: Results, pair: str, truth: float) -> Found:
     """Σ over trajectories of (value − truth)/(start − truth), from the cold start, in each space.
 
     For a single exponential it is its relaxation time in trajectories; the error is the scatter of
-    the chains. A chain that never moves has the number of trajectories.
+    the chains. A chain that never moves has the number of trajectories. Beside it the same in
+    evaluations of the theory.
     """
     for space in spaces(results, pair):
-        arrays, _ = results.chains(f"{pair}_{space}")
+        arrays, timing = results.chains(f"{pair}_{space}")
         key = observable(arrays)
         if f"cold_{key}" not in arrays:
             continue
@@ -271,6 +272,9 @@ def _relaxations(results: Results, pair: str, truth: float) -> Found:
         totals = (series - truth).sum(axis=1) / (start - truth)
         error = totals.std(ddof=1) / np.sqrt(len(totals)) if len(totals) > 1 else None
         yield _named(pair, f"{space}_relaxation", totals.mean(), error)
+        forces = timing["evaluations"]
+        scaled = None if error is None else error * forces
+        yield _named(pair, f"{space}_relaxation_forces", totals.mean() * forces, scaled)
         if space == "hamiltonian":
             yield _named(pair, "frozen_relaxation", float(series.shape[1]), 0.0)
 
