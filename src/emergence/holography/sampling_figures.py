@@ -15,7 +15,7 @@ SAMPLERS = {
     "bulk": (ROLES["learnt"], "bulk"),
     "boundary": (ROLES["baseline"], "boundary"),
     "hamiltonian": (SEQUENCE[3], "trajectories in bulk"),
-    "untrained": (ROLES["control"], "untrained flow's bulk"),
+    "untrained": (ROLES["control"], "untrained bulk"),
     "independence": (SEQUENCE[1], "independent proposals"),
     "cluster": (ROLES["reference"], "clusters"),
 }
@@ -73,7 +73,7 @@ def _cold(axis: Axes, cold: pd.DataFrame, pair: str, exact: bool) -> None:
     # The curves leave no corner free.
     low, high = axis.get_ylim()
     axis.set_ylim(low, high + 0.35 * (high - low))
-    axis.legend(fontsize=6, loc="upper right", ncols=2)
+    axis.legend(fontsize=6, loc="upper right", ncols=2, columnspacing=1.0, handlelength=1.2)
 
 
 def _bars(
