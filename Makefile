@@ -121,6 +121,13 @@ chaos: $(STAMP) ## Kill a smoke run fifty times at random moments; every number 
 bench: check-scale $(STAMP) ## Time what should be fast (after `make peers`: against other people's methods).
 	@$(RUN) $(BIN)/emergence bench $(ARGS)
 
+.PHONY: rehearse
+rehearse: SCALE := $(if $(filter file,$(origin SCALE)),paper,$(SCALE))
+rehearse: check-scale $(STAMP) ## Train a few steps of every flow: what a scale costs here (by default the paper's).
+	@$(RUN) $(BIN)/emergence rehearse plan --scale $(SCALE)
+	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/rehearsal/settings.yaml -- $$(cat results/rehearsal/targets.txt)
+	@$(RUN) $(BIN)/emergence rehearse measure --scale $(SCALE)
+
 # --- the environment ---------------------------------------------------------------------------
 
 .PHONY: env

@@ -49,11 +49,12 @@ def readme(
     record: Record = COSTS,
 ) -> None:
     """Write the README's tables anew from the committed verdicts, controls and costs."""
-    from emergence.artifacts import read_numbers
+    from emergence.artifacts import read_numbers, read_table
     from emergence.settings import load
     from emergence.verification import readme as text
     from emergence.verification.costs import recorded_costs
     from emergence.verification.drawn import cost_table, load_drawn
+    from emergence.verification.rehearsal import COLUMNS, steps_table
 
     claims = text.table(read_numbers(figures / scale / "verdict.json", required=["claims"]))
     chosen = load(HOUSE / f"config/{scale}.yaml")
@@ -63,6 +64,9 @@ def readme(
     judged = read_numbers(figures / scale / "sabotage.json", required=["controls"])
     changed |= text.put(document, text.sabotage_table(judged), text.SABOTAGE_MARKS)
     changed |= text.put(document, costs, text.COSTS_MARKS)
+    steps = read_table(record.parent / "steps.csv", COLUMNS)
+    paper = steps_table(steps[steps["scale"] == "paper"])
+    changed |= text.put(document, paper, text.STEPS_MARKS)
     print(f"The tables of {document} {'were written anew' if changed else 'are up to date'}.")
 
 

@@ -11,6 +11,7 @@ from emergence.verification import numbers
 
 CLAIMS_MARKS = "<!-- claims: begin -->", "<!-- claims: end -->"
 COSTS_MARKS = "<!-- costs: begin -->", "<!-- costs: end -->"
+STEPS_MARKS = "<!-- steps: begin -->", "<!-- steps: end -->"
 SABOTAGE_MARKS = "<!-- sabotage: begin -->", "<!-- sabotage: end -->"
 """Between these stands what is written here."""
 

@@ -238,6 +238,37 @@ def drift_measure(
     print(measured.told(frame), f"Read {figures / scale / 'drift.md'}.")
 
 
+rehearse = typer.Typer(
+    help="Train a few steps of every flow, to tell what a scale costs here.", no_args_is_help=True
+)
+Steps = Annotated[Path, typer.Option("--record", help="The record of what a step costs.")]
+STEPS = HOUSE / "config/steps.csv"
+
+
+@rehearse.command("plan")
+def rehearse_plan(
+    scale: Scale = "paper", config: Config = CONFIG, results: Results = RESULTS
+) -> None:
+    """Write the settings and the targets of a rehearsal."""
+    from emergence.verification import rehearsal
+
+    print("\n".join(rehearsal.plan(config / f"{scale}.yaml", results / rehearsal.SCALE)))
+
+
+@rehearse.command("measure")
+def rehearse_measure(
+    scale: Scale = "paper",
+    config: Config = CONFIG,
+    results: Results = RESULTS,
+    record: Steps = STEPS,
+) -> None:
+    """Tell what a step of every flow took, and all of their training would; record it."""
+    from emergence.verification import rehearsal
+
+    frame = rehearsal.measure(config / f"{scale}.yaml", results / rehearsal.SCALE, record)
+    print(rehearsal.steps_table(frame))
+
+
 def _pace(
     config: Path,
     scale: str,
@@ -271,6 +302,7 @@ def register(app: typer.Typer) -> None:
     """Add every command of this module to the command line."""
     app.add_typer(audit, name="audit")
     app.add_typer(drift, name="drift")
+    app.add_typer(rehearse, name="rehearse")
     app.command()(plan)
     app.command()(ship)
     app.command()(agreement)
