@@ -117,6 +117,8 @@ def _row(settings: Settings, job: str, seconds: float, memory: float) -> dict[st
 
 def steps_table(frame: pd.DataFrame) -> str:
     """Markdown table of the README: a row per training of one scale, then all of them together."""
+    if not len(frame):
+        return "Not measured yet."
     rows = [
         "| flow | side | batch | processor seconds of a step | steps | hours in all | memory |",
         "|---|---|---|---|---|---|---|",
