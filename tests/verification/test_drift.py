@@ -108,6 +108,21 @@ class TestRuns:
         assert len({run.seed for run in runs} | {LAPTOP.seed}) == 4
         assert set(runs[0].retraining.chains) == {"ising", "ising_scratch"}
 
+    def test_what_goes_on_from_shipped_weights_is_not_trained_anew(self, plan, manifest):
+        found = [
+            Measurement("paper_chain.error_worst", 0.1),
+            Measurement("scratch.grown_error", 0.1),
+        ]
+        write_measurements(manifest.folder / "retraining/measurements.json", found)
+        costs = recorded_costs(ROOT / "config/costs.csv", "laptop")
+        del costs[CALIBRATION]
+        runs, bound = plan(budget_s=7200, pace=Pace(costs, 2, 1.0, "laptop"), seeds=2)[-2:]
+        assert "S1-cost" in runs
+        assert "S-original" not in runs
+        assert "nothing is told of S-original." in bound
+        assert "holography/flows/line_32/32" in drift_runs.begun_elsewhere(LAPTOP)
+        assert not any("critical/" in job for job in drift_runs.begun_elsewhere(LAPTOP))
+
     def test_without_one_nothing_is_trained_and_it_says_so(self, plan):
         assert plan()[-1].startswith("No time was given to train from other seeds")
 

@@ -23,7 +23,7 @@ from emergence.statistics import read_measurements
 from emergence.verification.budget import choose
 from emergence.verification.claims import load_ledgers
 from emergence.verification.criteria import keys_of
-from emergence.verification.jobs import Needs, Pace, reduced
+from emergence.verification.jobs import Needs, Pace, deciding_jobs, reduced
 from emergence.verification.packing import SYSTEMS
 from emergence.verification.shipping import evaluable, judged_scale
 
@@ -164,7 +164,11 @@ def _plan_seeds(
 ) -> list[str]:
     """Add the trainings of single networks from other seeds to the runs."""
     judged = judged_scale(settings)
-    among = single_claims(manifest.folder, ledgers, judged)
+    single = single_claims(manifest.folder, ledgers, judged)
+    deciding = deciding_jobs(settings, needs, judged, ledgers)[0]
+    begun = begun_elsewhere(settings)
+    bound = {name for name in single if deciding.get(name, set()) & begun}
+    among = single - bound
     part = choose(
         settings,
         needs,
@@ -184,10 +188,26 @@ def _plan_seeds(
         content = reduced(settings, part.jobs, judged, name) | {"seed": seed}
         _write(results / name, content, part.systems)
         runs.append(Run(name, "seeds", ""))
-    return [
+    lines = [
         f"{seeds} runs from other seeds, {clock(part.seconds)} each, for the single trainings of "
         f"{', '.join(part.claims)}."
     ]
+    if bound:
+        lines.append(
+            "Trainings that go on from shipped weights would only be continued from another seed: "
+            f"nothing is told of {', '.join(sorted(bound))}."
+        )
+    return lines
+
+
+def begun_elsewhere(settings: Settings) -> set[str]:
+    """Return the trainings that start from shipped weights; another seed does not train them anew."""
+    found = set()
+    for system, kind in (("holography", "flows"), ("retraining", "chains")):
+        for name, arm in getattr(getattr(settings, system), kind).items():
+            if arm.shipped:
+                found |= {f"{system}/{kind}/{name}/{size}" for size in arm.sizes}
+    return found
 
 
 def single_claims(reference: Path, ledgers: Path, scale: str) -> set[str]:
