@@ -191,6 +191,14 @@ class TestMeasure:
         found = {"drift-base": single(30.0), "shipped": single(31.0), "drift-threads": single(30.0)}
         assert set(measured(found, runs)["axis"]) == {"seeds", "threads"}
 
+    def test_over_seeds_a_fast_one_takes_the_run_that_shipped(self, measured):
+        runs = {"drift-base": "base", "drift-seed-1": "seeds", "drift-seed-2": "seeds"}
+        found = {"drift-base": single(50.0), "shipped": single(30.0)}
+        found |= {"drift-seed-1": single(34.0), "drift-seed-2": single(26.0)}
+        frame = measured(found, runs).set_index("axis")
+        assert frame["spread"]["seeds"] == 4.0
+        assert frame["value"]["seeds"] == 50.0
+
     def test_two_trainings_tell_no_spread(self, measured):
         frame = measured({"verify": single(30.0), "drift-seed-1": single(34.0)}).set_index("axis")
         assert np.isnan(frame["spread"]["seeds"])

@@ -69,17 +69,18 @@ def measure(
                 f"{results} holds no evaluation of {ledger.system} to compare with.",
                 f"Run `make drift SCALE={scale}`.",
             )
-        # Fewer samples than the run that shipped the weights are other samples.
-        changed = {}
+        # Fewer samples than the run that shipped the weights are other samples; trainings from other
+        # seeds are evaluated like that run.
+        changed, first = {}, _read(shipped, ledger.system) or {}
         if base_name != FAST:
-            changed["machine"] = _read(shipped, ledger.system) or {}
+            changed["machine"], first = first, base
         again = []
         for name, found in runs.items():
             if axis_of[name] == "seeds":
                 again.append(found or {})
             elif axis_of[name] != "base":
                 changed[axis_of[name]] = found or {}
-        rows += _rows(ledger, judged_as, base, changed, again)
+        rows += _rows(ledger, judged_as, base, changed, [first, *again])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -93,7 +94,7 @@ def _rows(
     judged_as: str,
     base: Found,
     changed: Mapping[str, Found],
-    again: list[Found],
+    trained: list[Found],
 ) -> list[tuple]:
     rows = []
     for claim in ledger.claims:
@@ -111,7 +112,7 @@ def _rows(
             for key in keys:
                 value = base[key].value
                 about = (ledger.system, claim.id, key, np.nan if value is None else value)
-                spreads = {"seeds": over_seeds(key, base, again)}
+                spreads = {"seeds": over_seeds(key, base, trained)}
                 spreads |= {axis: between(key, base, found) for axis, found in changed.items()}
                 rows += [
                     (*about, axis, *spreads[axis], criterion.allowed(), left)
@@ -121,10 +122,11 @@ def _rows(
     return rows
 
 
-def over_seeds(key: str, base: Found, again: list[Found]) -> tuple[float, int, float]:
+def over_seeds(key: str, base: Found, trained: list[Found]) -> tuple[float, int, float]:
     """How much single trainings scatter, and their number; NaN where there are too few.
 
-    The third is the noise that is known of it: none.
+    Those are ``trained``, each from a seed of its own. The third is the noise that is known of it:
+    none.
 
     Of ensembles :func:`~emergence.statistics.scatter`, of trainings run again the standard deviation.
     """
@@ -132,7 +134,7 @@ def over_seeds(key: str, base: Found, again: list[Found]) -> tuple[float, int, f
     if values is not None:
         spread = scatter(values)
         return np.nan if spread is None else spread, len(values), np.nan
-    singles = [run[key].value for run in (base, *again) if key in run]
+    singles = [run[key].value for run in trained if key in run]
     singles = [value for value in singles if value is not None]
     enough = len(singles) >= FEWEST
     return float(np.std(singles, ddof=1)) if enough else np.nan, len(singles), np.nan
