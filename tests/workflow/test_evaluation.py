@@ -95,3 +95,14 @@ def test_samples_are_taken_where_they_are_of_these_settings_and_not_anew(dry, tr
     finally:
         write_manifest(tree, jobs)
     assert told == {(known,): True, ("another",): False, (known, "anew=1"): False}
+
+
+def test_chains_go_on_from_records_that_come_with_the_project(dry, tree):
+    (tree / "weights/holography/chains").mkdir(parents=True)
+    (tree / "weights/holography/chains/old.npz").write_bytes(b"")
+    content = yaml.safe_load((tree / "tiny.yaml").read_text())
+    content["holography"]["chains"]["short"]["shipped"] = "old"
+    (tree / "longer.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    whole = dry("settings=longer.yaml", "trained=shipped", target="holography")
+    (call,) = re.findall(r"(?m)^Shell command: (emergence holography chains .*)$", whole)
+    assert "--before weights/holography/chains/old.npz" in call
