@@ -4,6 +4,7 @@ By default three kills of a tiny run of two systems. ``make chaos`` kills the sm
 times, figures and verdicts included, on one core and on two.
 """
 
+import hashlib
 import json
 import os
 import random
@@ -14,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -67,7 +69,10 @@ def finish(process: subprocess.Popen) -> None:
 
 
 def numbers(tree: Path) -> dict[str, str]:
-    """Hash of every result but those that tell times: seconds of a step, provenance, benchmarks."""
+    """Hash of every result but those that tell times: seconds of a step, provenance, benchmarks.
+
+    Of tables the columns that tell times are left out, of the verdicts the tree's own commit.
+    """
     found = {}
     for root in ("results", "figures"):
         scale = tree / root / ("smoke" if WHOLE else "tiny")
@@ -75,8 +80,22 @@ def numbers(tree: Path) -> dict[str, str]:
             timed = path.name in ("timing.json", "report.html") or "benchmarks" in path.parts
             timed |= path.name.endswith(".provenance.json") or "logs" in path.parts
             if path.is_file() and not timed and ".snakemake" not in path.name:
-                found[path.relative_to(tree).as_posix()] = artifacts.sha256(path)
+                found[path.relative_to(tree).as_posix()] = content(path)
     return found
+
+
+def content(path: Path) -> str:
+    """Hash of a file without what tells times or places."""
+    if path.suffix == ".csv":
+        table = pd.read_csv(path, dtype=str)
+        text = table.drop(columns="seconds", errors="ignore").to_csv()
+    elif path.name == "verdict.json":
+        verdict = json.loads(path.read_text())
+        del verdict["provenance"]["commit"]
+        text = json.dumps(verdict)
+    else:
+        return artifacts.sha256(path)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.fixture(scope="module")
