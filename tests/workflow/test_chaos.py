@@ -86,7 +86,7 @@ def numbers(tree: Path) -> dict[str, str]:
 
 def content(path: Path) -> str:
     """Hash of a file without what tells times or places."""
-    if path.suffix == ".csv":
+    if path.suffix == ".csv" and path.stat().st_size > 1:  # of a figure without data there is none
         table = pd.read_csv(path, dtype=str)
         text = table.drop(columns="seconds", errors="ignore").to_csv()
     elif path.name == "verdict.json":
