@@ -67,8 +67,8 @@ ifneq ($(and $(BUDGET),$(if $(evaluates),,yes)),)
 	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/budget/settings.yaml -- $$(cat results/budget/targets.txt)
 	@$(RUN) $(BIN)/emergence verify --scale budget --judged-as $(SCALE) --plan results/budget/plan.json $(ARGS)
 else ifneq ($(evaluates),)
-	@$(RUN) $(BIN)/emergence plan --trained "$(TRAINED)" $(if $(ANEW),--anew) --scale $(SCALE) $(if $(BUDGET),--budget "$(BUDGET)") $(if $(filter-out all,$(CORES)),--cores $(CORES))
-	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/verify/settings.yaml trained="$(TRAINED)" $(if $(ANEW),anew=1) -- $$(cat results/verify/targets.txt)
+	@$(RUN) $(BIN)/emergence plan --trained "$(TRAINED)" $(if $(filter-out 0,$(ANEW)),--anew) --scale $(SCALE) $(if $(BUDGET),--budget "$(BUDGET)") $(if $(filter-out all,$(CORES)),--cores $(CORES))
+	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/verify/settings.yaml trained="$(TRAINED)" $(if $(filter-out 0,$(ANEW)),anew=1) -- $$(cat results/verify/targets.txt)
 	@$(RUN) $(BIN)/emergence agreement --scale verify --trained "$(TRAINED)"
 	@$(RUN) $(BIN)/emergence verify --scale verify --judged-as $(SCALE) --plan results/verify/plan.json $(ARGS); status=$$?; \
 	$(RUN) $(BIN)/emergence report --scale verify --figures-of $(SCALE) && exit $$status

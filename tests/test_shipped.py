@@ -31,6 +31,7 @@ def folder(tmp_path):
         "commit": "c0ffee",
         "jobs": {JOB: entry},
         "left_out": {"retraining/chains/large/4": "the arm takes 99 MB"},
+        "drawn_again": {},
     }
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     return tmp_path

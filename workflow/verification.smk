@@ -96,7 +96,7 @@ rule sabotage_judge:
         measurements=measurements_at_hand(),
         ledgers=rules.verify.input.ledgers,
     output:
-        f"{FIGURES}/sabotage.json",
+        f"{RESULTS}/sabotage.json",
     log:
         f"{RESULTS}/logs/sabotage.log",
     benchmark:
@@ -111,12 +111,15 @@ rule sabotage_judge:
         ledgers=ledgers_folder,
         folder=cases_folder,
         measured=measured_folder,
+        kept=FIGURES,
     message:
         "Judging the negative controls; read {log}."
     shell:
         "emergence sabotage judge --scale {params.scale} --judged-as {params.judged_as}"
         " --ledgers {params.ledgers} --cases {params.folder} --results {params.measured}"
         " --output {output} > {log} 2>&1"
+        # Beside the verdicts, once all is as it must be.
+        " && mkdir -p {params.kept} && cp {output} {params.kept}"
 
 
 # Every negative control, listed; fails where one of them stays green.

@@ -59,6 +59,8 @@ class Manifest:
     """Job → why its weights are not there."""
     samples: Mapping[str, Samples]
     """Samplings that are shipped too, because they are long."""
+    drawn_again: Mapping[str, str]
+    """Long samplings that are not, each with why."""
 
     def file(self, job: str) -> Path:
         """Where the trainings of a job stand."""
@@ -144,7 +146,10 @@ def read_manifest(folder: str | Path) -> Manifest:
             name: Samples(str(entry["sha256"]), str(entry["settings"]))
             for name, entry in raw["samples"].items()
         }
-        return Manifest(folder, str(raw["scale"]), str(raw["commit"]), jobs, left_out, samples)
+        again = {str(name): str(why) for name, why in raw["drawn_again"].items()}
+        return Manifest(
+            folder, str(raw["scale"]), str(raw["commit"]), jobs, left_out, samples, again
+        )
     except (ArtifactError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(f"{path} is no manifest of shipped weights.", RESTORE) from error
 

@@ -95,6 +95,13 @@ def _taken_from(what: str, manifest: Manifest) -> dict[str, Any]:
     return {what: {"folder": manifest.folder, "commit": manifest.commit}}
 
 
+def drawn_with(weights: Path) -> dict[str, Any]:
+    """The hash of the weights that samples are drawn with, for the record beside them."""
+    from emergence.artifacts import sha256
+
+    return {"weights": sha256(weights)}
+
+
 def take_samples(
     run: dict[str, Any], sampled: Path, job: str, settings: str
 ) -> tuple[dict[str, Any], dict[str, float]]:

@@ -291,17 +291,65 @@ class TestRecords:
         error = np.hypot(*(half.std() / np.sqrt(512) for half in halves))
         assert abs(halves[1].mean() - halves[0].mean()) < 5.0 * error
         assert later["acceptance"] != first["acceptance"]
+        assert (first["segments"], later["segments"]) == (2, 4)
+
+    def test_a_third_run_does_not_draw_the_second_one_s_segments_again(
+        self, build_settings, tmp_path
+    ):
+        settings = self.settings(build_settings, trajectories=30, cold=0)
+        weights = crooked(settings, "disc")
+        drawn, segment = [], chains.Batch._segment
+
+        def told(batch, records, states, part, seed):
+            drawn.append(seed)
+            return segment(batch, records, states, part, seed)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(chains.Batch, "_segment", told)
+            found = chains.run(settings, "run", weights)[0]
+            for name in ("second.npz", "third.npz"):
+                write_arrays(tmp_path / name, found)
+                found = chains.run(settings, "run", weights, before=tmp_path / name)[0]
+        assert len(set(drawn)) == len(drawn) == 6
+        assert found["order"].shape == (1, 32, 90)
+
+    def test_a_single_segment_is_timed_by_another(self, build_settings, tmp_path):
+        settings = self.settings(build_settings, trajectories=20, cold=0)
+        weights, file = crooked(settings, "disc"), tmp_path / "kept.npz"
+        self.stopped(settings, weights, file, 1)
+        found, timing = chains.run(settings, "run", weights, file)
+        assert timing["seconds_per_trajectory"] > 0.0
+        assert whole(found) == whole(chains.run(settings, "run", weights)[0])
+
+    def test_another_theory_or_other_records_begin_anew(self, build_settings, tmp_path, capfd):
+        settings = self.settings(build_settings)
+        weights, file = crooked(settings, "disc"), tmp_path / "kept.npz"
+        self.stopped(settings, weights, file, 2)
+        theory = settings.holography.theories["disc"].model_copy(update={"lam": 2.0})
+        theories = settings.holography.theories | {"disc": theory}
+        chosen = settings.holography.model_copy(update={"theories": theories})
+        changed = settings.model_copy(update={"holography": chosen})
+        chains.run(changed, "run", weights, file)
+        assert "is of other settings or weights" in capfd.readouterr().err
 
     def test_records_of_another_run_are_refused(self, build_settings, tmp_path):
         settings = self.settings(build_settings)
         weights = crooked(settings, "disc")
         found, _ = chains.run(settings, "run", weights)
         write_arrays(tmp_path / "few.npz", found | {"field": found["field"][:, 1:]})
-        with pytest.raises(ArtifactError, match="of other couplings, another number of chains"):
+        with pytest.raises(
+            ArtifactError, match="of other couplings, moves or sides, or of another number"
+        ):
             chains.run(settings, "run", weights, before=tmp_path / "few.npz")
         write_arrays(tmp_path / "old.npz", {k: v for k, v in found.items() if k != "field"})
         with pytest.raises(ArtifactError, match="lacks the array 'field'"):
             chains.run(settings, "run", weights, before=tmp_path / "old.npz")
+        write_arrays(tmp_path / "spins.npz", {k: v for k, v in found.items() if k != "density"})
+        with pytest.raises(ArtifactError, match="drawn beforehand lack density"):
+            chains.run(settings, "run", weights, before=tmp_path / "spins.npz")
+        write_arrays(tmp_path / "steps.npz", found | {"tuned": found["tuned"][0]})
+        with pytest.raises(ArtifactError, match="of other couplings, moves or sides"):
+            chains.run(settings, "run", weights, before=tmp_path / "steps.npz")
 
 
 def test_an_untrained_flow_is_that_before_its_training(build_settings: Build) -> None:

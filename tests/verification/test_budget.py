@@ -11,7 +11,7 @@ from emergence.verification import budget
 from emergence.verification.budget import parse_budget
 from emergence.verification.claims import load_ledgers
 from emergence.verification.costs import CALIBRATION, recorded_costs
-from emergence.verification.jobs import jobs_of, load_needs, reduced
+from emergence.verification.jobs import deciding_jobs, jobs_of, load_needs, reduced
 
 ROOT = Path(__file__).parents[2]
 NEEDS = load_needs(ROOT / "workflow/needs.yaml")
@@ -203,3 +203,17 @@ def test_a_claim_left_out_is_not_run_and_the_others_are_decided(tmp_path, raw, w
         ("I9", "not run", True),
     ]
     assert "No time." in (tmp_path / "results/budget/verdict.md").read_text()
+
+
+def test_chains_come_with_what_they_are_compared_with():
+    """Clusters on the same torus; and a pair's other chains are read only where the pair is."""
+    jobs, _, _ = deciding_jobs(LAPTOP, NEEDS, "laptop", ROOT / "claims")
+    for claim, own in jobs.items():
+        content = reduced(LAPTOP, own, "laptop", "part")["holography"]
+        for name, entry in content["chains"].items():
+            theory = content["theories"][content["flows"][entry["flow"]]["theory"]]
+            if theory["model"] == "phi4":
+                assert entry["size"] in content["diagram"]["sides"], f"{claim}: {name}"
+            pair, _, space = name.rpartition("_")
+            if space in ("bulk", "boundary", "hamiltonian", "untrained"):
+                assert {f"{pair}_bulk", f"{pair}_boundary"} <= content["chains"].keys(), claim

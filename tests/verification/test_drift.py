@@ -33,7 +33,7 @@ def manifest(tmp_path):
         found = [Measurement("scratch.grown_error", 0.1), Measurement("scratch.scratch_error", 0.2)]
         write_measurements(tmp_path / f"weights/{system}/measurements.json", found)
     jobs = dict.fromkeys(training_jobs(LAPTOP), entry)
-    return Manifest(tmp_path / "weights", "laptop", "c0ffee", jobs, {}, {})
+    return Manifest(tmp_path / "weights", "laptop", "c0ffee", jobs, {}, {}, {})
 
 
 @pytest.fixture
@@ -231,13 +231,21 @@ class TestCertificate:
             "30",
             "4 (3)",
             "–",
-            "1 (1.4 σ)",
+            "1",
             "–",
             "–",
             "at least 10",
             "20",
             "5",
         ]
+
+    def test_tells_what_is_no_more_than_other_samples(self, measured, tmp_path):
+        found = {"verify": single(30.0), "drift-threads": single(31.0)}
+        frame = measured(found | {"drift-compiled": single(32.0)})
+        drift.write(frame, "laptop", tmp_path)
+        assert "| – | 1 | – | 2 (2.8 σ) | at least 10 | 20 | 20 |" in (
+            tmp_path / "drift.md"
+        ).read_text("utf-8")
 
     def test_gives_audits_the_spread_over_trainings(self, frame, tmp_path):
         drift.write(frame, "laptop", tmp_path)

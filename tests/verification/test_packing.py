@@ -7,9 +7,19 @@ import numpy as np
 import pytest
 import yaml
 
-from emergence.artifacts import record_provenance, sha256, write_arrays, write_numbers
+from emergence.artifacts import (
+    read_arrays,
+    record_provenance,
+    sha256,
+    write_arrays,
+    write_numbers,
+)
 from emergence.errors import ArtifactError
-from emergence.holography.commands import holography_bulk, holography_chains
+from emergence.holography.commands import (
+    holography_bulk,
+    holography_chains,
+    holography_ship_chains,
+)
 from emergence.holography.identity import study_of
 from emergence.settings import load
 from emergence.shipped import Manifest, Samples
@@ -61,36 +71,40 @@ def pack(place, room=1e6):
 
 def ship(place):
     """A manifest of the samplings alone, written as ``emergence ship`` writes it."""
-    entries = pack(place)
+    entries, again = pack(place)
     content = {"scale": "tiny", "commit": "c0ffee", "jobs": {}, "left_out": {}, "samples": entries}
+    content |= {"drawn_again": again}
     (place / "weights/manifest.json").write_text(json.dumps(content))
     return place / "weights"
 
 
 def test_only_what_takes_long_is_shipped(place):
     spend(place / "results/tiny", BULK, packing.LONG_S - 1.0)
-    assert list(pack(place)) == [CHAINS]
+    assert list(pack(place)[0]) == [CHAINS]
     costs = [Cost("a", packing.LONG_S, 1.0, 1.0), Cost("b", packing.LONG_S + 1.0, 1.0, 1.0)]
     assert packing.long_samplings(costs) == {"b": packing.LONG_S + 1.0}
 
 
 def test_what_saves_the_most_time_per_byte_comes_first(place):
-    whole = pack(place)
+    whole, _ = pack(place)
     assert list(whole) == [BULK, CHAINS]
     # The chains are the smaller file; dear enough, the larger one comes before it.
     larger, smaller = (whole[job]["bytes"] for job in (BULK, CHAINS))
     assert smaller < larger
-    assert list(pack(place, room=larger)) == [CHAINS]
+    kept, again = pack(place, room=larger)
+    assert list(kept) == [CHAINS]
+    assert list(again) == [BULK]
+    assert "too much beside the others" in again[BULK]
     assert not (place / f"weights/{BULK}.npz").exists()
     spend(place / "results/tiny", BULK, 90.0 * 100)
-    assert list(pack(place, room=larger)) == [BULK]
+    assert list(pack(place, room=larger)[0]) == [BULK]
 
 
 def test_a_stage_that_takes_them_writes_the_same_bytes(place):
     shipped, run, here = ship(place), place / "results/tiny", place / "results/verify"
     settings = place / "tiny.yaml"
-    holography_chains(settings, "short", place / "none", here / CHAINS, shipped)
-    holography_bulk(settings, "middle", place / "none", here / f"{BULK}.npz", shipped)
+    holography_chains(settings, "short", place / "none", here / CHAINS, sampled=shipped)
+    holography_bulk(settings, "middle", place / "none", here / f"{BULK}.npz", sampled=shipped)
     for name in (f"{CHAINS}/arrays.npz", f"{CHAINS}/timing.json", f"{BULK}.npz"):
         assert sha256(run / name) == sha256(here / name), name
     record = json.loads((here / CHAINS / "arrays.provenance.json").read_text())
@@ -106,7 +120,7 @@ def test_of_other_settings_they_are_refused(place, change):
     (place / "other.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     out = place / "out"
     with pytest.raises(ArtifactError, match="were drawn with other settings"):
-        holography_chains(place / "other.yaml", "short", place / "none", out, shipped)
+        holography_chains(place / "other.yaml", "short", place / "none", out, sampled=shipped)
     assert not out.exists()
 
 
@@ -125,12 +139,39 @@ def test_samples_that_were_changed_since_are_not_shipped(place):
         pack(place)
 
 
+def test_samples_drawn_with_other_weights_are_not_shipped(place):
+    run, weights = place / "results/tiny", place / "results/tiny/holography/flows/disc/2/weights"
+    weights.mkdir(parents=True)
+    (weights / "numbers.json").write_text("1")
+    record = run / CHAINS / "arrays.provenance.json"
+    told = json.loads(record.read_text())
+    record.write_text(json.dumps(told | {"extra": {"weights": sha256(weights)}}))
+    assert CHAINS in pack(place)[0]
+    (weights / "numbers.json").write_text("2")
+    with pytest.raises(ArtifactError, match="was drawn with other weights than"):
+        pack(place)
+
+
 def test_told_in_sentences(tmp_path):
     (tmp_path / "a.npz").write_bytes(b"0" * 1_500_000)
     manifest = Manifest(
-        tmp_path, "tiny", "c0ffee", {}, {"b": "too large"}, {"a": Samples("", "")}
+        tmp_path, "tiny", "c0ffee", {}, {"b": "too large"}, {"a": Samples("", "")},
+        {"c": "too long"},
     )  # fmt: skip
     assert packing.told(manifest) == [
         f"0 trainings and 1 samplings in {tmp_path}, 1.5 MB.",
         "Left out: b: too large.",
+        "To be drawn again: c: too long.",
     ]
+
+
+def test_records_of_chains_are_kept_for_others_to_continue(place):
+    run, file = place / "results/tiny" / CHAINS, place / "kept/short.npz"
+    arrays = {"field": np.zeros((1, 2, 4)), "tuned": np.ones(1), "cold_order": np.zeros((1, 2, 3))}
+    write_arrays(run / "arrays.npz", arrays)
+    holography_ship_chains(place / "tiny.yaml", run / "arrays.npz", file)
+    assert sorted(read_arrays(file)) == ["field", "tuned"]
+    write_arrays(run / "arrays.npz", {"order": np.zeros(3)})
+    with pytest.raises(ArtifactError, match="lacks the array 'field'"):
+        holography_ship_chains(place / "tiny.yaml", run / "arrays.npz", place / "other.npz")
+    assert not (place / "other.npz").exists()

@@ -87,7 +87,7 @@ def numbers(tree: Path) -> dict[str, str]:
 def content(path: Path) -> str:
     """Hash of a file without what tells times or places."""
     if path.suffix == ".csv" and path.stat().st_size > 1:  # of a figure without data there is none
-        table = pd.read_csv(path, dtype=str)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
         text = table.drop(columns="seconds", errors="ignore").to_csv()
     elif path.name == "verdict.json":
         verdict = json.loads(path.read_text())

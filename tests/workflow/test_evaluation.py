@@ -31,7 +31,13 @@ def tree(tmp_path_factory, new_tree, build_settings) -> Path:
 
 def write_manifest(folder: Path, jobs, samples=()) -> None:
     entries = {job: {"sha256": "0" * 64, "seconds_per_step": None} for job in jobs}
-    manifest = {"scale": "tiny", "commit": "c0ffee", "jobs": entries, "left_out": {}}
+    manifest = {
+        "scale": "tiny",
+        "commit": "c0ffee",
+        "jobs": entries,
+        "left_out": {},
+        "drawn_again": {},
+    }
     manifest["samples"] = {job: {"sha256": "1" * 64, "settings": known} for job, known in samples}
     (folder / "shipped/manifest.json").write_text(json.dumps(manifest))
 

@@ -12,12 +12,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from emergence.artifacts import read_arrays, write_arrays
 from emergence.errors import ArtifactError
 from emergence.progress import say
+from emergence.settings import ChainsSettings, fingerprint
 
 Arrays = dict[str, np.ndarray]
 
@@ -107,9 +109,9 @@ def _unpacked(kept: Mapping[str, np.ndarray]) -> dict[str, list[Arrays]]:
     return series
 
 
-def identity_of(study: str, parameters: Mapping[str, np.ndarray]) -> str:
-    """Return what the records of a study depend on: its fingerprint and the flow's parameters."""
-    digest = hashlib.sha256(study.encode())
+def identity_of(depends: Mapping[str, Any], parameters: Mapping[str, np.ndarray]) -> str:
+    """Return a digest of what the records of a study depend on, and of the flow's parameters."""
+    digest = hashlib.sha256(fingerprint(dict(depends)).encode())
     for name in sorted(parameters):
         digest.update(name.encode() + np.ascontiguousarray(parameters[name]).tobytes())
     return digest.hexdigest()
@@ -128,49 +130,72 @@ class Beforehand:
         return last.reshape(-1, *last.shape[2:])
 
     @property
-    def number(self) -> int:
-        """Of its records."""
-        return next(v for k, v in self.arrays.items() if k in ("order", "energy")).shape[2]
+    def segments(self) -> int:
+        """How many were drawn for it, and for what it continued."""
+        return int(self.arrays["segments"])
 
     def joined(self, arrays: Arrays) -> Arrays:
         """Its records and then those of ``arrays``, both as of :func:`.chains.run`.
 
         Blocks of the correlation function and shares of accepted proposals are averaged by the
         number of the records.
+
+        Raises:
+            ArtifactError: the records lack what was measured.
         """
-        before, mine = self.number, arrays["step"].shape
-        after = Beforehand(arrays).number
+        names = series_of(arrays)
+        lacking = [name for name in names if name not in self.arrays]
+        if lacking:
+            raise ArtifactError(
+                f"The records drawn beforehand lack {', '.join(lacking)}.",
+                "Name records of the same kind of field.",
+            )
+        before, after = (each[names[0]].shape[2] for each in (self.arrays, arrays))
         weight = before / (before + after)
         joined = dict(arrays)
-        for key, values in self.arrays.items():
-            if key in ("acceptance", "correlation"):
-                joined[key] = weight * values + (1.0 - weight) * arrays[key]
-            elif values.ndim == 3 and values.shape[:1] == mine and not key.startswith("cold_"):
-                joined[key] = np.concatenate([values, arrays[key]], axis=2)
+        for name in names:
+            joined[name] = np.concatenate([self.arrays[name], arrays[name]], axis=2)
+        for name in ("acceptance", "correlation"):
+            if name in arrays and name in self.arrays:
+                joined[name] = weight * self.arrays[name] + (1.0 - weight) * arrays[name]
         return joined
 
 
+def series_of(arrays: Arrays) -> list[str]:
+    """Names of what was measured in every trajectory, ``[points, chains, trajectories]``."""
+    return sorted(
+        name
+        for name, values in arrays.items()
+        if values.ndim == 3 and name != "correlation" and not name.startswith("cold_")
+    )
+
+
 def read_beforehand(
-    path: Path, points: np.ndarray, chains: int, shape: tuple[int, ...]
+    path: Path, points: np.ndarray, entry: ChainsSettings, shape: tuple[int, ...]
 ) -> Beforehand:
     """Read records drawn beforehand.
 
     Args:
         points: couplings (t, μ) that they must be of, ``[points, 2]``.
-        chains: of each point.
+        entry: of the run that continues them.
         shape: of a field, ``(L, L, c)``.
 
     Raises:
-        ArtifactError: the file is missing or corrupt, or of other couplings, chains or sides.
+        ArtifactError: the file is missing or corrupt, or of other couplings, chains, sides or moves.
     """
-    arrays = read_arrays(path, ["t", "mu", "field", "tuned", "step", "acceptance"])
-    same = arrays["field"].shape == (len(points), chains, *shape) and np.array_equal(
-        np.stack([arrays["t"], arrays["mu"]], axis=1), points
+    arrays = read_arrays(path, ["t", "mu", "field", "tuned", "segments", "acceptance"])
+    tuned = (len(points),) if entry.step is None else (1,)
+    if entry.refreshes is not None:
+        tuned = (len(points), shape[0].bit_length() - 1)  # strengths of every level
+    same = (
+        arrays["field"].shape == (len(points), entry.chains, *shape)
+        and arrays["tuned"].shape == tuned
+        and np.array_equal(np.stack([arrays["t"], arrays["mu"]], axis=1), points)
     )
     if not same:
         raise ArtifactError(
-            f"The records in {path} are of other couplings, another number of chains or another "
-            "side.",
+            f"The records in {path} are of other couplings, moves or sides, or of another number of "
+            "chains.",
             "Name records of the same run, or leave `shipped` out of these chains.",
         )
     return Beforehand(dict(arrays))

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from emergence.artifacts import sha256
 from emergence.holography.actions import IsingDualField
 from emergence.holography.arms import problem_of
 from emergence.holography.chain_moves import SEGMENT, HamiltonianMoves, Moves, RefreshMoves
@@ -67,10 +68,11 @@ def run(
 
     Returns:
         Arrays and timing. Arrays: ``t``, ``mu``, ``step``, ``acceptance`` ``[points]``; ``tuned``, by
-        which the chains move; ``field`` ``[points, chains, L, L, c]``, where they ended; each primary
-        quantity ``[points, chains, trajectories]``, and ``cold_<name>`` of the same from the cold
-        start; for complex fields ``correlation`` ``[points, blocks, L/2 + 1]``, the mean along the
-        axes of each block of trajectories. Timing, in processor seconds without compilation:
+        which the chains move; ``segments``, how many were drawn so far; ``field``
+        ``[points, chains, L, L, c]``, where they ended; each primary quantity
+        ``[points, chains, trajectories]``, and ``cold_<name>`` of the same from the cold start; for
+        complex fields ``correlation`` ``[points, blocks, L/2 + 1]``, the mean along the axes of each
+        block of trajectories. Timing, in processor seconds without compilation:
         ``seconds_per_trajectory`` of one chain, ``evaluations`` of the
         density or of its force in it, and the ``seconds_per_force`` of each,
         ``seconds_per_sweep`` of the cluster algorithm at the first point; after a cold start in the
@@ -92,10 +94,15 @@ def run(
     seed = derive_seed(settings.seed, "holography", "chains", name)
     first = {key: tf.constant(value[:1], problem.dtype) for key, value in parameters.items()}
     batch = Batch(entry, problem, told, points, first)
-    identity = identity_of(study_of(settings, entry), parameters)
-    store = Store(checkpoint, identity, settings.checkpoint_seconds)
+    depends = {
+        "study": study_of(settings, entry),
+        "theory": told.model_dump(mode="json"),
+        "flow": chosen.flows[entry.flow].model_dump(mode="json", exclude={"sizes"}),
+        "before": sha256(before) if before else None,
+    }
+    store = Store(checkpoint, identity_of(depends, parameters), settings.checkpoint_seconds)
     shape = (entry.size, entry.size, problem.flow.chart.components)
-    known = read_beforehand(before, np.array(points), entry.chains, shape) if before else None
+    known = read_beforehand(before, np.array(points), entry, shape) if before else None
     with Progress(f"chains {name}", entry.tuning + entry.trajectories + entry.cold) as progress:
         arrays = batch.measure(seed, progress, store, known)
     arrays |= {
@@ -169,13 +176,14 @@ class Batch:
         entry = self.entry
         records = store.resume() or self._begin(seed, progress, before)
         # Seeds of segments that were drawn beforehand are not taken twice.
-        passed = -(-before.number // self._length) if before else 0
+        passed = before.segments if before else 0
         self._measure(records, "run", entry.trajectories, seed, progress, store, passed)
         found = records.arrays("run", entry.trajectories)
         series = {key: value for key, value in found.items() if not key.startswith("correlation")}
         arrays = {key: self._by_point(value) for key, value in series.items()}
         arrays["acceptance"] = arrays.pop("accepted").mean(axis=(1, 2))
         arrays |= {"step": self.moves.step(records.tuned), "tuned": records.tuned}
+        arrays["segments"] = np.array(passed + len(records.series["run"]))
         arrays["field"] = self._by_point(self._fields(records.states["run"]))
         if correlations := [value for key, value in found.items() if key not in series]:
             along = self._by_point(np.stack(correlations, axis=-1))
@@ -186,7 +194,7 @@ class Batch:
             cold = records.arrays("cold", entry.cold)
             for key in set(series) - {"accepted"}:
                 arrays[f"cold_{key}"] = self._by_point(cold[key])
-        if not records.times:
+        while not records.times:  # the first segment of a process compiles and is not timed
             self._segment(records, dict(records.states), "run", derive_seed(seed, "time"))
         self.seconds_per_trajectory = sum(records.times) / (
             len(records.times) * self._length * len(self._couplings)

@@ -16,6 +16,7 @@ from emergence.stages import (
     Training,
     add_readings,
     choose,
+    drawn_with,
     stage,
     take_samples,
 )
@@ -137,7 +138,7 @@ def holography_chains(
             from emergence.host import use_host
 
             parameters, _ = growth.read_flow(weights)
-            run["device"] = use_host(chosen.threads)
+            run |= {"device": use_host(chosen.threads), "extra": drawn_with(weights)}
             arrays, timing = chains.run(chosen, name, parameters, checkpoint, before)
         artifacts.write_numbers(files[1], timing)
         artifacts.write_arrays(files[0], arrays)
@@ -183,7 +184,7 @@ def holography_bulk(
             from emergence.host import use_host
 
             parameters, _ = growth.read_flow(weights)
-            run["device"] = use_host(chosen.threads)
+            run |= {"device": use_host(chosen.threads), "extra": drawn_with(weights)}
             arrays = bulk_study.study(chosen, name, parameters)
         artifacts.write_arrays(output, arrays)
 

@@ -2,7 +2,7 @@
 
 A *pair* is two runs of chains of one flow, ``<pair>_bulk`` and ``<pair>_boundary``; where the former
 refreshes latents, ``<pair>_hamiltonian`` may follow trajectories there instead, and
-``<pair>_untrained`` refresh those of the flow before its training. Beside them stand the cluster
+``<pair>_untrained`` moves in the bulk of a flow with fresh weights. Beside them stand the cluster
 algorithm and independence Metropolis with the flow's samples as proposals. A step is a trajectory, a
 sweep, or a proposal. Seconds are processor seconds of one chain, and of an independent sample 2 τ_int
 steps. The window of τ_int must have closed; if not, no error is known of it.

@@ -168,7 +168,7 @@ class ChainsSettings(Section):
     step: float | None = Field(None, gt=0, le=10, description="Fixed step size, untuned.")
     target: float = Field(0.8, gt=0, lt=1, description="Acceptance that the step is tuned to.")
     untrained: bool = Field(
-        False, description="Whether the flow's weights are those that its training started from."
+        False, description="Whether the flow has fresh weights in place of trained ones."
     )
     shipped: ArmName | None = Field(
         None,

@@ -27,6 +27,8 @@ AXES = ("seeds", "machine", "threads", "precision", "compiled")
 COLUMNS = [
     "system", "claim", "measurement", "value", "axis", "spread", "runs", "noise", "demanded", "room",
 ]  # fmt: skip
+REDRAWN = ("precision", "compiled")
+"""Axes along which samples are other samples: the others draw the same ones."""
 NOISE = 3.0
 """Differences of two evaluations are told from noise beyond so many of their standard errors."""
 
@@ -47,9 +49,9 @@ def measure(
 
     Returns:
         A row per claim, number and axis, with the columns :data:`COLUMNS`: ``runs`` are the values
-        that the spread is of, ``noise`` the standard error of the difference of two evaluations,
-        NaN where no samples were drawn, ``demanded`` the criterion in words, ``room`` how far the
-        value may move before the criterion comes out otherwise.
+        that the spread is of, ``noise`` the standard error of the difference of two evaluations
+        of other samples, NaN where they are the same, ``demanded`` the criterion in words, ``room``
+        how far the value may move before the criterion comes out otherwise.
 
     Raises:
         ArtifactError: the runs were not planned or not made, or a measurement is corrupt.
@@ -113,7 +115,9 @@ def _rows(
                 value = base[key].value
                 about = (ledger.system, claim.id, key, np.nan if value is None else value)
                 spreads = {"seeds": over_seeds(key, base, trained)}
-                spreads |= {axis: between(key, base, found) for axis, found in changed.items()}
+                for axis, found in changed.items():
+                    spread, runs, noise = between(key, base, found)
+                    spreads[axis] = spread, runs, noise if axis in REDRAWN else np.nan
                 rows += [
                     (*about, axis, *spreads[axis], criterion.allowed(), left)
                     for axis in AXES
@@ -143,8 +147,7 @@ def over_seeds(key: str, base: Found, trained: list[Found]) -> tuple[float, int,
 def between(key: str, base: Found, other: Found) -> tuple[float, int, float]:
     """What a change makes of a number, and the standard error of that; NaN where not evaluated.
 
-    The samples of a training are another draw where a change makes other samples; those of an
-    ensemble are its seeds, the same ones.
+    An ensemble's error is the scatter of its seeds, which a change leaves the same: no noise.
     """
     if key not in other or None in (base[key].value, other[key].value):
         return np.nan, 1, np.nan

@@ -113,8 +113,12 @@ def _holography(settings: Settings, kind: str, name: str) -> set[str]:
         return {f"holography/flows/{name}/{size}" for size in chosen.flows[name].sizes}
     study = getattr(chosen, kind)[name]
     grown = [size for size in chosen.flows[study.flow].sizes if size <= study.size]
-    flows = {f"holography/flows/{study.flow}/{size}" for size in grown}
-    return {f"holography/{kind}/{name}", *flows}
+    jobs = {f"holography/flows/{study.flow}/{size}" for size in grown}
+    # Chains are compared with clusters on the same torus.
+    spins = chosen.theories[chosen.flows[study.flow].theory].model == "ising"
+    if kind == "chains" and not spins and study.size in chosen.diagram.sides:
+        jobs.add(f"holography/reference/{study.size}")
+    return {f"holography/{kind}/{name}", *jobs}
 
 
 def _retraining(settings: Settings, kind: str, name: str) -> set[str]:

@@ -28,6 +28,7 @@ from emergence.errors import ArtifactError
 from emergence.holography.identity import study_of
 from emergence.provenance import code_in_use
 from emergence.settings import Settings, fingerprint, parse
+from emergence.settings.holography import BulkSettings, ChainsSettings
 from emergence.shipped import MANIFEST, TIMING, Manifest, read_manifest
 from emergence.statistics import read_measurements, write_measurements
 from emergence.verification.costs import Cost, measured_costs
@@ -82,7 +83,7 @@ def ship(results: Path, output: Path, limit: float) -> Manifest:
         for job in left_out:
             (folder / f"{job}.npz").unlink()
         room = 1e6 * limit - sum(sizes[job] for job in jobs if job not in left_out)
-        samples = _pack_samplings(settings, results, folder, room)
+        samples, drawn_again = _pack_samplings(settings, results, folder, room)
         for system in SYSTEMS:
             came_to = read_measurements(results / system / "measurements.json").values()
             write_measurements(folder / system / "measurements.json", came_to)
@@ -106,6 +107,7 @@ def ship(results: Path, output: Path, limit: float) -> Manifest:
                 "jobs": entries,
                 "left_out": left_out,
                 "samples": samples,
+                "drawn_again": drawn_again,
             },
         )
     return read_manifest(output)
@@ -123,28 +125,25 @@ def _checked(path: Path) -> Path:
 
 def _pack_samplings(
     settings: Settings, results: Path, folder: Path, room: float
-) -> dict[str, dict[str, Any]]:
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
     """Write the samplings that took long, those that save the most time per byte first.
 
     Returns:
-        Of each that fits in the room, in bytes, its entry in the manifest.
+        Of each that fits in the room, in bytes, its entry in the manifest; and why the others do not.
     """
-    chosen = settings.holography
-    studies = {
-        f"holography/{kind}/{name}": study
-        for kind in ("chains", "bulks")
-        for name, study in getattr(chosen, kind).items()
-    }
+    studies = studies_of(settings)
     costs = long_samplings(measured_costs(results).values())
     sizes = {}
     for job in studies.keys() & costs.keys():
-        file = folder / f"{job}.npz"
-        write_arrays(file, _sampled(results / job), compressed=True)
+        file, study = folder / f"{job}.npz", studies[job]
+        drawn_with = results / f"holography/flows/{study.flow}/{study.size}/weights"
+        write_arrays(file, _sampled(results / job, drawn_with), compressed=True)
         sizes[job] = file.stat().st_size
-    entries = {}
+    entries, left = {}, {}
     for job in sorted(sizes, key=lambda name: costs[name] / sizes[name], reverse=True):
         if sizes[job] > room:
             (folder / f"{job}.npz").unlink()
+            left[job] = f"its records take {sizes[job] / 1e6:.1f} MB, too much beside the others"
             continue
         room -= sizes[job]
         known = {
@@ -152,7 +151,7 @@ def _pack_samplings(
             "settings": study_of(settings, studies[job]),
         }
         entries[job] = known | {"bytes": sizes[job]}
-    return dict(sorted(entries.items()))
+    return dict(sorted(entries.items())), dict(sorted(left.items()))
 
 
 def long_samplings(costs: Iterable[Cost]) -> dict[str, float]:
@@ -160,13 +159,33 @@ def long_samplings(costs: Iterable[Cost]) -> dict[str, float]:
     return {cost.job: cost.cpu_s for cost in costs if cost.cpu_s > LONG_S}
 
 
-def _sampled(job: Path) -> dict[str, np.ndarray]:
-    """The arrays of a sampling, and its times beside them under :data:`~emergence.shipped.TIMING`."""
+def studies_of(settings: Settings) -> dict[str, ChainsSettings | BulkSettings]:
+    """Return every sampling, by the name of its job."""
+    return {
+        f"holography/{kind}/{name}": study
+        for kind in ("chains", "bulks")
+        for name, study in getattr(settings.holography, kind).items()
+    }
+
+
+def _sampled(job: Path, weights: Path) -> dict[str, np.ndarray]:
+    """The arrays of a sampling, and its times beside them under :data:`~emergence.shipped.TIMING`.
+
+    Raises:
+        ArtifactError: they are not what was recorded, or were drawn with other weights than those.
+    """
     single = job.with_suffix(".npz")
-    if single.is_file():
-        return dict(read_arrays(_checked(single)))
+    file = single if single.is_file() else job / "arrays.npz"
+    arrays = dict(read_arrays(_checked(file)))
+    extra = read_numbers(provenance_path(file)).get("extra") or {}
+    # Records of earlier versions do not tell.
+    if "weights" in extra and extra["weights"] != sha256(weights):
+        raise ArtifactError(
+            f"{file} was drawn with other weights than {weights}.", "Rerun snakemake, then ship."
+        )
+    if file == single:
+        return arrays
     times = read_numbers(_checked(job / "timing.json"))
-    arrays = dict(read_arrays(_checked(job / "arrays.npz")))
     return arrays | {f"{TIMING}{name}": np.array(value) for name, value in times.items()}
 
 
@@ -203,4 +222,5 @@ def told(manifest: Manifest) -> list[str]:
         f"{manifest.folder}, {size / 1e6:.1f} MB."
     ]
     lines += [f"Left out: {job}: {why}." for job, why in manifest.left_out.items()]
+    lines += [f"To be drawn again: {job}: {why}." for job, why in manifest.drawn_again.items()]
     return lines

@@ -75,14 +75,14 @@ def plan(
         from emergence.verification import shipping
 
         manifest = read_manifest(trained)
-        drawn = manifest.samples.keys() if anew else ()
+        read = shipping.at_hand(load(config / f"{scale}.yaml"), manifest)
         lines = shipping.write_evaluation(
             manifest,
             config / f"{scale}.yaml",
             load_needs(needs),
             ledgers,
             results / VERIFY_SCALE,
-            _pace(config, VERIFY_SCALE, cores, trained_at=scale, drawn=drawn),
+            _pace(config, VERIFY_SCALE, cores, scale, manifest.samples, () if anew else read),
             part.parse_budget(budget) if budget else None,
             anew=anew,
         )
@@ -243,6 +243,8 @@ rehearse = typer.Typer(
 )
 Steps = Annotated[Path, typer.Option("--record", help="The record of what a step costs.")]
 STEPS = HOUSE / "config/steps.csv"
+READING_S = 1.0
+"""Seconds that shipped samples take to be read."""
 
 
 @rehearse.command("plan")
@@ -274,17 +276,18 @@ def _pace(
     scale: str,
     cores: int,
     trained_at: str | None = None,
-    drawn: Collection[str] = (),
+    samples: Collection[str] = (),
+    read: Collection[str] = (),
 ) -> Pace:
     """How long jobs of a scale take on this machine.
 
     Of an evaluation, what does not train takes as long as where its weights were trained, and so do
-    shipped samplings that are drawn again.
+    shipped samplings that are drawn again; those that are read take a moment.
     """
     import os
 
     from emergence.settings import load
-    from emergence.verification.costs import CALIBRATION, calibrate, recorded_costs
+    from emergence.verification.costs import CALIBRATION, Cost, calibrate, recorded_costs
     from emergence.verification.jobs import Pace, training_jobs
 
     costs = recorded_costs(config / "costs.csv", scale)
@@ -292,7 +295,8 @@ def _pace(
         trained = training_jobs(load(config / f"{trained_at}.yaml"))
         there = recorded_costs(config / "costs.csv", trained_at)
         costs = {job: cost for job, cost in there.items() if job not in trained} | costs
-        costs |= {job: there[job] for job in drawn if job in there}
+        costs |= {job: there[job] for job in samples if job in there}
+        costs |= {job: Cost(job, READING_S, READING_S, 0.0) for job in read}
     base = costs.pop(CALIBRATION, None)
     ratio = calibrate().cpu_s / base.cpu_s if base else 1.0
     return Pace(costs, cores or os.cpu_count() or 1, ratio, scale)

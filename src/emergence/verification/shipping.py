@@ -10,6 +10,7 @@ import yaml
 
 from emergence.artifacts import write_numbers, write_text
 from emergence.errors import LedgerError, SettingsError
+from emergence.holography.identity import study_of
 from emergence.progress import clock
 from emergence.settings import Settings, load
 from emergence.shipped import VERIFY_SCALE, Manifest
@@ -25,10 +26,20 @@ from emergence.verification.jobs import (
     reduced,
     training_jobs,
 )
-from emergence.verification.packing import SYSTEMS
+from emergence.verification.packing import SYSTEMS, studies_of
 
 _TAKEN = "read from there (ANEW=1 draws them again), the others are drawn again."
 _DRAWN = "drawn again too."
+
+
+def at_hand(settings: Settings, manifest: Manifest) -> set[str]:
+    """Return the samplings that are shipped and were drawn with these settings."""
+    studies = studies_of(settings)
+    return {
+        job
+        for job, entry in manifest.samples.items()
+        if job in studies and study_of(settings, studies[job]) == entry.settings
+    }
 
 
 def evaluable(settings: Settings, manifest: Manifest) -> tuple[set[str], dict[str, str]]:
@@ -142,7 +153,7 @@ def write_evaluation(
         {"trained": manifest.folder, "left_out": left_out, "jobs": sorted(jobs)},
     )
     trained = len(training_jobs(settings) & jobs)
-    sampled = len(manifest.samples.keys() & jobs)
+    sampled = len(at_hand(settings, manifest) & jobs)
     lines = [
         f"{trained} trainings are taken from {manifest.folder}; nothing is trained.",
         f"Of the samplings {sampled} that took long are {_DRAWN if anew else _TAKEN}",
@@ -180,7 +191,7 @@ def agreement(results: Path, shipped: Path) -> list[str]:
                 other.append((system, name, ours[name].value, theirs[name].value))
     lines = [
         f"{same} of {same + len(other)} numbers are bit for bit those of the run that shipped the "
-        "weights."
+        "weights; those read from shipped records are so by construction, unless drawn anew."
     ]
     if other:
         lines.append(
