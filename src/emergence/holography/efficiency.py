@@ -275,6 +275,7 @@ def _relaxations(results: Results, pair: str, truth: float) -> Found:
         forces = timing["evaluations"]
         scaled = None if error is None else error * forces
         yield _named(pair, f"{space}_relaxation_forces", totals.mean() * forces, scaled)
+        yield _named(pair, f"{space}_frozen_forces", series.shape[1] * forces, 0.0)
         if space == "hamiltonian":
             yield _named(pair, "frozen_relaxation", float(series.shape[1]), 0.0)
 
