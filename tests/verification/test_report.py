@@ -311,8 +311,19 @@ def test_the_scatter_of_single_trainings_is_that_of_the_drift_certificate(projec
     project.measured()
     certificate = pd.DataFrame(
         [
-            ("introspection", "I3", "loss_ratio", 30.0, "seeds", 2.5, 5, "at least 10", 20.0),
-            ("introspection", "I3", "loss_ratio", 30.0, "threads", 9.0, 2, "at least 10", 20.0),
+            ("introspection", "I3", "loss_ratio", 30.0, "seeds", 2.5, 5, None, "at least 10", 20.0),
+            (
+                "introspection",
+                "I3",
+                "loss_ratio",
+                30.0,
+                "threads",
+                9.0,
+                2,
+                None,
+                "at least 10",
+                20.0,
+            ),
         ],
         columns=COLUMNS,
     )

@@ -266,7 +266,8 @@ class TestAgreement:
 
     def test_of_the_same_run_is_whole(self, run):
         assert shipping.agreement(run, run) == [
-            "3 of 3 numbers are bit for bit those of the run that shipped the weights."
+            "3 of 3 numbers are bit for bit those of the run that shipped the weights; those read from "
+            "shipped records are so by construction, unless drawn anew."
         ]
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from emergence.artifacts import read_arrays, write_arrays
 from emergence.errors import ArtifactError
+from emergence.holography.hierarchy import bulk_positions
 from emergence.progress import say
 from emergence.settings import ChainsSettings, fingerprint
 
@@ -186,7 +187,8 @@ def read_beforehand(
     arrays = read_arrays(path, ["t", "mu", "field", "tuned", "segments", "acceptance"])
     tuned = (len(points),) if entry.step is None else (1,)
     if entry.refreshes is not None:
-        tuned = (len(points), shape[0].bit_length() - 1)  # strengths of every level
+        levels = np.unique(bulk_positions(entry.size)["level"])
+        tuned = (len(points), len(levels))  # a strength for every level
     same = (
         arrays["field"].shape == (len(points), entry.chains, *shape)
         and arrays["tuned"].shape == tuned
