@@ -109,3 +109,32 @@ def samples_of(job, settings):
     """The shipped samples that a job takes instead of its own: of the same settings, unless anew."""
     there = MANIFEST.samples.get(job) if MANIFEST and not ANEW else None
     return there if there and there.settings == settings else None
+
+
+def records_before(study):
+    """What chains go on from: shipped records, or nothing."""
+    return (
+        [local(str(HOUSE / f"weights/holography/chains/{study.shipped}.npz"))]
+        if study.shipped
+        else []
+    )
+
+
+def study_inputs(kind, name, study):
+    settings = study_of(SETTINGS, study)
+    taken = samples_of(f"holography/{kind}/{name}", settings)
+    return {
+        "weights": f"{BULK}/flows/{study.flow}/{study.size}/weights",
+        # Other samples make other results, although the settings are the same.
+        "settings": settings + (taken.sha256[:16] if taken else ""),
+        "sampled": f"--sampled {shlex.quote(TRAINED)}" if taken else "",
+        "before": records_before(study) if kind == "chains" and not taken else [],
+    }
+
+
+def chains_sampled(wildcards, input):
+    return STUDIES["chains"][wildcards.arm]["sampled"]
+
+
+def bulk_sampled(wildcards, input):
+    return STUDIES["bulks"][wildcards.arm]["sampled"]

@@ -30,38 +30,13 @@ FLOWS = {
     }
     for name, arm in HOLOGRAPHY.flows.items()
 }
-
-
-def records_before(study):
-    """What chains go on from: shipped records, or nothing."""
-    return [local(str(HOUSE / f"weights/holography/chains/{study.shipped}.npz"))] if study.shipped else []
-
-
-def study_inputs(kind, name, study):
-    settings = study_of(SETTINGS, study)
-    taken = samples_of(f"holography/{kind}/{name}", settings)
-    return {
-        "weights": f"{BULK}/flows/{study.flow}/{study.size}/weights",
-        # Other samples make other results, although the settings are the same.
-        "settings": settings + (taken.sha256[:16] if taken else ""),
-        "sampled": f"--sampled {shlex.quote(TRAINED)}" if taken else "",
-        "before": records_before(study) if kind == "chains" and not taken else [],
-    }
-
-
 # Of each run of chains and each bulk: the weights it reads, its fingerprint, and shipped samples.
 STUDIES = {
-    kind: {name: study_inputs(kind, name, study) for name, study in getattr(HOLOGRAPHY, kind).items()}
+    kind: {
+        name: study_inputs(kind, name, study) for name, study in getattr(HOLOGRAPHY, kind).items()
+    }
     for kind in ("chains", "bulks")
 }
-
-
-def chains_sampled(wildcards, input):
-    return STUDIES["chains"][wildcards.arm]["sampled"]
-
-
-def bulk_sampled(wildcards, input):
-    return STUDIES["bulks"][wildcards.arm]["sampled"]
 
 
 rule holography_reference:
