@@ -153,11 +153,9 @@ def write_evaluation(
         {"trained": manifest.folder, "left_out": left_out, "jobs": sorted(jobs)},
     )
     trained = len(training_jobs(settings) & jobs)
-    sampled = len(at_hand(settings, manifest) & jobs)
-    lines = [
-        f"{trained} trainings are taken from {manifest.folder}; nothing is trained.",
-        f"Of the samplings {sampled} that took long are {_DRAWN if anew else _TAKEN}",
-    ]
+    lines = [f"{trained} trainings are taken from {manifest.folder}; nothing is trained."]
+    if sampled := len(at_hand(settings, manifest) & jobs):
+        lines.append(f"Of the samplings {sampled} that took long are {_DRAWN if anew else _TAKEN}")
     if pace:
         lines.append(f"It takes about {clock(pace.wall(jobs))} on this machine.")
     if left_out:
