@@ -26,7 +26,7 @@ def test_gives_the_numbers_of_the_run_bit_for_bit(copy, snakemake, environment):
         return done.stdout
 
     told = emergence("ship", "--results", "results/smoke", "--output", "weights/smoke")
-    assert "trainings in weights/smoke" in told
+    assert "10 trainings and 0 samplings in weights/smoke" in told
     told = emergence("plan", "--trained", "weights/smoke", "--scale", "smoke")
     taken, cost = told.splitlines()
     assert taken == "10 trainings are taken from weights/smoke; nothing is trained."
