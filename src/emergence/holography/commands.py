@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -129,16 +129,11 @@ def holography_chains(
         chosen = run["settings"]
         choose(chosen.holography.chains, name, "run of chains")
         if sampled:
-            from emergence.holography.identity import study_of
-
-            known = study_of(chosen, chosen.holography.chains[name])
-            arrays, timing = take_samples(run, sampled, f"holography/chains/{name}", known)
+            arrays, timing = _taken(run, sampled, "chains", name)
         else:
-            from emergence.holography import chains, growth
-            from emergence.host import use_host
+            from emergence.holography import chains
 
-            parameters, _ = growth.read_flow(weights)
-            run |= {"device": use_host(chosen.threads), "extra": drawn_with(weights)}
+            parameters = _parameters(run, weights)
             arrays, timing = chains.run(chosen, name, parameters, checkpoint, before)
         artifacts.write_numbers(files[1], timing)
         artifacts.write_arrays(files[0], arrays)
@@ -175,18 +170,33 @@ def holography_bulk(
         chosen = run["settings"]
         choose(chosen.holography.bulks, name, "study of a bulk")
         if sampled:
-            from emergence.holography.identity import study_of
-
-            known = study_of(chosen, chosen.holography.bulks[name])
-            arrays, _ = take_samples(run, sampled, f"holography/bulks/{name}", known)
+            arrays, _ = _taken(run, sampled, "bulks", name)
         else:
-            from emergence.holography import bulk_study, growth
-            from emergence.host import use_host
+            from emergence.holography import bulk_study
 
-            parameters, _ = growth.read_flow(weights)
-            run |= {"device": use_host(chosen.threads), "extra": drawn_with(weights)}
-            arrays = bulk_study.study(chosen, name, parameters)
+            arrays = bulk_study.study(chosen, name, _parameters(run, weights))
         artifacts.write_arrays(output, arrays)
+
+
+def _taken(
+    run: dict[str, Any], sampled: Path, kind: str, name: str
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """The shipped samples of a study, of these settings, and the times that were measured."""
+    from emergence.holography.identity import study_of
+
+    settings = run["settings"]
+    known = study_of(settings, getattr(settings.holography, kind)[name])
+    return take_samples(run, sampled, f"holography/{kind}/{name}", known)
+
+
+def _parameters(run: dict[str, Any], weights: Path) -> dict[str, Any]:
+    """Those of the flow that samples are drawn with, which the record beside them then tells."""
+    from emergence.holography import growth
+    from emergence.host import use_host
+
+    parameters, _ = growth.read_flow(weights)
+    run |= {"device": use_host(run["settings"].threads), "extra": drawn_with(weights)}
+    return parameters
 
 
 add_readings(holography, "holography", "Compare the flows with exact and Monte Carlo values")

@@ -33,9 +33,7 @@ from emergence.verification.verdicts import Decision, decide, must_decide
 from emergence.verification.wording import STYLES
 
 GREEN = ("reproduced", "compatible")
-KEYS = (
-    "case", "claim", "breaks", "must", "measure", "demanded", "measured", "error", "verdict", "note",
-)  # fmt: skip
+KEYS = ("case", "claim", "breaks", "must", "demanded", "measured", "error", "verdict", "note")
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class Experiment:
 
 
 def run_case(name: str, settings_file: Path, ledgers: Path, output: Path) -> None:
-    """Run one case and write what it came to, under :data:`KEYS`.
+    """Run one case and write what it came to, :data:`KEYS` among it.
 
     Raises:
         SettingsError: there is no such case, or the settings are malformed.
