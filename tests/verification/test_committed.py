@@ -53,3 +53,17 @@ def test_a_claim_that_must_fail_is_shown_what_passes():
         for claim in ledger.claims:
             must_fail = "laptop" in claim.scales and claim.expected_at("laptop") == "deviates"
             assert not must_fail or claim.positive or claim.id in without, claim.id
+
+
+def test_the_committed_controls_are_those_of_the_ledger():
+    rows = read_numbers(ROOT / "figures/laptop/sabotage.json")["controls"]
+    claims = [c for ledger in load_ledgers(ROOT / "claims") for c in ledger.claims]
+    claims = {claim.id: claim for claim in claims if "laptop" in claim.scales}
+    listed = {(row["claim"], row["control"]) for row in rows if "demanded" not in row}
+    expected = {(c.id, control.name) for c in claims.values()
+                for control in (c.control, c.positive) if control}  # fmt: skip
+    assert listed == expected
+    for row in rows:
+        if "demanded" in row:
+            assert row["demanded"] == claims[row["claim"]].criteria[0].allowed(), row["claim"]
+    assert all(row["holds"] for row in rows)
