@@ -124,9 +124,7 @@ bench: check-scale $(STAMP) ## Time what should be fast (after `make peers`: aga
 .PHONY: rehearse
 rehearse: SCALE := $(if $(filter file,$(origin SCALE)),paper,$(SCALE))
 rehearse: check-scale $(STAMP) ## Train a few steps of every flow: what a scale costs here (by default the paper's).
-	@$(RUN) $(BIN)/emergence rehearse plan --scale $(SCALE)
-	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/rehearsal/settings.yaml -- $$(cat results/rehearsal/targets.txt)
-	@$(RUN) $(BIN)/emergence rehearse measure --scale $(SCALE)
+	@$(RUN) $(BIN)/emergence rehearse --scale $(SCALE) $(ARGS)
 
 # --- the environment ---------------------------------------------------------------------------
 

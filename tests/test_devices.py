@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -171,3 +172,13 @@ class TestUnsupportedGpu:
     def test_what_is_supported_or_unknown_stays(self, hidden, capsys):
         assert hidden(H100=(9, 0), odd=None) == (["H100", "odd"], [])
         assert capsys.readouterr().err == ""
+
+
+def test_work_is_charged_to_the_processor_unless_a_gpu_does_it(monkeypatch):
+    began = devices.clock()
+    time.sleep(0.3)
+    assert devices.clock() - began < 0.25
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: [kind])
+    began = devices.clock()
+    time.sleep(0.3)
+    assert devices.clock() - began >= 0.3

@@ -7,6 +7,7 @@ devices of the processor.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from emergence.errors import SettingsError
@@ -84,6 +85,18 @@ def prepare() -> None:
         tf.config.set_logical_device_configuration(processor, logical)
         # Otherwise they would wait for each other.
         tf.config.threading.set_inter_op_parallelism_threads(_wanted)
+
+
+def clock() -> float:
+    """Seconds that work is charged with: of the processor, or on a GPU, which it waits for, of the wall.
+
+    Only differences mean anything.
+    """
+    import tensorflow as tf
+
+    if tf.config.get_visible_devices("GPU"):
+        return time.perf_counter()
+    return time.process_time()
 
 
 def strategy() -> tf.distribute.Strategy:

@@ -50,7 +50,7 @@ class Position:
     """Mean loss over the last chunk, one per row of the parameters."""
     history: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
-    """Processor time of the steps that were timed: all but each stage's first, which compile."""
+    """Time (:func:`.devices.clock`) of those that were timed: all but each stage's first, which compile."""
     timed: int = 0
 
 
@@ -63,7 +63,7 @@ class Trained:
     loss: np.ndarray
     history: pd.DataFrame
     seconds_per_step: float
-    """Processor time; NaN for a training so short that all of it was compiling."""
+    """See :func:`.devices.clock`; NaN for a training so short that all of it was compiling."""
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
@@ -171,13 +171,13 @@ def _run_stage(
     compiled = False
     while position.step < stage.steps:
         count = min(CHUNK_STEPS, stage.steps - position.step)
-        started = time.process_time()
+        started = devices.clock()
         tensors, losses = run_chunk(
             tensors, tf.constant(position.step), tf.constant(count), position.rate_scale
         )
         losses, metrics = _columns(problem, losses.numpy()[:count])
         if compiled:
-            position.seconds += time.process_time() - started
+            position.seconds += devices.clock() - started
             position.timed += count
         compiled = True
         # A seed that Levenberg-Marquardt finds lost stays where it is, and counts as very bad.

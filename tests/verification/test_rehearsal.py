@@ -3,78 +3,97 @@
 import pytest
 import yaml
 
-from emergence.artifacts import read_table, write_numbers
-from emergence.errors import ArtifactError
-from emergence.settings import load
+from emergence.artifacts import read_table
+from emergence.errors import SettingsError
 from emergence.verification import rehearsal
+from emergence.verification.rehearsal import Timed, Training
 
 
 @pytest.fixture
-def place(tmp_path, build_settings):
-    """Settings of two flows, one of two stages, and what a rehearsal of them leaves."""
+def settings(tmp_path, build_settings):
+    """Settings of two flows, one of two stages."""
     content = build_settings()
     chosen = content["holography"]
     first = {"update": "adam", "steps": 100, "batch": 8, "candidates": 4}
     chosen["stages"]["long"] = [first, {"update": "adam", "steps": 500, "batch": 16}]
     chosen["flows"]["disc"]["sizes"] = {2: "long", 4: "brief"}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    for flow, side, pace in (("disc", 2, 0.5), ("disc", 4, 2.0), ("line", 2, 1.0)):
-        job = f"holography/flows/{flow}/{side}"
-        write_numbers(tmp_path / f"results/{job}/timing.json", {"seconds_per_step": pace})
-        path = tmp_path / f"results/holography/benchmarks/flows/{flow}/{side}.tsv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("s\tcpu_time\tmax_rss\n9\t9\t2048\n")
-    return tmp_path
+    return tmp_path / "tiny.yaml"
 
 
-def test_only_the_flows_are_trained_and_briefly(place):
-    lines = rehearsal.plan(place / "tiny.yaml", place / "results")
-    assert lines == [
-        "3 trainings of flows at scale tiny are run for 25 steps each; most of the time is "
-        "compilation."
-    ]
-    planned = load(place / "results/settings.yaml")
-    assert planned.scale == "rehearsal"
-    assert not planned.introspection.translators
-    assert not planned.retraining.chains
-    (stage,) = planned.holography.stages["long"]
-    assert (stage.steps, stage.batch, stage.candidates) == (25, 16, 1)
-    assert planned.holography.samples == planned.holography.chunk
-    targets = (place / "results/targets.txt").read_text().split()
-    assert [t.removeprefix(f"{place}/results/holography/flows/") for t in targets] == [
-        "disc/2/timing.json",
-        "disc/4/timing.json",
-        "line/2/timing.json",
-    ]
+@pytest.fixture
+def timed(monkeypatch):
+    """Takes the place of running: what each training takes, on a device that a test may change."""
+    found = {("disc", 2): 0.5, ("disc", 4): 2.0, ("line", 2): 1.0}
+
+    class Pool:
+        device = "CPU (1 thread)"
+
+        def __init__(self, *_, **__): ...
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_): ...
+
+        def Lock(self): ...
+
+        def apply_async(self, _, arguments):
+            self.of = arguments[0]
+            answer = Timed(self.device, found[self.of.flow, self.of.side], 2.0)
+            return type("Answer", (), {"get": lambda _: answer})()
+
+    context = type("Context", (), {"Manager": Pool, "Pool": Pool})()
+    monkeypatch.setattr(rehearsal.multiprocessing, "get_context", lambda _: context)
+    return Pool
 
 
-def test_all_stages_are_counted_by_their_batches_and_candidates(place):
-    frame = rehearsal.measure(place / "tiny.yaml", place / "results", place / "steps.csv")
+def test_every_side_of_every_flow_is_timed_or_of_those_named(settings):
+    names = [(each.flow, each.side) for each in rehearsal.trainings(settings)]
+    assert names == [("disc", 2), ("disc", 4), ("line", 2)]
+    assert [each.flow for each in rehearsal.trainings(settings, ["line"])] == ["line"]
+    with pytest.raises(SettingsError, match=r"no flow named 'lime' at scale tiny\. Choose among: "):
+        rehearsal.trainings(settings, ["line", "lime"])
+
+
+def test_all_stages_are_counted_by_their_batches_and_candidates(settings, tmp_path, timed):
+    frame = rehearsal.rehearse(rehearsal.trainings(settings), tmp_path / "steps.csv")
     row = frame[(frame["flow"] == "disc") & (frame["side"] == 2)].iloc[0]
     # 100 steps of four candidates of half the batch are 200 of the last stage's.
     assert row["hours"] == pytest.approx(0.5 * 700 / 3600)
-    assert row["steps"] == 600
-    assert row["memory_gib"] == 2.0
+    assert (row["steps"], row["batch"], row["memory_gib"]) == (600, 16, 2.0)
     lines = rehearsal.steps_table(frame).splitlines()
-    assert lines[2] == "| disc | 2 | 16 | 0.5 | 600 | 0.097 | 2.0 GiB |"
+    assert lines[0] == "CPU (1 thread):"
+    assert "processor seconds" in lines[2]
+    assert lines[4] == "| disc | 2 | 16 | 0.5 | 600 | 0.097 | 2.0 GiB |"
     assert lines[-1].startswith("| all | | | | 606 | ")
 
 
-def test_the_record_keeps_other_scales_and_replaces_its_own(place):
-    record = place / "steps.csv"
-    rehearsal.measure(place / "tiny.yaml", place / "results", record)
-    text = record.read_text().replace("tiny", "other")
-    record.write_text(text)
+def test_the_record_keeps_other_devices_and_replaces_its_own(settings, tmp_path, timed):
+    record = tmp_path / "steps.csv"
+    chosen = rehearsal.trainings(settings)
+    rehearsal.rehearse(chosen, record)
+    timed.device = "NVIDIA H100 80GB HBM3"
     for _ in range(2):
-        rehearsal.measure(place / "tiny.yaml", place / "results", record)
-    assert read_table(record)["scale"].tolist() == ["other"] * 3 + ["tiny"] * 3
+        rehearsal.rehearse(chosen[:1], record)
+    known = read_table(record)
+    assert known["device"].tolist() == ["CPU (1 thread)"] * 3 + ["NVIDIA H100 80GB HBM3"]
+    assert known.columns.tolist() == rehearsal.COLUMNS
+    tables = rehearsal.steps_table(known).split("\n\n")
+    assert len(tables) == 4
+    assert "| seconds of a step |" in tables[3]
 
 
-def test_a_training_without_a_time_is_one_sentence(place):
-    path = place / "results/holography/flows/line/2/timing.json"
-    write_numbers(path, {"seconds_per_step": None})
-    with pytest.raises(ArtifactError, match=r"flows/line/2 told no time\. Delete its folder"):
-        rehearsal.measure(place / "tiny.yaml", place / "results", place / "steps.csv")
-    path.unlink()
-    with pytest.raises(ArtifactError, match="is missing"):
-        rehearsal.measure(place / "tiny.yaml", place / "results", place / "steps.csv")
+def test_nothing_measured_is_said_so(settings, tmp_path, timed):
+    frame = rehearsal.rehearse(rehearsal.trainings(settings), tmp_path / "steps.csv")
+    assert rehearsal.steps_table(frame.iloc[:0]) == "Not measured yet."
+
+
+@pytest.mark.slow
+def test_a_training_is_compiled_and_timed_in_a_process_of_its_own(settings, tmp_path):
+    (row,) = rehearsal.rehearse(
+        [Training(settings, "disc", 2)], tmp_path / "steps.csv"
+    ).itertuples()
+    assert row.device.startswith("CPU")
+    assert 0.0 < row.seconds_per_step < 5.0
+    assert 0.1 < row.memory_gib < 8.0

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from emergence import devices
 from emergence.artifacts import sha256
 from emergence.holography.actions import IsingDualField
 from emergence.holography.arms import problem_of
@@ -262,12 +263,12 @@ class Batch:
 
     def _segment(self, records: Records, states: Arrays, part: str, seed: int) -> Arrays:
         """Draw one segment and leave where it ended in ``states``."""
-        began = time.process_time()
+        began = devices.clock()
         state = tf.constant(states[part], self.problem.dtype)
         series, state = self.moves.segment(state, records.tuned, self._length, seed)
         states[part] = state.numpy()
         if not self._first:
-            records.times.append(time.process_time() - began)
+            records.times.append(devices.clock() - began)
         self._first = False
         return series
 
@@ -321,6 +322,6 @@ def _time_of_sample(problem: FlowProblem, parameters: Parameters, point: Point) 
     weigh = compile_weigher(problem, 1, TIMED_SAMPLES)
     at = tf.broadcast_to(tf.constant(point, problem.dtype), [1, TIMED_SAMPLES, 2])
     for index in range(2):
-        began = time.process_time()
+        began = devices.clock()
         weigh(parameters, at, tf.constant([0, index], tf.int32))[1].numpy()
-    return (time.process_time() - began) / TIMED_SAMPLES
+    return (devices.clock() - began) / TIMED_SAMPLES

@@ -1,126 +1,178 @@
-"""What a scale costs here: every flow is trained for a few steps at its own size and batch.
+"""What a scale costs here: of every training of a flow, a few steps at its own size and batch.
 
-The whole of the paper scale takes days on two cores; a step of each of its trainings does not. Of
-each side of each flow the last stage is cut to :data:`STEPS`, grown from sides cut in the same way,
-and its time taken without compilation. All stages together are then expected to take as many times
-as long as they have steps, in proportion to their batches and candidates.
+The whole of the paper scale takes days on two cores; a step of each of its trainings does not. A step
+costs the same from any parameters, so each is timed from untrained ones, in a process of its own:
+compiled beside others, timed alone. All stages of a training together are then expected to take as
+many times as long as they have steps, in proportion to their batches and candidates.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import resource
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
-from emergence.artifacts import read_numbers, read_table, write_table, write_text
-from emergence.errors import ArtifactError
+from emergence.artifacts import read_table, write_table
+from emergence.errors import SettingsError
+from emergence.progress import Progress
 from emergence.settings import Settings, load
-from emergence.verification.costs import measured_costs
-from emergence.verification.jobs import reduced, training_jobs
-from emergence.verification.shipping import judged_scale
 
-SCALE = "rehearsal"
-"""Name of the results of a rehearsal."""
-STEPS = 25
-"""Steps of each training: one compiled call, which is not timed, and some that are."""
-COLUMNS = ["scale", "flow", "side", "batch", "seconds_per_step", "steps", "hours", "memory_gib"]
+COLUMNS = [
+    "scale", "device", "flow", "side", "batch", "seconds_per_step", "steps", "hours", "memory_gib",
+]  # fmt: skip
+TIMED_S = 5.0
+"""Steps are timed for about so long, but at least one, and no more than one compiled call makes."""
 
 
-def flow_jobs(settings: Settings) -> list[str]:
-    """Return every training of a flow, such as ``holography/flows/critical/16``."""
-    return sorted(job for job in training_jobs(settings) if job.startswith("holography/flows/"))
+@dataclass(frozen=True)
+class Training:
+    """One training of a flow."""
+
+    settings_file: Path
+    flow: str
+    side: int
 
 
-def plan(settings_file: Path, folder: Path) -> list[str]:
-    """Write the settings and the targets of a rehearsal.
+@dataclass(frozen=True)
+class Timed:
+    """What a step of a training takes: on a GPU wall time and its memory, else processor's."""
 
-    Args:
-        settings_file: of the scale that is asked about.
-        folder: where they go, ``results/rehearsal``.
+    device: str
+    seconds: float
+    memory_gib: float
 
-    Returns:
-        What a reader should know beforehand, a sentence per line.
+
+def trainings(settings_file: Path, flows: Collection[str] = ()) -> list[Training]:
+    """Return every training of the flows of a scale, or of those named.
 
     Raises:
-        SettingsError: the settings are malformed.
-        ArtifactError: a file cannot be written.
+        SettingsError: the settings are malformed, or have no flow of such a name.
     """
     settings = load(settings_file)
-    jobs = flow_jobs(settings)
-    content = reduced(settings, jobs, judged_scale(settings), SCALE)
-    chosen = content["holography"]
-    chosen |= {"samples": chosen["chunk"], "plane": None}
-    for arm in chosen["flows"].values():
-        arm |= {"samples": None, "observed": False}
-    for stages in chosen["stages"].values():
-        stages[:] = [stages[-1] | {"steps": STEPS, "candidates": 1, "ramp": 0.0}]
-    write_text(folder / "settings.yaml", yaml.safe_dump(content, sort_keys=False))
-    targets = [f"{folder / job}/timing.json" for job in jobs]
-    write_text(folder / "targets.txt", " ".join(targets) + "\n")
+    known = settings.holography.flows
+    if unknown := sorted(set(flows) - set(known)):
+        raise SettingsError(
+            f"There is no flow named {unknown[0]!r} at scale {settings.scale}.",
+            f"Choose among: {', '.join(sorted(known))}.",
+        )
     return [
-        f"{len(jobs)} trainings of flows at scale {settings.scale} are run for {STEPS} steps each; "
-        "most of the time is compilation."
+        Training(settings_file, name, side)
+        for name in sorted(known)
+        if not flows or name in flows
+        for side in sorted(known[name].sizes)
     ]
 
 
-def measure(settings_file: Path, folder: Path, record: Path) -> pd.DataFrame:
-    """Read what a rehearsal measured, and write it to the record in place of the scale's old rows.
+def rehearse(chosen: list[Training], record: Path, jobs: int = 1) -> pd.DataFrame:
+    """Time a step of each, and write the record with these in place of its old rows of this device.
 
     Args:
-        settings_file: as of :func:`plan`.
-        folder: with the results of the rehearsal.
+        chosen: trainings of one scale.
         record: the table, ``config/steps.csv``.
+        jobs: how many are compiled side by side.
 
     Returns:
-        A row per training, :data:`COLUMNS`; ``hours`` of one processor for all of its stages.
+        A row per training, :data:`COLUMNS`; ``hours`` for all of its stages.
 
     Raises:
-        ArtifactError: a training of the rehearsal is missing or corrupt, or the record is.
+        ArtifactError: the record is corrupt or cannot be written.
     """
-    settings = load(settings_file)
-    costs = measured_costs(folder)
+    context = multiprocessing.get_context("spawn")
     rows = []
-    for job in flow_jobs(settings):
-        pace = read_numbers(folder / job / "timing.json", ["seconds_per_step"])
-        seconds = pace["seconds_per_step"]
-        if seconds is None or job not in costs:
-            raise ArtifactError(
-                f"The rehearsal of {job} told no time.", "Delete its folder and run it again."
-            )
-        rows.append(_row(settings, job, seconds, costs[job].memory_mib / 1024.0))
+    with (
+        context.Manager() as manager,
+        context.Pool(jobs, maxtasksperchild=1) as pool,
+        Progress("rehearsal", len(chosen)) as progress,
+    ):
+        alone = manager.Lock()
+        waiting = [(each, pool.apply_async(time_step, (each, alone))) for each in chosen]
+        for number, (training, answer) in enumerate(waiting, start=1):
+            timed = answer.get()
+            rows.append(_row(training, timed))
+            told = f"{training.flow} {training.side}: {timed.seconds:.2g} s a step"
+            progress.advance(number, told)
     frame = pd.DataFrame(rows, columns=COLUMNS)
+    about = ["scale", "device", "flow", "side"]
     known = read_table(record, COLUMNS) if record.is_file() else frame.iloc[:0]
-    others = known[known["scale"] != settings.scale]
-    write_table(record, pd.concat([others, frame]) if len(others) else frame)
+    again = known.set_index(about).index.isin(frame.set_index(about).index)
+    kept = known[~again]
+    both = pd.concat([kept, frame]) if len(kept) else frame
+    write_table(record, both.sort_values(about, kind="stable", ignore_index=True))
     return frame
 
 
-def _row(settings: Settings, job: str, seconds: float, memory: float) -> dict[str, Any]:
-    _, _, name, side = job.split("/")
+def time_step(training: Training, alone: Any) -> Timed:
+    """Compile one training in this process, then take the time of its steps while ``alone`` is held."""
+    import tensorflow as tf
+
+    from emergence import devices, host
+    from emergence.holography.arms import problem_of
+    from emergence.steps import CHUNK_STEPS, begin_stage, compile_chunk
+
+    settings = load(training.settings_file)
+    device = host.use_host(settings.threads)
+    problem = problem_of(settings, training.flow, training.side)
     chosen = settings.holography
-    stages = chosen.stages[chosen.flows[name].sizes[int(side)]]
+    last = chosen.stages[chosen.flows[training.flow].sizes[training.side]][-1]
+    stage = last.model_copy(update={"candidates": 1})
+    chunk = compile_chunk(problem, stage, settings.seed)
+    first = {k: tf.convert_to_tensor(v) for k, v in problem.initial_parameters(1).items()}
+    tensors = begin_stage(first, stage)
+
+    def seconds(count: int) -> float:
+        began = devices.clock()
+        chunk(tensors, tf.constant(0), tf.constant(count), 1.0)[1].numpy()
+        return devices.clock() - began
+
+    seconds(1)  # compiles
+    with alone:
+        once = seconds(1)
+        count = max(1, min(CHUNK_STEPS, int(TIMED_S / once)))
+        pace = seconds(count) / count
+    if device.startswith("CPU"):
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    else:
+        memory = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**30
+    return Timed(device, pace, memory)
+
+
+def _row(training: Training, timed: Timed) -> dict[str, Any]:
+    settings: Settings = load(training.settings_file)
+    chosen = settings.holography
+    stages = chosen.stages[chosen.flows[training.flow].sizes[training.side]]
     last = stages[-1]
     work = sum(s.steps * s.batch * s.candidates for s in stages) / last.batch
     return {
         "scale": settings.scale,
-        "flow": name,
-        "side": int(side),
+        "device": timed.device,
+        "flow": training.flow,
+        "side": training.side,
         "batch": last.batch,
-        "seconds_per_step": seconds,
+        "seconds_per_step": timed.seconds,
         "steps": sum(stage.steps for stage in stages),
-        "hours": seconds * work / 3600.0,
-        "memory_gib": memory,
+        "hours": timed.seconds * work / 3600.0,
+        "memory_gib": timed.memory_gib,
     }
 
 
 def steps_table(frame: pd.DataFrame) -> str:
-    """Markdown table of the README: a row per training of one scale, then all of them together."""
+    """Markdown tables of the README, one of each device: a row per training, then all together."""
     if not len(frame):
         return "Not measured yet."
+    return "\n\n".join(_table(device, rows) for device, rows in frame.groupby("device"))
+
+
+def _table(device: str, frame: pd.DataFrame) -> str:
+    clock = "processor seconds" if device.startswith("CPU") else "seconds"
     rows = [
-        "| flow | side | batch | processor seconds of a step | steps | hours in all | memory |",
+        f"{device}:",
+        "",
+        f"| flow | side | batch | {clock} of a step | steps | hours in all | memory |",
         "|---|---|---|---|---|---|---|",
     ]
     rows += [

@@ -238,37 +238,27 @@ def drift_measure(
     print(measured.told(frame), f"Read {figures / scale / 'drift.md'}.")
 
 
-rehearse = typer.Typer(
-    help="Train a few steps of every flow, to tell what a scale costs here.", no_args_is_help=True
-)
-Steps = Annotated[Path, typer.Option("--record", help="The record of what a step costs.")]
 STEPS = HOUSE / "config/steps.csv"
 READING_S = 1.0
 """Seconds that shipped samples take to be read."""
 
 
-@rehearse.command("plan")
-def rehearse_plan(
-    scale: Scale = "paper", config: Config = CONFIG, results: Results = RESULTS
-) -> None:
-    """Write the settings and the targets of a rehearsal."""
-    from emergence.verification import rehearsal
-
-    print("\n".join(rehearsal.plan(config / f"{scale}.yaml", results / rehearsal.SCALE)))
-
-
-@rehearse.command("measure")
-def rehearse_measure(
+def rehearse(
     scale: Scale = "paper",
+    flow: Annotated[
+        list[str] | None, typer.Option(help="Only the trainings of this flow; may be repeated.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Trainings compiled side by side; each is timed alone.")
+    ] = 1,
     config: Config = CONFIG,
-    results: Results = RESULTS,
-    record: Steps = STEPS,
+    record: Annotated[Path, typer.Option(help="The record of what a step costs.")] = STEPS,
 ) -> None:
-    """Tell what a step of every flow took, and all of their training would; record it."""
+    """Run a few steps of every flow, to tell what a scale would cost on this machine; record it."""
     from emergence.verification import rehearsal
 
-    frame = rehearsal.measure(config / f"{scale}.yaml", results / rehearsal.SCALE, record)
-    print(rehearsal.steps_table(frame))
+    chosen = rehearsal.trainings(config / f"{scale}.yaml", flow or ())
+    print(rehearsal.steps_table(rehearsal.rehearse(chosen, record, jobs)))
 
 
 def _pace(
@@ -306,7 +296,7 @@ def register(app: typer.Typer) -> None:
     """Add every command of this module to the command line."""
     app.add_typer(audit, name="audit")
     app.add_typer(drift, name="drift")
-    app.add_typer(rehearse, name="rehearse")
     app.command()(plan)
     app.command()(ship)
     app.command()(agreement)
+    app.command()(rehearse)
