@@ -162,3 +162,12 @@ def test_a_scale_without_bulks_has_empty_tables_that_figures_can_read():
     assert set(found) == {"geometry_pairs", "geometry_fits", "geometries"}
     assert all(isinstance(table, pd.DataFrame) and table.empty for table in found.values())
     assert list(found["geometry_fits"].columns) == geometry_readings.FITS
+    assert list(found["geometry_pairs"].columns) == geometry_readings.PAIRS
+    assert list(found["geometries"].columns) == geometry_readings.GEOMETRIES
+
+
+def test_the_columns_of_empty_tables_are_among_those_of_full_ones(read, decays):
+    full = (read["fits"]["geometry_fits"], decays, read["geometries"]["geometries"])
+    named = (geometry_readings.FITS, geometry_readings.PAIRS, geometry_readings.GEOMETRIES)
+    for table, columns in zip(full, named, strict=True):
+        assert set(columns) <= set(table.columns)

@@ -16,6 +16,10 @@ CUTS = {"half": 0.5, "quarter": 0.25}
 """Same-layer pairs are taken up to these shares of the side."""
 
 
+PAIRS = ["bulk", "map", "kind", "level", "other", "separation", "x", "value", "error"]
+"""What the figure reads of the pairs."""
+
+
 def decays(results) -> Found:
     """Mutual information of pairs in the coordinates in which one ξ gives both slopes."""
     rows = []
@@ -35,7 +39,7 @@ def decays(results) -> Found:
                     }
                 )  # fmt: skip
                 rows.append(frame.assign(**study.row(map=name)))
-    yield "geometry_pairs", pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+    yield "geometry_pairs", pd.concat(rows or [pd.DataFrame(columns=PAIRS)], ignore_index=True)
 
 
 FITS = ["bulk", "map", "kind", "cut", "group", "rate", "rate_error", "intercept"]
@@ -106,6 +110,10 @@ def _measurements(
         )  # fmt: skip
 
 
+GEOMETRIES = ["bulk", "map", "geometry", "aic", "bic", "scatter", "length", "length_error"]
+"""What a reader of the table is told even where no map has pairs enough to compare them."""
+
+
 def geometries(results) -> Found:
     """Which distance describes all pairs best: hyperbolic, flat, or a stack of layers."""
     rows = []
@@ -124,7 +132,7 @@ def geometries(results) -> Found:
                     )
                 )  # fmt: skip
             yield from _preference(study, name, found)
-    yield "geometries", pd.DataFrame(rows)
+    yield "geometries", pd.DataFrame(rows) if rows else pd.DataFrame(columns=GEOMETRIES)
 
 
 def _preference(study: Study, name: str, found: dict[str, DecayFit]) -> Found:
