@@ -99,10 +99,12 @@ def _rows(
     trained: list[Found],
 ) -> list[tuple]:
     rows = []
+    # A fast evaluation has no chains and bulks; runs from other seeds have, and so had the first.
+    known = {**trained[0], **base}
     for claim in ledger.claims:
         for criterion in claim.criteria if judged_as in claim.scales else ():
             keys = keys_of(criterion)
-            if not all(key in base for key in keys):
+            if not all(key in known for key in keys):
                 # What was not evaluated has no drift either, but is named.
                 about = (ledger.system, claim.id)
                 rows += [
@@ -110,12 +112,12 @@ def _rows(
                     for key in keys
                 ]
                 continue
-            left = evaluate(criterion, base.__getitem__).room
+            left = evaluate(criterion, known.__getitem__).room
             for key in keys:
-                value = base[key].value
+                value = known[key].value
                 about = (ledger.system, claim.id, key, np.nan if value is None else value)
-                spreads = {"seeds": over_seeds(key, base, trained)}
-                for axis, found in changed.items():
+                spreads = {"seeds": over_seeds(key, known, trained)}
+                for axis, found in changed.items() if key in base else ():
                     spread, runs, noise = between(key, base, found)
                     spreads[axis] = spread, runs, noise if axis in REDRAWN else np.nan
                 rows += [
