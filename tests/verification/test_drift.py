@@ -199,6 +199,15 @@ class TestMeasure:
         assert frame["spread"]["seeds"] == 4.0
         assert frame["value"]["seeds"] == 50.0
 
+    def test_what_a_fast_one_leaves_out_still_has_seeds(self, measured):
+        runs = {"drift-base": "base", "drift-threads": "threads"}
+        runs |= {"drift-seed-1": "seeds", "drift-seed-2": "seeds"}
+        found = {"drift-base": Measurement("other", 1.0), "shipped": single(30.0)}
+        found |= {"drift-threads": single(31.0)}
+        found |= {"drift-seed-1": single(34.0), "drift-seed-2": single(26.0)}
+        (row,) = measured(found, runs).itertuples()
+        assert (row.axis, row.value, row.spread, row.room) == ("seeds", 30.0, 4.0, 20.0)
+
     def test_two_trainings_tell_no_spread(self, measured):
         frame = measured({"verify": single(30.0), "drift-seed-1": single(34.0)}).set_index("axis")
         assert np.isnan(frame["spread"]["seeds"])
