@@ -104,7 +104,7 @@ def test_samples_are_taken_where_they_are_of_these_settings_and_not_anew(dry, tr
 
 
 def test_chains_go_on_from_records_that_come_with_the_project(dry, tree):
-    (tree / "weights/holography/chains").mkdir(parents=True)
+    (tree / "weights/holography/chains").mkdir(parents=True, exist_ok=True)
     (tree / "weights/holography/chains/old.npz").write_bytes(b"")
     content = yaml.safe_load((tree / "tiny.yaml").read_text())
     content["holography"]["chains"]["short"]["shipped"] = "old"
