@@ -1,10 +1,13 @@
 """What a scale costs is told from a few steps of each flow, at its own batch."""
 
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+
 import pytest
 import yaml
 
 from emergence.artifacts import read_table
-from emergence.errors import SettingsError
+from emergence.errors import HostError, SettingsError
 from emergence.verification import rehearsal
 from emergence.verification.rehearsal import Timed, Training
 
@@ -26,25 +29,25 @@ def timed(monkeypatch):
     """Takes the place of running: what each training takes, on a device that a test may change."""
     found = {("disc", 2): 0.5, ("disc", 4): 2.0, ("line", 2): 1.0}
 
-    class Pool:
+    class Pool(Executor):
         device = "CPU (1 thread)"
+        killed = ()
 
         def __init__(self, *_, **__): ...
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_): ...
-
         def Lock(self): ...
 
-        def apply_async(self, _, arguments):
-            self.of = arguments[0]
-            answer = Timed(self.device, found[self.of.flow, self.of.side], 2.0)
-            return type("Answer", (), {"get": lambda _: answer})()
+        def submit(self, _, training, alone):
+            answer, name = Future(), (training.flow, training.side)
+            if name in self.killed:
+                answer.set_exception(BrokenProcessPool())
+            else:
+                answer.set_result(Timed(self.device, found[name], 2.0))
+            return answer
 
-    context = type("Context", (), {"Manager": Pool, "Pool": Pool})()
+    context = type("Context", (), {"Manager": Pool})()
     monkeypatch.setattr(rehearsal.multiprocessing, "get_context", lambda _: context)
+    monkeypatch.setattr(rehearsal, "ProcessPoolExecutor", Pool)
     return Pool
 
 
@@ -82,6 +85,15 @@ def test_the_record_keeps_other_devices_and_replaces_its_own(settings, tmp_path,
     tables = rehearsal.steps_table(known).split("\n\n")
     assert len(tables) == 4
     assert "| seconds of a step |" in tables[3]
+
+
+def test_a_killed_process_is_one_sentence_and_loses_nothing(settings, tmp_path, timed):
+    timed.killed = (("disc", 4),)
+    with pytest.raises(
+        HostError, match=r"time disc 4, .* was killed\. Free memory or lower --jobs; "
+    ):
+        rehearsal.rehearse(rehearsal.trainings(settings), tmp_path / "steps.csv")
+    assert read_table(tmp_path / "steps.csv")["side"].tolist() == [2]
 
 
 def test_nothing_measured_is_said_so(settings, tmp_path, timed):

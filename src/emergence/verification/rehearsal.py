@@ -11,6 +11,8 @@ from __future__ import annotations
 import multiprocessing
 import resource
 from collections.abc import Collection
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from emergence.artifacts import read_table, write_table
-from emergence.errors import SettingsError
+from emergence.errors import HostError, SettingsError
 from emergence.progress import Progress
 from emergence.settings import Settings, load
 
@@ -69,7 +71,7 @@ def trainings(settings_file: Path, flows: Collection[str] = ()) -> list[Training
 
 
 def rehearse(chosen: list[Training], record: Path, jobs: int = 1) -> pd.DataFrame:
-    """Time a step of each, and write the record with these in place of its old rows of this device.
+    """Time a step of each; the record takes each in place of an old row of this device, as it comes.
 
     Args:
         chosen: trainings of one scale.
@@ -81,29 +83,39 @@ def rehearse(chosen: list[Training], record: Path, jobs: int = 1) -> pd.DataFram
 
     Raises:
         ArtifactError: the record is corrupt or cannot be written.
+        HostError: a process was killed, as where memory runs out.
     """
     context = multiprocessing.get_context("spawn")
     rows = []
     with (
         context.Manager() as manager,
-        context.Pool(jobs, maxtasksperchild=1) as pool,
+        ProcessPoolExecutor(jobs, context, max_tasks_per_child=1) as pool,
         Progress("rehearsal", len(chosen)) as progress,
     ):
         alone = manager.Lock()
-        waiting = [(each, pool.apply_async(time_step, (each, alone))) for each in chosen]
+        waiting = [(each, pool.submit(time_step, each, alone)) for each in chosen]
         for number, (training, answer) in enumerate(waiting, start=1):
-            timed = answer.get()
+            name = f"{training.flow} {training.side}"
+            try:
+                timed = answer.result()
+            except BrokenProcessPool:
+                raise HostError(
+                    f"The process that was to time {name}, or one beside it, was killed.",
+                    f"Free memory or lower --jobs; what was timed before is in {record}.",
+                ) from None
             rows.append(_row(training, timed))
-            told = f"{training.flow} {training.side}: {timed.seconds:.2g} s a step"
-            progress.advance(number, told)
-    frame = pd.DataFrame(rows, columns=COLUMNS)
+            _keep(rows[-1], record)
+            progress.advance(number, f"{name}: {timed.seconds:.2g} s a step")
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _keep(row: dict[str, Any], record: Path) -> None:
+    frame = pd.DataFrame([row], columns=COLUMNS)
     about = ["scale", "device", "flow", "side"]
     known = read_table(record, COLUMNS) if record.is_file() else frame.iloc[:0]
-    again = known.set_index(about).index.isin(frame.set_index(about).index)
-    kept = known[~again]
+    kept = known[~known.set_index(about).index.isin(frame.set_index(about).index)]
     both = pd.concat([kept, frame]) if len(kept) else frame
     write_table(record, both.sort_values(about, kind="stable", ignore_index=True))
-    return frame
 
 
 def time_step(training: Training, alone: Any) -> Timed:
