@@ -13,6 +13,7 @@ from emergence.holography.actions import ComplexPhi4
 from emergence.holography.arms import problem_of
 from emergence.holography.autocorrelation import estimate_all, estimate_mean
 from emergence.holography.exact import small_torus
+from emergence.holography.improved import IMPROVED
 from emergence.holography.ising_exact import sum_over_spins
 from emergence.holography.observables import PRIMARY, formulas
 from emergence.settings import Settings
@@ -83,8 +84,13 @@ def test_refreshed_latents_of_splines_follow_every_hopping(
     arrays, _ = chains.run(settings, "run", crooked(settings, "line"))
     for index, t in enumerate((0.2, 0.9)):
         action = ComplexPhi4(t, -200.0 + 2.0 * t, 25.0)
-        found = estimate_all({name: arrays[name][index] for name in PRIMARY}, formulas(2))
-        exact = small_torus(action).neighbour
+        names = (*PRIMARY, *IMPROVED)
+        found = estimate_all({name: arrays[name][index] for name in names}, formulas(2))
+        torus = small_torus(action)
+        exact = torus.neighbour
+        assert found["susceptibility"].value == pytest.approx(
+            torus.susceptibility, abs=4.0 * found["susceptibility"].error
+        )
         assert found["bond"].equilibrated
         assert found["bond"].value == pytest.approx(exact, abs=4.0 * found["bond"].error)
         assert found["bond"].error < 0.1 * exact

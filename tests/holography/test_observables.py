@@ -149,6 +149,9 @@ def test_improved_estimators_are_preferred_and_noise_gives_no_length() -> None:
     improved = means | {"improved_square": 0.25, "improved_structure": 0.2}
     assert chosen["susceptibility"](improved) == 16.0
     assert chosen["binder"](improved) == chosen["binder"](means)
+    better = improved | {"helicity": 0.2, "improved_fourth": 0.1, "improved_helicity": 0.3}
+    assert chosen["binder"](better) == pytest.approx(0.1 / 0.25**2)
+    assert chosen["helicity"](better) == 0.3 and chosen["helicity"]({"helicity": 0.2}) == 0.2
     squared = chosen["correlation_length_squared"](improved)
     assert squared == pytest.approx(0.25 / (4.0 * np.sin(np.pi / 8) ** 2))
     assert chosen["correlation_length"](improved) == pytest.approx(np.sqrt(squared))

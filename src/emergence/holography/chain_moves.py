@@ -15,9 +15,10 @@ import tensorflow as tf
 from emergence.holography.flow import FlowProblem
 from emergence.holography.hierarchy import bulk_positions
 from emergence.holography.hmc import Density, HamiltonianSampler, Observe
-from emergence.holography.refresh import Evaluate, RefreshSampler
+from emergence.holography.improved import improved
+from emergence.holography.refresh import Evaluate, RefreshRun, RefreshSampler
 from emergence.holography.targets import Generate, boundary_density, bulk_density, bulk_observables
-from emergence.randomness import derive_seed
+from emergence.randomness import derive_seed, generator
 from emergence.settings import ChainsSettings
 
 JITTER = 0.2
@@ -136,7 +137,18 @@ class RefreshMoves(_Chains):
         run = self._sampler.run(
             state, strength=tuned, trajectories=trajectories, seed=seed, context=self.context
         )
-        return run.series | {"accepted": run.accepted}, run.state
+        series = run.series | {"accepted": run.accepted}
+        if run.fields.shape[-1] == 2:
+            series |= self._improved(run, generator(seed, "clusters"))
+        return series, run.state
+
+    def _improved(self, run: RefreshRun, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Cluster estimators on the recorded fields, ``[all chains, trajectories]``."""
+        chains, trajectories = run.accepted.shape
+        hoppings = np.repeat(self.context[0].numpy()[:, 0], trajectories)
+        fields = run.fields.reshape(chains * trajectories, *run.fields.shape[2:])
+        found = improved(fields, hoppings, run.series["bond"].ravel(), rng)
+        return {name: values.reshape(chains, trajectories) for name, values in found.items()}
 
     def step(self, tuned: Any) -> np.ndarray:
         """See :class:`Moves`."""

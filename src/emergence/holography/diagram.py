@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.special import chdtrc
 
 from emergence.holography.autocorrelation import estimate_all
+from emergence.holography.improved import IMPROVED
 from emergence.holography.metropolis import reweight
 from emergence.holography.observables import PRIMARY, formulas
 from emergence.statistics import Measurement
@@ -113,7 +114,8 @@ def corrected_rows(chains: Arrays, side: int) -> pd.DataFrame:
     chosen = {name: formulas(side)[name] for name in (*OBSERVABLES, *TESTED.values())}
     rows = []
     for index, t in enumerate(chains["t"]):
-        series = {name: chains[name][index] for name in PRIMARY}
+        names = [*PRIMARY, *(name for name in IMPROVED if name in chains)]
+        series = {name: chains[name][index] for name in names}
         found = estimate_all(series, chosen)
         values = {name: (each.value, each.error, each.tau) for name, each in found.items()}
         trusted = all(each.equilibrated for each in found.values())

@@ -13,8 +13,9 @@ that they cannot differ in a convention. Lattice units; N = L².
     density    N⁻¹ Σ_x |φ_x|²
     quartic    N⁻¹ Σ_x |φ_x|⁴
 
-A sampler with cluster estimators adds ``improved_square`` and ``improved_structure``, which have the
-means of ``square`` and ``structure`` with less noise and are then preferred.
+A sampler with cluster estimators adds ``improved_square``, ``improved_structure`` and perhaps
+``improved_fourth`` and ``improved_helicity``, which have the means of ``square`` and so on with less
+noise and are then preferred.
 """
 
 from __future__ import annotations
@@ -122,14 +123,16 @@ def formulas(side: int, action: ComplexPhi4 | None = None) -> dict[str, Formula]
     sites = side * side
     momentum = 2.0 * np.sin(np.pi / side)
 
-    def square(means: Means) -> Any:
-        return means["improved_square"] if "improved_square" in means else means["square"]
-
-    def structure(means: Means) -> Any:
-        return means["improved_structure"] if "improved_structure" in means else means["structure"]
+    def best(means: Means, name: str) -> Any:
+        return means.get(f"improved_{name}", means[name])
 
     def length_squared(means: Means) -> Any:
-        return (square(means) / structure(means) - 1.0) / momentum**2
+        return (best(means, "square") / best(means, "structure") - 1.0) / momentum**2
+
+    def binder(means: Means) -> Any:
+        # Both powers from the same estimator: their fluctuations cancel in the ratio.
+        kind = "improved_" if "improved_fourth" in means else ""
+        return means[f"{kind}fourth"] / means[f"{kind}square"] ** 2
 
     def length(means: Means) -> Any:
         squared = np.asarray(length_squared(means))
@@ -137,10 +140,9 @@ def formulas(side: int, action: ComplexPhi4 | None = None) -> dict[str, Formula]
 
     chosen: dict[str, Formula] = {
         "order": lambda means: means["order"],
-        "susceptibility": lambda means: sites * square(means),
-        # Both powers from the same estimator: their fluctuations cancel in the ratio.
-        "binder": lambda means: means["fourth"] / means["square"] ** 2,
-        "helicity": lambda means: means["helicity"],
+        "susceptibility": lambda means: sites * best(means, "square"),
+        "binder": binder,
+        "helicity": lambda means: best(means, "helicity"),
         "correlation_length": length,
         "correlation_length_squared": length_squared,
         "bond": lambda means: means["bond"],

@@ -56,6 +56,8 @@ class RefreshRun:
     """Name → ``[chains, trajectories]``."""
     accepted: np.ndarray
     """Share of the proposals that were accepted, ``[chains, trajectories]``."""
+    fields: np.ndarray
+    """What was recorded, ``[chains, trajectories, L, L, components]``."""
     state: tf.Tensor
     """Where the chains ended, ``[chains, L, L, c]``."""
     strength: np.ndarray
@@ -135,13 +137,13 @@ class RefreshSampler:
         dtype = start.dtype
         gain = tf.constant(0.0 if tuned is None else GAIN, dtype)
         key = tf.constant(derive_seed(seed, "refresh"), tf.int32)
-        state, strength, accepted, series = self._run(
+        state, strength, accepted, fields, series = self._run(
             start, value, field, tf.constant(strength, dtype), gain,
             tf.constant(float(tuned or 0), dtype), key, trajectories, context,
         )  # fmt: skip
         return RefreshRun(
             {name: values.numpy().T for name, values in series.items()},
-            accepted.numpy().T, state, strength.numpy(),
+            accepted.numpy().T, fields.numpy().swapaxes(0, 1), state, strength.numpy(),
         )  # fmt: skip
 
     def _recorded(
@@ -155,7 +157,7 @@ class RefreshSampler:
         key: tf.Tensor,
         trajectories: int,
         context: tuple[Any, ...],
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
         """Compiled with the flow in it once: in the inner loop, over proposals."""
         levels, dtype, chains = len(self._numbers), state.dtype, state.shape[0]
         names = list(self._measure(field, context[0]))
@@ -185,17 +187,16 @@ class RefreshSampler:
             moving, columns = carried[:4], carried[4:]
             start = (trajectory * self.proposals, *moving, tf.zeros([chains], dtype))
             _, *moving, share = _loop(propose, start, last, self.proposals)
-            found = [share, *self._measure(moving[2], context[0]).values()]
+            found = [share, moving[2], *self._measure(moving[2], context[0]).values()]
             columns = [c.write(trajectory, v) for c, v in zip(columns, found, strict=True)]
             return trajectory + 1, *moving, *columns
 
-        columns = [
-            tf.TensorArray(dtype, trajectories, element_shape=[chains]) for _ in ["share", *names]
-        ]
+        shapes = [[chains], field.shape, *([chains] for _ in names)]
+        columns = [tf.TensorArray(dtype, trajectories, element_shape=shape) for shape in shapes]
         start = (tf.constant(0), state, value, field, strength, *columns)
         _, state, _, _, strength, *columns = _loop(record, start, trajectories, trajectories)
-        share, *series = [column.stack() for column in columns]
-        return state, strength, share, dict(zip(names, series, strict=True))
+        share, fields, *series = [column.stack() for column in columns]
+        return state, strength, share, fields, dict(zip(names, series, strict=True))
 
     def _proposal(
         self, state: tf.Tensor, strength: tf.Tensor, level: tf.Tensor, seed: tf.Tensor
