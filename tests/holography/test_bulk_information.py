@@ -12,13 +12,13 @@ from emergence.holography.bulk_information import (
     linear_budgets,
     multi_information,
     random_block,
-    real_covariance,
     sampled_budget,
 )
 from emergence.holography.exact import free_sample
 from emergence.holography.information import (
     HAAR,
     block_transform,
+    conditional_mutual_information,
     free_field_covariance,
     information_budget,
     mutual_information,
@@ -30,6 +30,13 @@ COVARIANCE = free_field_covariance(8, 0.25)
 
 def samples(count: int, seed: int = 1) -> np.ndarray:
     return free_sample(FreeField(1.0, 2.125), 8, count, np.random.default_rng(seed))
+
+
+def doubled_covariance(covariance: np.ndarray) -> np.ndarray:
+    """Of circular complex variables ``[n, n]``: (real, imaginary) of each, ``[2n, 2n]``."""
+    parts = np.array([[covariance.real, -covariance.imag], [covariance.imag, covariance.real]])
+    size = len(covariance)
+    return 0.5 * parts.transpose(2, 0, 3, 1).reshape(2 * size, 2 * size)
 
 
 def haar(blocks: np.ndarray) -> np.ndarray:
@@ -55,6 +62,46 @@ def test_sampled_budget_of_haar_is_the_exact_one(kind: str) -> None:
     assert budget["chain_defect"].value == pytest.approx(0.0, abs=1e-10)
     assert budget["slides_defect"].value > 3.0 * budget["slides_defect"].error
     assert tuple(budget) == BUDGET
+
+
+@pytest.mark.parametrize("blocks", [(0,), (0, 1, 6)])
+@pytest.mark.parametrize("kind", ["complex", "real"])
+def test_budget_by_momenta_is_that_of_determinants_of_the_whole_lattice(
+    kind: str, blocks: tuple[int, ...]
+) -> None:
+    field = samples(300, seed=7)
+    field = field if kind == "complex" else field.real
+    original = to_blocks(field)
+    step = haar(original) + 0.3 * np.abs(original) ** 2 * original[..., ::-1]
+    budget = sampled_budget(field, step, blocks, chunks=2)
+    joint = np.concatenate([original, step], axis=3)
+    joint = joint - joint.mean(axis=(0, 1, 2))
+
+    def direct(part: np.ndarray) -> list[float]:
+        moved = [np.roll(part, (y, x), axis=(1, 2)) for y in range(4) for x in range(4)]
+        flat = np.concatenate([each.reshape(len(part), -1) for each in moved])
+        covariance = flat.T @ flat.conj() / len(flat)
+        copies = 1
+        if kind == "complex":
+            covariance, copies = doubled_covariance(covariance), 2
+        variables = np.arange(len(covariance)).reshape(16, 8, copies)
+        own = variables[list(blocks)]
+        other = np.delete(variables, blocks, axis=0)
+        everything = other[:, :4].ravel()
+        coarse, details = own[:, 4].ravel(), own[:, 5:].ravel()
+        return [
+            mutual_information(covariance, own[:, :4].ravel(), everything),
+            mutual_information(covariance, coarse, everything),
+            conditional_mutual_information(covariance, details, everything, coarse),
+            mutual_information(covariance, details, other[:, 5:].ravel()),
+        ]
+
+    halves = [np.array(direct(part)) for part in (joint, joint[:150], joint[150:])]
+    # The jackknife of two halves: what one of them gives stands for the other left out.
+    expected = 2.0 * halves[0] - 0.5 * (halves[1] + halves[2])
+    found = [budget[name].value for name in ("total", "coarse", "conditional", "bulk")]
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    assert min(found) > 0.1
 
 
 def test_covariances_of_a_nonlinear_step_break_the_chain_rule() -> None:
@@ -85,7 +132,7 @@ def test_complex_covariances_count_both_components() -> None:
     rng = np.random.default_rng(3)
     factor = rng.standard_normal((4, 9)) + 1j * rng.standard_normal((4, 9))
     covariance = factor @ factor.conj().T
-    doubled = real_covariance(covariance)
+    doubled = doubled_covariance(covariance)
     np.testing.assert_allclose(doubled, doubled.T, atol=1e-13)
     # x†Cx of a complex circular variable, through its real and imaginary parts.
     points = factor @ (rng.standard_normal((9, 20_000)) + 1j * rng.standard_normal((9, 20_000)))
@@ -135,6 +182,7 @@ def test_random_blocks_are_orthogonal_and_differ() -> None:
     [
         (lambda: sampled_budget(samples(8), haar, ()), "at least one block"),
         (lambda: sampled_budget(samples(8), haar, chunks=9), "make no 9 chunks"),
+        (lambda: sampled_budget(samples(4), haar, chunks=4), "more samples than variables"),
         (lambda: multi_information(np.ones((3, 3))), "more samples"),
     ],
 )

@@ -22,25 +22,13 @@ from emergence.holography.bulk import BulkCovariance, grid_covariance
 from emergence.holography.information import (
     InformationBudget,
     block_transform,
-    conditional_mutual_information,
     information_budget,
-    mutual_information,
 )
 from emergence.holography.linear_map import to_blocks
 from emergence.holography.mutual_information import Estimate, jackknife
 
 Decimator = Callable[[np.ndarray], np.ndarray]
 """Blocks ``[samples, n, n, 4]`` to (φ', ζ) ``[samples, n, n, 4]``, the coarse site first."""
-
-
-def real_covariance(covariance: np.ndarray) -> np.ndarray:
-    """Circular complex ``[n, n]`` to real ``[2n, 2n]``, (real, imaginary) of each variable; a real
-    covariance as it is."""
-    if not np.iscomplexobj(covariance):
-        return covariance
-    size = len(covariance)
-    parts = np.array([[covariance.real, -covariance.imag], [covariance.imag, covariance.real]])
-    return 0.5 * parts.transpose(2, 0, 3, 1).reshape(2 * size, 2 * size)
 
 
 def multi_information(covariance: np.ndarray, size: int = 1) -> float:
@@ -97,23 +85,75 @@ def bulk_multi_information(bulk: BulkCovariance, *, cells: bool = False) -> Esti
     return Estimate(value=float(corrected), error=float(error))
 
 
-def _budget(grid: np.ndarray, inside: np.ndarray, channels: int) -> InformationBudget:
-    """Budget from the covariance of (φ, φ', ζ) of blocks by offset, ``[m, m, 8c, 8c]``."""
-    m = len(grid)
-    j = np.arange(m)
-    offset = (j[:, None] - j) % m
-    dense = grid[offset[:, None, :, None], offset[None, :, None, :]]
-    dense = dense.transpose(0, 1, 4, 2, 3, 5).reshape(m * m * 8 * channels, -1)
-    doubled = 2 if np.iscomplexobj(dense) else 1
-    covariance = real_covariance(0.5 * (dense + dense.conj().T))
-    variables = np.arange(len(covariance)).reshape(m * m, 8, channels * doubled)
-    own, outside = variables[inside], variables[~inside]
-    field, coarse, details = own[:, :4], own[:, 4], own[:, 5:]
+def _between(spectrum: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Blocks ``[k·v, k·w]`` between some cells, of a matrix that translations by cells leave alone.
+
+    Args:
+        spectrum: its Fourier transform by offset, ``[m, m, v, w]``.
+        cells: row and column of each, ``[2, k]``.
+    """
+    rows, columns = (along[:, None] - along for along in cells)
+    blocks = np.fft.ifft2(spectrum, axes=(0, 1))[rows, columns]
+    return blocks.transpose(0, 2, 1, 3).reshape(
+        len(blocks) * spectrum.shape[2], len(blocks) * spectrum.shape[3]
+    )
+
+
+def _inverse(matrices: np.ndarray) -> np.ndarray:
+    """Of Hermitian matrices ``[..., v, v]``, which a covariance must leave positive.
+
+    Raises:
+        SettingsError: one is not positive definite.
+    """
+    values = np.linalg.eigvalsh(matrices)
+    # Of too few samples the smallest is zero but for rounding.
+    if not np.all(values[..., 0] > 1e-13 * values[..., -1]):
+        raise SettingsError(
+            f"The covariance of {matrices.shape[-1]} variables of each block is not positive "
+            "definite.",
+            "Estimate it from more samples than variables.",
+        )
+    return np.linalg.inv(matrices)
+
+
+def _log_ratio(above: np.ndarray, below: np.ndarray) -> float:
+    """ln of the ratio of two determinants."""
+    return float(np.linalg.slogdet(above)[1] - np.linalg.slogdet(below)[1])
+
+
+def _budget(grid: np.ndarray, cells: np.ndarray, channels: int) -> InformationBudget:
+    """Budget from the covariance of (φ, φ', ζ) of blocks by offset, ``[m, m, 8c, 8c]``.
+
+    Translations by blocks leave it alone: it is inverted momentum by momentum. With X = (φ', ζ)
+    regressed on the whole field, X = Gφ + R, what B leaves open of X_A is
+    Cov(X_A|φ_B) = Cov(R_A) + G_AA Cov(φ_A|φ_B) G_AA†, and Cov(φ_A|φ_B) is the inverse of the block
+    of A of the inverse covariance. The determinants left are of as many variables as A has.
+
+    Args:
+        cells: row and column of the blocks of A, ``[2, k]``.
+    """
+    weight = 1.0 if np.iscomplexobj(grid) else 0.5
+    spectrum = np.fft.fft2(grid, axes=(0, 1))
+    spectrum = 0.5 * (spectrum + spectrum.conj().swapaxes(2, 3))
+    field, step = slice(None, 4 * channels), slice(4 * channels, None)
+    precision = _inverse(spectrum[..., field, field])
+    open_field = _inverse(_between(precision, cells))
+    regression = spectrum[..., step, field] @ precision
+    noise = spectrum[..., step, step] - regression @ spectrum[..., field, step]
+    own = _between(spectrum[..., step, step], cells)
+    through = _between(regression, cells)
+    left = _between(noise, cells) + through @ open_field @ through.conj().T
+    details = spectrum[..., step, step][..., channels:, channels:]
+    # φ' comes first in each block of X.
+    coarse = np.arange(len(own)).reshape(-1, 4 * channels)[:, :channels].ravel()
+    kept = [part[np.ix_(coarse, coarse)] for part in (own, left)]
+    alone = _between(details, cells), _inverse(_between(_inverse(details), cells))
+    share = _log_ratio(*kept)
     return InformationBudget(
-        total=mutual_information(covariance, field, outside[:, :4]),
-        coarse=mutual_information(covariance, coarse, outside[:, :4]),
-        conditional=conditional_mutual_information(covariance, details, outside[:, :4], coarse),
-        bulk=mutual_information(covariance, details, outside[:, 5:]),
+        total=weight * _log_ratio(_between(spectrum[..., field, field], cells), open_field),
+        coarse=weight * share,
+        conditional=weight * (_log_ratio(own, left) - share),
+        bulk=weight * _log_ratio(*alone),
     )
 
 
@@ -167,9 +207,10 @@ def sampled_budget(
         [grid_covariance(part, part) for part in np.split(joint[: size * chunks], chunks)]
     )
     total = grids.mean(axis=0)
+    cells = np.array(np.divmod(np.flatnonzero(inside), side // 2))
 
     def values(grid: np.ndarray) -> np.ndarray:
-        budget = _budget(grid, inside, parts.shape[-1])
+        budget = _budget(grid, cells, parts.shape[-1])
         return np.array([getattr(budget, name) for name in BUDGET])
 
     without = np.array([values((chunks * total - part) / (chunks - 1)) for part in grids])
