@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emergence.errors import ArtifactError
+from emergence.errors import ArtifactError, SettingsError
 from emergence.settings import load
 from emergence.shipped import Entry, Manifest
 from emergence.statistics import Measurement, write_measurements
@@ -119,9 +119,26 @@ class TestRuns:
         runs, bound = plan(budget_s=7200, pace=Pace(costs, 2, 1.0, "laptop"), seeds=2)[-2:]
         assert "S1-cost" in runs
         assert "S-original" not in runs
-        assert "nothing is told of S-original." in bound
+        assert "nothing is told of S-original (--anew CLAIM trains them)." in bound
         assert "holography/flows/line_32/32" in drift_runs.begun_elsewhere(LAPTOP)
         assert not any("critical/" in job for job in drift_runs.begun_elsewhere(LAPTOP))
+
+    def test_unless_its_claim_is_named(self, plan, tmp_path):
+        costs = recorded_costs(ROOT / "config/costs.csv", "laptop")
+        del costs[CALIBRATION]
+        options = {
+            "budget_s": 60.0, "pace": Pace(costs, 2, 1.0, "laptop"), "seeds": 2,
+            "origin": load(ROOT / "config/shipped.yaml"),
+        }  # fmt: skip
+        lines = plan(**options, anew=["H4", "H8-16"])
+        assert "For H4, H8-16 what is shipped is made anew" in " ".join(lines)
+        run = load(tmp_path / "results/drift-seed-1/settings.yaml").holography
+        assert set(run.flows) == {"critical_32", "ising_16"}
+        assert list(run.flows["critical_32"].sizes) == [4, 8, 16, 32]
+        assert set(run.bulks) == {"critical_32"}
+        assert run.chains["ising_16_bulk"].shipped is None
+        with pytest.raises(SettingsError, match="no claim H99 at this scale"):
+            plan(**options, anew=["H99"])
 
     def test_without_one_nothing_is_trained_and_it_says_so(self, plan):
         assert plan()[-1].startswith("No time was given to train from other seeds")

@@ -2,12 +2,13 @@
 
 Three axes evaluate the shipped weights under another setting, which trains nothing: another number
 of TensorFlow's threads, single precision, no compilation. The axis of seeds needs trainings: an ensemble has
-them already; single trainings are run again from other seeds, as far as a budget of time goes.
+them already; single trainings are run again from other seeds, as far as a budget of time goes. What a
+run only continues is trained anew where that is asked for, as long as it may take.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import yaml
 
 from emergence.artifacts import write_numbers, write_text
+from emergence.errors import SettingsError
 from emergence.progress import clock
 from emergence.randomness import derive_seed
 from emergence.settings import Settings, load
@@ -24,6 +26,7 @@ from emergence.verification.budget import choose
 from emergence.verification.claims import load_ledgers
 from emergence.verification.criteria import keys_of
 from emergence.verification.jobs import Needs, Pace, deciding_jobs, reduced
+from emergence.verification.origin import trained_anew
 from emergence.verification.packing import SYSTEMS
 from emergence.verification.shipping import evaluable, judged_scale
 
@@ -61,6 +64,8 @@ def plan(
     pace: Pace | None = None,
     budget_s: float | None = None,
     seeds: int = 4,
+    origin: Settings | None = None,
+    anew: Collection[str] = (),
 ) -> list[str]:
     """Write the settings and the targets of every run, and the list of runs.
 
@@ -75,12 +80,16 @@ def plan(
         pace: how long trainings take here; needed with a budget.
         budget_s: wall time for trainings from other seeds; None trains nothing.
         seeds: how many other seeds.
+        origin: settings of what is shipped.
+        anew: claims whose shipped weights and records are made again from these seeds too, by
+            ``origin``, however long that takes.
 
     Returns:
         What a reader should know beforehand, a sentence per line.
 
     Raises:
-        SettingsError: the settings are malformed, or nothing is recorded of their costs.
+        SettingsError: the settings are malformed, or nothing is recorded of their costs; a claim to
+            be made anew is unknown.
         ArtifactError: shipped measurements are missing, or a file cannot be written.
     """
     settings = load(settings_file)
@@ -107,7 +116,7 @@ def plan(
     ]
     if budget_s and pace:
         lines += _plan_seeds(
-            settings, manifest, needs, ledgers, results, runs, pace, budget_s, seeds
+            settings, manifest, needs, ledgers, results, runs, pace, budget_s, seeds, origin, anew
         )
     else:
         lines.append("No time was given to train from other seeds: only ensembles have that axis.")
@@ -161,6 +170,8 @@ def _plan_seeds(
     pace: Pace,
     budget_s: float,
     seeds: int,
+    origin: Settings | None,
+    anew: Collection[str],
 ) -> list[str]:
     """Add the trainings of single networks from other seeds to the runs."""
     judged = judged_scale(settings)
@@ -180,22 +191,39 @@ def _plan_seeds(
         pace.ratio,
         among,
     )
-    if not part.claims:
+    jobs, systems = set(part.jobs), part.systems
+    if origin and anew:
+        settings = trained_anew(settings, origin)
+        every, system_of, _ = deciding_jobs(settings, needs, judged, ledgers)
+        if unknown := sorted(set(anew) - every.keys()):
+            raise SettingsError(
+                f"There is no claim {unknown[0]} at this scale whose weights could be trained anew.",
+                f"Choose among {', '.join(sorted(bound))}.",
+            )
+        jobs = jobs.union(*(every[name] for name in anew))
+        systems = tuple(dict.fromkeys([*systems, *(system_of[name] for name in anew)]))
+        bound -= set(anew)
+    if not jobs:
         return [f"No single training fits {seeds} times in {clock(budget_s)}."]
     for index in range(1, seeds + 1):
         name = f"{FOLDER}-seed-{index}"
         seed = derive_seed(settings.seed, "drift", index)
-        content = reduced(settings, part.jobs, judged, name) | {"seed": seed}
-        _write(results / name, content, part.systems)
+        content = reduced(settings, jobs, judged, name) | {"seed": seed}
+        _write(results / name, content, systems)
         runs.append(Run(name, "seeds", ""))
     lines = [
         f"{seeds} runs from other seeds, {clock(part.seconds)} each, for the single trainings of "
         f"{', '.join(part.claims)}."
     ]
+    if anew:
+        lines.append(
+            f"For {', '.join(anew)} what is shipped is made anew from each of them, by its own "
+            "settings; how long that takes is not recorded."
+        )
     if bound:
         lines.append(
             "Trainings that go on from shipped weights would only be continued from another seed: "
-            f"nothing is told of {', '.join(sorted(bound))}."
+            f"nothing is told of {', '.join(sorted(bound))} (--anew CLAIM trains them)."
         )
     return lines
 

@@ -192,6 +192,13 @@ def drift_plan(
         str | None, typer.Option(help="Time for trainings from other seeds, such as 2h; none: 0.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=2, max=99, help="Other seeds to train from.")] = 4,
+    anew: Annotated[
+        list[str] | None,
+        typer.Option(help="A claim whose shipped weights and records are made again too."),
+    ] = None,
+    origin: Annotated[Path, typer.Option(help="Settings of what is shipped.")] = Path(
+        "config/shipped.yaml"
+    ),
     cores: Annotated[int, typer.Option(min=0, help="Processors to use; 0: all.")] = 0,
     config: Config = CONFIG,
     needs: NeedsFile = NEEDS,
@@ -200,11 +207,15 @@ def drift_plan(
     weights: Weights = WEIGHTS,
 ) -> None:
     """Write the settings of every run that the drift is measured from; say what they are."""
+    from emergence.errors import SettingsError
+    from emergence.settings import load
     from emergence.shipped import read_manifest
     from emergence.verification import drift_runs
     from emergence.verification.budget import parse_budget
     from emergence.verification.jobs import load_needs
 
+    if anew and not budget:
+        raise SettingsError("Trainings from other seeds need time.", "Give --budget, such as 2h.")
     lines = drift_runs.plan(
         read_manifest(trained or weights / scale),
         config / f"{scale}.yaml",
@@ -215,6 +226,8 @@ def drift_plan(
         pace=_pace(config, scale, cores) if budget else None,
         budget_s=parse_budget(budget) if budget else None,
         seeds=seeds,
+        origin=load(origin) if anew else None,
+        anew=anew or (),
     )
     print("\n".join(lines))
 
