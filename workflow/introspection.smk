@@ -5,8 +5,11 @@ HERE = f"{RESULTS}/introspection"
 # What every stage of this system depends on, beside its own entry in the settings.
 COMMON = fingerprint(
     INTROSPECTION.model_dump(
-        mode="json", exclude={"datasets", "stages", "translators", "distillers", "spectral"}
+        mode="json",
+        exclude={"datasets", "stages", "translators", "distillers", "spectral", "data_seed"},
     )
+    # Only where there is one, so that a run without it stays what it was.
+    | ({} if INTROSPECTION.data_seed is None else {"data_seed": INTROSPECTION.data_seed})
     | {
         "seed": SETTINGS.seed,
         "threads": SETTINGS.threads,

@@ -120,6 +120,12 @@ def same(one, other):
     return one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
 
 
+def test_data_of_a_seed_of_their_own_stay_whatever_the_run_s_seed(chosen):
+    first, other = (dataset.make(chosen(data_seed=5), "waves", seed) for seed in (1, 2))
+    assert same(first, other)
+    assert same(first, dataset.make(chosen(), "waves", 5))
+
+
 def test_numbers_are_fixed_by_the_seed_and_the_name_alone(chosen):
     section = chosen()
     before = dataset.make(section, "waves", 3)

@@ -76,7 +76,7 @@ class TestDraw:
         lines = audit.told(drawn, LAPTOP)
         assert lines[0].startswith("Seed 7 draws ")
         assert "in about" in lines[1]
-        assert {line.strip() for line in lines[2:-1]} == drawn.jobs & training_jobs(LAPTOP)
+        assert {line.strip() for line in lines[2:-2]} == drawn.jobs & training_jobs(LAPTOP)
         assert lines[-1].endswith(f"{', '.join(drawn.claims)}.")
 
 
@@ -87,6 +87,9 @@ class TestPlan:
         settings = load(tmp_path / "settings.yaml")
         assert (settings.seed, settings.scale, settings.judged_as) == (7, "audit-7", "laptop")
         assert training_jobs(settings) == drawn.jobs & training_jobs(LAPTOP)
+        assert settings.introspection.data_seed == LAPTOP.seed, (
+            "Errors are over trainings on these."
+        )
         assert audit.read_plan(tmp_path)["claims"] == list(drawn.claims)
         targets = (tmp_path / "targets.txt").read_text().split()
         assert targets == [f"results/audit-7/{s}/measurements.json" for s in drawn.systems]

@@ -22,7 +22,7 @@ def make(settings: Introspection, name: str, seed: int) -> dict[str, np.ndarray]
 
     Args:
         name: a key of ``settings.datasets``.
-        seed: root seed of the run.
+        seed: root seed of the run; of no weight where ``settings.data_seed`` is given.
 
     Returns:
         For each split: ``<split>_potential`` ``[systems, sites]``, ``<split>_density`` (same shape),
@@ -31,6 +31,7 @@ def make(settings: Introspection, name: str, seed: int) -> dict[str, np.ndarray]
         ``families`` (names), ``unit`` V₀ (half the largest |V| of the training split).
     """
     chosen = settings.datasets[name]
+    seed = seed if settings.data_seed is None else settings.data_seed
     sizes = {
         "train": (settings.training_windows, settings.window),
         "test": (settings.test_windows, settings.window),

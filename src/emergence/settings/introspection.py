@@ -117,6 +117,13 @@ class Introspection(Section):
     """arXiv:1901.11103: what is generated, trained and analysed."""
 
     spacing: float = Field(0.1, gt=0, le=1, description="Lattice spacing a, the unit of x.")
+    data_seed: int | None = Field(
+        None,
+        strict=True,
+        ge=0,
+        le=2**31 - 1,
+        description="Seed of the datasets, where it is not the seed of everything else.",
+    )
     start_wavenumber: float = Field(2.0, gt=0, le=100, description="k₀ of the start data, 1/x.")
     start_half_arc: float = Field(60.0, gt=0, lt=90, description="Start data B: ± degrees.")
     lead_sites: int = Field(

@@ -118,6 +118,7 @@ def told(audit: Audit, settings: Settings) -> list[str]:
         f"{len(trained)} trainings will be run again from that seed, with what they and the claims "
         f"need, in about {clock(audit.seconds)}:",
         *(f"  {job}" for job in trained),
+        "Datasets of introspection stay the run's: its errors are over trainings on them.",
         f"Claims whose numbers will be compared: {', '.join(audit.claims)}.",
     ]
 
@@ -132,6 +133,9 @@ def write_audit(audit: Audit, settings_file: Path, folder: Path) -> None:
     settings = load(settings_file)
     judged_as = settings.judged_as or settings.scale
     content = reduced(settings, audit.jobs, judged_as, audit.scale) | {"seed": audit.seed}
+    # The ensembles of a run share its data: their spread knows nothing of other data.
+    if content["introspection"]["data_seed"] is None:
+        content["introspection"]["data_seed"] = settings.seed
     parse(content, "the settings of the audit")
     write_text(folder / "settings.yaml", yaml.safe_dump(content, sort_keys=False))
     targets = [f"results/{audit.scale}/{system}/measurements.json" for system in audit.systems]
