@@ -43,10 +43,9 @@ def trained_anew(settings: Settings, origin: Settings) -> Settings:
     chains, beforehand = content["holography"]["chains"], made["holography"]["chains"]
     for run in chains.values():
         if name := run["shipped"]:
-            if name not in beforehand:
-                raise _unknown(name, "chains")
-            counts = ("chains", "tuning", "trajectories")
-            run |= {key: beforehand[name][key] for key in counts} | {"shipped": None}
+            records = _trajectories(name, beforehand)
+            run |= {key: beforehand[name][key] for key in ("chains", "tuning")}
+            run |= {"trajectories": records, "shipped": None}
     return parse(content, "the settings with shipped weights trained anew")
 
 
@@ -60,6 +59,14 @@ def _sizes(name: str, arms: dict[str, Any]) -> dict[Any, str]:
     if last not in grown:
         raise _unknown(name, "arms")
     return {size: arms[arm]["sizes"][size] for size in sizes[: grown.index(last) + 1]}
+
+
+def _trajectories(name: str, chains: dict[str, Any]) -> int:
+    """Of records, and of those that they continue."""
+    if name not in chains:
+        raise _unknown(name, "chains")
+    before = chains[name]["shipped"]
+    return chains[name]["trajectories"] + (_trajectories(before, chains) if before else 0)
 
 
 def _unknown(name: str, kind: str) -> SettingsError:
