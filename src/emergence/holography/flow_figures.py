@@ -19,7 +19,8 @@ THEORIES = {
     "disc": "φ⁴, disc",
     "hat": "φ⁴, hat",
     "ring": "φ⁴, thin ring",
-    "free": "free field",
+    "free": "free, real NVP",
+    "free_splines": "free, splines",
     "ising": "Ising",
     "ising_16": "Ising",
 }
