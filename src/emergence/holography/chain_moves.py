@@ -148,7 +148,10 @@ class RefreshMoves(_Chains):
         hoppings = np.repeat(self.context[0].numpy()[:, 0], trajectories)
         fields = run.fields.reshape(chains * trajectories, *run.fields.shape[2:])
         found = improved(fields, hoppings, run.series["bond"].ravel(), rng)
-        return {name: values.reshape(chains, trajectories) for name, values in found.items()}
+        # As they are far more noisy than that, in the precision of the others.
+        dtype = run.series["bond"].dtype
+        shape = (chains, trajectories)
+        return {name: values.reshape(shape).astype(dtype) for name, values in found.items()}
 
     def step(self, tuned: Any) -> np.ndarray:
         """See :class:`Moves`."""

@@ -148,10 +148,15 @@ def holography_ship_chains(
 ) -> None:
     """Keep the records of a run of chains, without its cold start, for others to continue."""
     with stage("holography ship-chains", settings, [output]):
-        from emergence import artifacts
+        import numpy as np
 
-        kept = artifacts.read_arrays(arrays, ["field", "tuned"]).items()
-        told = {name: values for name, values in kept if not name.startswith("cold_")}
+        from emergence import artifacts
+        from emergence.holography.chain_records import series_of
+
+        kept = artifacts.read_arrays(arrays, ["field", "tuned"])
+        told = {name: values for name, values in kept.items() if not name.startswith("cold_")}
+        # Their noise is far above the rounding of single precision.
+        told |= {name: told[name].astype(np.float32) for name in series_of(told)}
         artifacts.write_arrays(output, told, compressed=True)
 
 
