@@ -76,10 +76,11 @@ def test_refreshed_latents_have_the_exact_small_torus(settings_of: Of, crooked: 
     assert arrays["step"].shape == (1,)
 
 
+@pytest.mark.parametrize("exchange", [False, True])
 def test_refreshed_latents_of_splines_follow_every_hopping(
-    settings_of: Of, crooked: Weights
+    settings_of: Of, crooked: Weights, exchange: bool
 ) -> None:
-    run = REFRESHED | {"flow": "line", "t": "diagram"}
+    run = REFRESHED | {"flow": "line", "t": "diagram", "exchange": exchange}
     settings = settings_of(run=run)
     arrays, _ = chains.run(settings, "run", crooked(settings, "line"))
     for index, t in enumerate((0.2, 0.9)):
@@ -195,6 +196,7 @@ def test_other_weights_and_impossible_settings_are_refused(
         ({"flow": "disc", "leapfrogs": None}, "either leapfrogs or refreshes"),
         (REFRESHED | {"flow": "disc", "space": "boundary"}, "refreshed in the bulk"),
         (REFRESHED | {"flow": "disc", "step": 0.1}, "refreshed in the bulk"),
+        (REFRESHED | {"flow": "disc", "exchange": True}, "exchanged between hoppings"),
     ):
         with pytest.raises(ValidationError, match=message):
             settings_of(run={"space": "bulk"} | run)

@@ -153,6 +153,71 @@ def test_runs_are_the_same_bit_for_bit_and_follow_their_seed() -> None:
         assert values.shape == (CHAINS, 200)
 
 
+class TestExchange:
+    """Three couplings side by side, as many chains each."""
+
+    couplings = np.repeat([0.3, 1.0, 3.0], 2 * CHAINS)
+
+    def context(self):
+        return (tf.constant(np.stack([self.couplings] * 2, axis=1)),)
+
+    @staticmethod
+    def evaluate(latents, couplings):
+        flat = tf.reshape(latents, [latents.shape[0], -1])
+        laplacian = tf.constant(neighbours(), tf.float64)
+        return -0.5 * couplings[:, 0] * tf.reduce_sum(flat * (flat @ laplacian), axis=1), latents
+
+    def start(self):
+        return CHART.sample(tf.constant([1, 2]), [len(self.couplings), SIDE, SIDE], tf.float64)
+
+    def test_every_coupling_keeps_its_exact_covariance(self):
+        sampler = RefreshSampler(self.evaluate, CHART.move, moments, LEVELS, 5, exchange=3)
+        assert sampler.proposals == 5 * 3 + 1
+        options = {"context": self.context(), "strength": sampler.first_strength(3)}
+        tuned = run(sampler, self.start(), trajectories=60, tuned=0, **options)
+        options |= {"strength": tuned.strength}
+        found = run(sampler, tuned.state, seed=4, **options)
+        alone = RefreshSampler(self.evaluate, CHART.move, moments, LEVELS, 5)
+        without = run(alone, tuned.state, seed=4, **options)
+        for group, strength in enumerate((0.3, 1.0, 3.0)):
+            exact = np.linalg.inv(np.eye(SIDE**2) + strength * neighbours())
+            own = slice(2 * CHAINS * group, 2 * CHAINS * (group + 1))
+            for name, value in (("fine", exact[5, 5]), ("top", exact[0, 0]), ("both", exact[5, 0])):
+                measured = estimate_mean(found.series[name][own])
+                assert measured.value == pytest.approx(value, abs=4.0 * measured.error), name
+                assert measured.error < 0.1 * exact[0, 0]
+        # What is slow at the strongest coupling is forgotten at the weakest.
+        slow = [estimate_mean(each.series["top"][4 * CHAINS :]).tau for each in (found, without)]
+        assert slow[0] < slow[1]
+
+    def test_neighbours_exchange_by_turns_and_both_or_none(self):
+        def flat(latents, couplings):
+            return 0.0 * couplings[:, 0], latents
+
+        sampler = RefreshSampler(flat, lambda latents, *_: latents, moments, LEVELS, 1, exchange=3)
+        start = self.start()
+        options = {"context": self.context(), "strength": sampler.first_strength(3)}
+        first, second, third = tf.split(start, 3)
+        once = run(sampler, start, trajectories=1, **options)
+        np.testing.assert_array_equal(once.state, tf.concat([second, first, third], 0))
+        twice = run(sampler, start, trajectories=2, **options)
+        np.testing.assert_array_equal(twice.state, tf.concat([second, third, first], 0))
+        assert np.all(once.accepted == 1.0), "Only refreshed latents are counted."
+
+    def test_no_latents_are_lost_or_doubled(self):
+        sampler = RefreshSampler(
+            self.evaluate, lambda latents, *_: latents, moments, LEVELS, 1, exchange=3
+        )
+        start = self.start()
+        options = {"context": self.context(), "strength": sampler.first_strength(3)}
+        state = run(sampler, start, trajectories=7, **options).state.numpy()
+        assert not np.array_equal(state, start)
+        before, after = (
+            np.sort(each.reshape(len(state), -1)[:, 0]) for each in (start.numpy(), state)
+        )
+        np.testing.assert_array_equal(before, after)
+
+
 def test_no_refreshes_are_refused() -> None:
     with pytest.raises(SettingsError, match="do not move"):
         RefreshSampler(coupled(1.0), CHART.move, moments, LEVELS, refreshes=0)

@@ -114,8 +114,9 @@ class RefreshMoves(_Chains):
         levels = bulk_positions(self.entry.size)["level"]
         weigh = weighing(self.problem, self.generate)
         chart = self.problem.flow.chart
+        exchange = self.groups if self.entry.exchange else None
         self._sampler = RefreshSampler(
-            weigh, chart.move, self.observables, levels, self.entry.refreshes
+            weigh, chart.move, self.observables, levels, self.entry.refreshes, exchange
         )
         self.evaluations = float(self._sampler.proposals)
 

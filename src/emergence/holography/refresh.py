@@ -9,6 +9,11 @@ that of the whole lattice as in independence Metropolis, which is the proposal o
 How much is proposed at a level is one number, its *strength* σ ≤ 0: the share e^σ of the level's
 latents is drawn afresh; where that is less than one latent, one takes a step b = e^σ·(latents of the
 level). Strengths are tuned to an acceptance before the measured run and fixed in it.
+
+Chains of neighbouring couplings may also *exchange* their latents once between two records (Swendsen &
+Wang, Phys. Rev. Lett. 57, 2607, 1986): accepted with min(1, w_a(ζ_b) w_b(ζ_a) / w_a(ζ_a) w_b(ζ_b)). In
+the bulk a conditional flow has taken up most of what the couplings change, which fields would have to
+pay for by the difference of their actions. Estimates at different couplings are then no longer independent.
 """
 
 from __future__ import annotations
@@ -73,6 +78,8 @@ class RefreshSampler:
         measure: what to record of the field.
         levels: level of each latent, ``[L, L]``.
         refreshes: sweeps over all levels between two records.
+        exchange: couplings, of as many consecutive chains each, whose neighbours exchange latents
+            before each record; None: none do.
 
     Raises:
         SettingsError: there are no sweeps.
@@ -85,6 +92,7 @@ class RefreshSampler:
         measure: Measure,
         levels: np.ndarray,
         refreshes: int,
+        exchange: int | None = None,
     ) -> None:
         if refreshes < 1:
             raise SettingsError(
@@ -92,6 +100,7 @@ class RefreshSampler:
                 "Choose at least 1 refresh.",
             )
         self._move, self._measure, self._refreshes = move, measure, refreshes
+        self._exchange = exchange
         self._members = np.stack([levels == level for level in np.unique(levels)])
         self._numbers = self._members.sum(axis=(1, 2))
         self._evaluate = evaluate
@@ -101,7 +110,7 @@ class RefreshSampler:
     @property
     def proposals(self) -> int:
         """Of each trajectory, as a trajectory is here what lies between two records."""
-        return self._refreshes * len(self._numbers)
+        return self._refreshes * len(self._numbers) + (self._exchange is not None)
 
     def first_strength(self, groups: int) -> np.ndarray:
         """One latent afresh at every level, ``[groups, levels]``."""
@@ -162,13 +171,28 @@ class RefreshSampler:
         levels, dtype, chains = len(self._numbers), state.dtype, state.shape[0]
         names = list(self._measure(field, context[0]))
 
+        refreshed = self._refreshes * levels
+        partners = _partners(self._exchange, chains)
+
         def propose(index, state, value, field, strength, share):
-            level = index % levels
+            place = index % self.proposals
+            level = place % levels
             seeds = tf.random.split(tf.stack([key, index]), 2)
             proposal = self._proposal(state, strength, level, seeds[0])
+            exchanging = tf.constant(False)
+            if partners is not None:
+                exchanging = place == refreshed
+                partner = tf.gather(partners, index // self.proposals % 2)
+                proposal = tf.where(exchanging, tf.gather(state, partner), proposal)
             weight, made = self._evaluate(proposal, *context)
             change = weight - value
             luck = tf.random.stateless_uniform([chains], seeds[1], dtype=dtype)
+            if partners is not None:
+                # Both of a pair decide alike: by the sum of their changes, and by the luck of the first.
+                both = change + tf.gather(change, partner)
+                first = tf.gather(luck, tf.minimum(partner, tf.range(chains)))
+                change = tf.where(exchanging, both, change)
+                luck = tf.where(exchanging, first, luck)
             # What is not finite is not accepted.
             accepted = tf.math.log(luck) < change
             chance = tf.where(tf.math.is_finite(change), tf.exp(tf.minimum(change, 0.0)), 0.0)
@@ -177,9 +201,12 @@ class RefreshSampler:
                 for new, old in ((proposal, state), (made, field))
             )
             value = tf.where(accepted, weight, value)
-            step = tuned + tf.cast(index // levels, dtype) + 1.0
-            strength = self._tuned(strength, level, chance, gain * step**-DECAY)
-            share = share + tf.cast(accepted, dtype) / self.proposals
+            sweep = index // self.proposals * self._refreshes + place // levels
+            step = tuned + tf.cast(sweep, dtype) + 1.0
+            rate = tf.where(exchanging, tf.zeros_like(gain), gain * step**-DECAY)
+            strength = self._tuned(strength, level, chance, rate)
+            counted = tf.where(exchanging, tf.zeros([chains], dtype), tf.cast(accepted, dtype))
+            share = share + counted / refreshed
             return index + 1, state, value, field, strength, share
 
         def record(trajectory, *carried):
@@ -225,6 +252,20 @@ class RefreshSampler:
         strength = strength + gain * (reached - TARGET)[:, None] * here
         lowest = tf.constant(-np.log(self._numbers) - SMALLEST, strength.dtype)
         return tf.clip_by_value(strength, lowest, 0.0)
+
+
+def _partners(groups: int | None, chains: int) -> tf.Tensor | None:
+    """With whom each chain exchanges in even and in odd trajectories, ``[2, chains]``; or with itself."""
+    if groups is None:
+        return None
+    each = np.arange(groups)
+    pairs = []
+    for parity in (0, 1):
+        other = each + np.where((each - parity) % 2 == 0, 1, -1)
+        pairs.append(np.where((other < 0) | (other >= groups), each, other))
+    size = chains // groups
+    partners = np.stack(pairs).repeat(size, axis=1) * size + np.arange(chains) % size
+    return tf.constant(partners, tf.int32)
 
 
 def _loop(body: Callable[..., tuple], start: tuple, last: Any, most: int) -> tuple:

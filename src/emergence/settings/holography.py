@@ -165,6 +165,10 @@ class ChainsSettings(Section):
         le=10_000,
         description="Sweeps of refreshed latents between records.",
     )
+    exchange: bool = Field(
+        False,
+        description="Whether neighbouring hoppings exchange latents before each record.",
+    )
     step: float | None = Field(None, gt=0, le=10, description="Fixed step size, untuned.")
     target: float = Field(0.8, gt=0, lt=1, description="Acceptance that the step is tuned to.")
     untrained: bool = Field(
@@ -187,6 +191,8 @@ class ChainsSettings(Section):
             raise ValueError("chains on the boundary know nothing of a flow, trained or not")
         if self.refreshes is not None and (self.space == "boundary" or self.step is not None):
             raise ValueError("latents are refreshed in the bulk, by steps that are tuned")
+        if self.exchange and (self.refreshes is None or self.t is None):
+            raise ValueError("latents are exchanged between hoppings, where they are refreshed")
         return self
 
 
