@@ -15,6 +15,7 @@ from emergence.statistics import (
     read_measurements,
     relative_rms,
     scatter,
+    shrunk_correlation,
     wilson_interval,
     write_measurements,
 )
@@ -229,3 +230,32 @@ class TestScatter:
     def test_two_values_tell_none(self):
         assert scatter([1.0, 2.0]) is None
         assert scatter([1.0, 1.0, 1.0]) == 0.0
+
+
+class TestShrunkCorrelation:
+    def test_of_independent_variables_is_nearly_none(self):
+        found = shrunk_correlation(np.random.default_rng(1).standard_normal((20, 80)))
+        assert np.abs(found[~np.eye(20, dtype=bool)]).max() < 0.1
+        np.testing.assert_array_equal(np.diag(found), 1.0)
+
+    def test_of_many_samples_is_the_correlation(self):
+        rng = np.random.default_rng(2)
+        shared = rng.standard_normal(4000)
+        samples = 0.6 * shared + 0.8 * rng.standard_normal((6, 4000))
+        found = shrunk_correlation(3.0 * samples + 7.0)
+        np.testing.assert_allclose(found[~np.eye(6, dtype=bool)], 0.36, atol=0.06)
+
+    def test_is_positive_definite_with_fewer_samples_than_variables(self):
+        rng = np.random.default_rng(3)
+        samples = rng.standard_normal(10) + 0.5 * rng.standard_normal((20, 10))
+        found = shrunk_correlation(samples)
+        assert np.linalg.eigvalsh(found).min() > 0.0
+        assert found[0, 1] > 0.3
+
+    def test_what_does_not_vary_or_has_no_number_is_alone(self):
+        samples = np.random.default_rng(4).standard_normal((4, 50))
+        samples[1], samples[2, 3] = 5.0, np.nan
+        samples[3] = samples[0]
+        found = shrunk_correlation(samples)
+        np.testing.assert_array_equal(found[1:3], np.eye(4)[1:3])
+        assert found[0, 3] > 0.9

@@ -103,3 +103,42 @@ def test_chains_and_reference_become_rows() -> None:
     means = {name: value[1].mean() for name, value in series.items()}
     assert chosen["value"] == pytest.approx(formulas(8)["susceptibility"](means))
     assert chosen["error"] > 0.0 and chosen["tau"] >= 0.5
+
+
+def test_p_values_know_what_hoppings_share() -> None:
+    """Twenty estimates that move together are one deviation, not twenty."""
+    together = pd.Series(np.full(20, 2.5))
+    assert diagram.probability(together) < 1e-12
+    shared = np.full((20, 20), 0.999)
+    np.fill_diagonal(shared, 1.0)
+    assert diagram.probability(together, shared) > 0.5
+    # Against each other they would have to move by far less.
+    apart = pd.Series(np.where(np.arange(20) % 2 == 0, 0.5, -0.5))
+    assert diagram.probability(apart) > 0.9
+    assert diagram.probability(apart, shared) < 1e-12
+
+
+def test_what_chains_share_is_told_from_their_records() -> None:
+    rng = np.random.default_rng(5)
+
+    def chains(weight: float) -> dict[str, np.ndarray]:
+        both = rng.standard_normal((1, 8, 300))
+        series = {}
+        for name in PRIMARY:
+            own = rng.standard_normal((3, 8, 300))
+            series[name] = 20.0 + weight * both + np.sqrt(1.0 - weight**2) * own
+        series["square"] += 90.0
+        return series | {"t": np.array([0.2, 0.3, 0.4])}
+
+    for weight, low, high in ((0.0, -0.35, 0.35), (0.9, 0.6, 0.95)):
+        drawn = chains(weight)
+        rows = diagram.corrected_rows(drawn, 8)
+        exact = rows.assign(kind="reference", error=0.0)
+        found = diagram.correlations(drawn, pd.concat([rows, exact]), 8)
+        for observable in diagram.OBSERVABLES:
+            off = found[observable][~np.eye(3, dtype=bool)]
+            assert low < off.min() and off.max() < high, observable
+        # Beside a reference of the same errors half of the variance is shared.
+        same = rows.assign(kind="reference")
+        halved = diagram.correlations(drawn, pd.concat([rows, same]), 8)
+        np.testing.assert_allclose(halved["order"][0, 1], 0.5 * found["order"][0, 1], rtol=1e-9)

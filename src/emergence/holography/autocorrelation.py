@@ -162,6 +162,16 @@ def estimate(
     )
 
 
+def fluctuations(series: Mapping[str, np.ndarray], function: Function) -> np.ndarray:
+    """What a function of means deviates by at each time, linearised, ``[chains, time]``.
+
+    Raises:
+        DivergenceError: a value is not finite.
+        ValueError: the series differ in shape or are shorter than 4.
+    """
+    return _linearised(_checked(series), function)[1]
+
+
 def estimate_mean(series: np.ndarray, *, factor: float = WINDOW_FACTOR) -> Estimate:
     """The mean of one series ``[chains, time]`` with its error, as :func:`estimate`."""
     return estimate({"series": series}, lambda means: means["series"], factor=factor)

@@ -3,7 +3,8 @@
 At every hopping of the diagram each observable is measured four times: on the flow's own samples
 (*raw*), on the same samples with their importance weights (*reweighted*; no number where fewer than
 ten of them are effective), by chains in the flow's bulk (*corrected*, exact
-whatever the flow is), and by clusters (*reference*). Corrected and reference must agree.
+whatever the flow is; cluster estimators on their records, :mod:`.improved`, take away noise and leave the
+chains as they are), and by clusters (*reference*). Corrected and reference must agree.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtrc
 
-from emergence.holography.autocorrelation import estimate_all
+from emergence.holography.autocorrelation import estimate_all, fluctuations
 from emergence.holography.improved import IMPROVED
 from emergence.holography.metropolis import reweight
 from emergence.holography.observables import PRIMARY, formulas
-from emergence.statistics import Measurement
+from emergence.statistics import Measurement, shrunk_correlation
 
 if TYPE_CHECKING:
     from emergence.holography.analysis import Arrays, Flow, Results
@@ -32,6 +33,9 @@ OBSERVABLES = ("order", "susceptibility", "binder", "helicity", "correlation_len
 
 TESTED = {"correlation_length": "correlation_length_squared"}
 """Observables compared through another one: ξ² is linear in its means where ξ has no real value."""
+
+BLOCKS = 10
+"""Of each chain, by which correlations between hoppings are told."""
 
 PULLS = ["observable", "t", "corrected", "raw", "displaced", "neighbour", "size"]
 """Columns of the table of pulls."""
@@ -67,7 +71,8 @@ def diagram(results: Results) -> Found:
         tables.append(table.assign(size=side, shipped=flow.shipped))
         own = pulls_of(table).assign(size=side)
         pulls.append(own)
-        yield from _measurements(table, own, side, f"chains/line_{side}")
+        shared = correlations(chains, table, side)
+        yield from _measurements(table, own, shared, side, f"chains/line_{side}")
     columns = [
         "kind",
         "t",
@@ -114,13 +119,42 @@ def corrected_rows(chains: Arrays, side: int) -> pd.DataFrame:
     chosen = {name: formulas(side)[name] for name in (*OBSERVABLES, *TESTED.values())}
     rows = []
     for index, t in enumerate(chains["t"]):
-        names = [*PRIMARY, *(name for name in IMPROVED if name in chains)]
-        series = {name: chains[name][index] for name in names}
-        found = estimate_all(series, chosen)
+        found = estimate_all(_series(chains, index), chosen)
         values = {name: (each.value, each.error, each.tau) for name, each in found.items()}
         trusted = all(each.equilibrated for each in found.values())
         rows += [row | {"equilibrated": trusted} for row in _rows("corrected", t, values)]
     return pd.DataFrame(rows)
+
+
+def _series(chains: Arrays, index: int) -> dict[str, np.ndarray]:
+    names = [*PRIMARY, *(name for name in IMPROVED if name in chains)]
+    return {name: chains[name][index] for name in names}
+
+
+def correlations(chains: Arrays, table: pd.DataFrame, side: int) -> dict[str, np.ndarray]:
+    """Correlations of the differences from the reference between hoppings, ``[t, t]`` by observable.
+
+    Chains that exchange latents share what they find, so their estimates are correlated; those of the
+    reference are not. Told from blocks of the chains, each a tenth of one.
+    """
+    found = {}
+    for observable in OBSERVABLES:
+        name = TESTED.get(observable, observable)
+        formula = formulas(side)[name]
+        each = np.stack(
+            [fluctuations(_series(chains, index), formula) for index in range(len(chains["t"]))]
+        )
+        length = max(1, each.shape[2] // BLOCKS)
+        blocks = each[..., : each.shape[2] // length * length]
+        blocks = blocks.reshape(*each.shape[:2], -1, length).mean(axis=3)
+        part = table[table["observable"] == name].pivot_table(
+            index="t", columns="kind", values="error", dropna=False
+        )
+        own = (part["corrected"] / np.hypot(part["corrected"], part["reference"])).to_numpy()
+        shared = shrunk_correlation(blocks.reshape(len(each), -1)) * np.outer(own, own)
+        np.fill_diagonal(shared, 1.0)
+        found[observable] = shared
+    return found
 
 
 def flow_rows(flow: Flow) -> pd.DataFrame:
@@ -170,19 +204,37 @@ def pulls_of(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def probability(pulls: pd.Series) -> float:
-    """p-value of χ² of independent pulls; what has no number does not count, and 0 if none has."""
-    known = pulls[np.isfinite(pulls)]
-    return float(chdtrc(len(known), float(np.sum(known**2)))) if len(known) else 0.0
+def probability(pulls: pd.Series, correlation: np.ndarray | None = None) -> float:
+    """p-value of χ² of pulls; what has no number does not count, and 0 if none has.
+
+    Args:
+        correlation: of each two pulls; by default they are independent.
+    """
+    known = np.isfinite(pulls.to_numpy())
+    values = pulls.to_numpy()[known]
+    if not len(values):
+        return 0.0
+    shared = np.eye(len(values)) if correlation is None else correlation[np.ix_(known, known)]
+    return float(chdtrc(len(values), float(values @ np.linalg.solve(shared, values))))
 
 
-def _measurements(table: pd.DataFrame, pulls: pd.DataFrame, side: int, source: str) -> Found:
+def _measurements(
+    table: pd.DataFrame,
+    pulls: pd.DataFrame,
+    shared: dict[str, np.ndarray],
+    side: int,
+    source: str,
+) -> Found:
     """Per observable the p-value over all hoppings, their smallest, and the largest errors."""
     corrected = table[table["kind"] == "corrected"]
     trusted = bool(corrected["equilibrated"].all())
     for kind in ("corrected", "displaced", "neighbour", "raw"):
-        exact = partial(_exact, trusted=trusted or kind not in ("corrected", "displaced"))
-        found = {name: probability(part[kind]) for name, part in pulls.groupby("observable")}
+        drawn = kind in ("corrected", "displaced")
+        exact = partial(_exact, trusted=trusted or not drawn)
+        found = {
+            name: probability(part[kind], shared[name] if drawn else None)
+            for name, part in pulls.groupby("observable")
+        }
         for observable in OBSERVABLES:
             yield from exact(f"diagram.{kind}_p_{observable}_{side}", found[observable], source)
         yield from exact(f"diagram.{kind}_p_smallest_{side}", min(found.values()), source)
