@@ -7,7 +7,7 @@ coordinates per site, h×w blocks. Samples come last, so that compiled loops run
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -96,6 +96,26 @@ class Chart(Protocol):
 def dense(weight: tf.Tensor, bias: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """``weight`` ``[..., out, in]`` times ``values`` ``[..., in, rows]`` plus ``bias``."""
     return tf.matmul(weight, values) + bias[..., None]
+
+
+def held(*values: tf.Tensor) -> list[tf.Tensor]:
+    """The same values ``[seeds, rows]``, computed once.
+
+    XLA writes what is elementwise into every loop that reads it, and computes it as often: a spline's
+    derivative, read by each of its parameters, then costs three times as much. It does not look through
+    a product of matrices, so values go through one with the identity, and so do their derivatives.
+    """
+    identity = tf.eye(len(values), dtype=values[0].dtype)
+
+    @tf.custom_gradient
+    def hold(*values: tf.Tensor) -> tuple[Any, Any]:
+        return _times(identity, values), lambda *bars: _times(identity, bars)
+
+    return hold(*values)
+
+
+def _times(matrix: tf.Tensor, values: tuple[tf.Tensor, ...]) -> list[tf.Tensor]:
+    return tf.unstack(tf.matmul(matrix, tf.stack(values, axis=1)), axis=1)
 
 
 def he_uniform(rng: np.random.Generator, shape: list[int]) -> np.ndarray:

@@ -13,6 +13,7 @@ Rezende et al., arXiv:2002.02428.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +23,7 @@ from emergence.holography.bijectors import (
     dense,
     from_blocks,
     he_uniform,
+    held,
     to_blocks,
     wrap,
 )
@@ -58,21 +60,14 @@ def knots(raw: tf.Tensor, bins: int) -> tuple[tf.Tensor, tf.Tensor]:
 
 def circular_spline(
     angle: tf.Tensor, sizes: tf.Tensor, slopes: tf.Tensor, *, inverse: bool = False
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> list[tf.Tensor]:
     """The increasing map of [−π, π] through the knots, and ln of its slope.
 
     Args:
         angle: ``[seeds, rows]`` within [−π, π].
         sizes, slopes: from :func:`knots`.
     """
-    edges = tf.cumsum(sizes, axis=2, exclusive=True) - np.pi
-    reached = tf.cast(angle[:, None] >= edges[:, int(inverse), 1:], angle.dtype)
-    one = tf.ones_like(reached[:, :1])
-    chosen = tf.concat([one, reached], 1) - tf.concat([reached, 0.0 * one], 1)
-    ends = tf.stack([slopes, tf.roll(slopes, -1, axis=1)], axis=1)
-    bins = tf.concat([edges, sizes, ends], axis=1)
-    picked = tf.reduce_sum(chosen[:, None] * bins, axis=2)
-    x0, y0, width, height, first, last = tf.unstack(picked, axis=1)
+    x0, y0, width, height, first, last = _bin_of(angle, sizes, slopes, inverse)
     mean = height / width
     bend = first + last - 2.0 * mean
     if inverse:
@@ -87,9 +82,46 @@ def circular_spline(
     below = mean + bend * share * rest
     slope = mean**2 * (last * share**2 + 2.0 * mean * share * rest + first * rest**2) / below**2
     if inverse:
-        return x0 + share * width, -tf.math.log(slope)
+        return held(x0 + share * width, -tf.math.log(slope))
     value = y0 + height * (mean * share**2 + first * share * rest) / below
-    return value, tf.math.log(slope)
+    return held(value, tf.math.log(slope))
+
+
+def _bin_of(
+    angle: tf.Tensor, sizes: tf.Tensor, slopes: tf.Tensor, inverse: bool
+) -> list[tf.Tensor]:
+    """Lower knot (x, y), width, height, and the slopes at both ends of the bin that an angle is in.
+
+    Unrolled over the bins, so that each row is one pass of a compiled loop.
+    """
+    bins = slopes.shape[1]
+
+    @tf.custom_gradient
+    def choose(angle: tf.Tensor, sizes: tf.Tensor, slopes: tf.Tensor) -> tuple[Any, Any]:
+        widths, heights = (tf.unstack(value, axis=1) for value in tf.unstack(sizes, axis=1))
+        ends = tf.unstack(slopes, axis=1)
+        x = y = tf.zeros_like(angle) - np.pi
+        chosen = [x, y, widths[0], heights[0], ends[0], ends[1 % bins]]
+        for index in range(1, bins):
+            x, y = x + widths[index - 1], y + heights[index - 1]
+            here = [x, y, widths[index], heights[index], ends[index], ends[(index + 1) % bins]]
+            beyond = angle >= (y if inverse else x)
+            chosen = [tf.where(beyond, new, old) for new, old in zip(here, chosen, strict=True)]
+
+        def back(*bars: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            x, y, width, height, first, last = (bar[:, None] for bar in bars)
+            edges = tf.cumsum(sizes[:, int(inverse)], axis=1) - np.pi
+            reached = tf.cast(angle[:, None] >= edges[:, :-1], angle.dtype)
+            one = tf.ones_like(angle[:, None])
+            after = tf.concat([reached, 0.0 * one], axis=1)
+            within = tf.concat([one, reached], axis=1) - after
+            both = [x * after + width * within, y * after + height * within]
+            ends = first * within + last * tf.roll(within, 1, axis=1)
+            return tf.zeros_like(angle), tf.stack(both, axis=1), ends
+
+        return chosen, back
+
+    return held(*choose(angle, sizes, slopes))
 
 
 @dataclass(frozen=True)
@@ -291,6 +323,7 @@ def _slide(
     basis = tf.stack([tf.ones_like(angle), tf.cos(angle), tf.sin(angle)], axis=1)
     scale = 2.0 * tf.tanh(0.5 * tf.reduce_sum(raw[:, :3] * basis, axis=1))
     shift = tf.reduce_sum(raw[:, 3:] * basis, axis=1)
+    scale, shift = held(scale, shift)
     if inverse:
         return (normal - shift) * tf.exp(-scale), -scale
     return normal * tf.exp(scale) + shift, scale
