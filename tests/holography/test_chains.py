@@ -76,11 +76,11 @@ def test_refreshed_latents_have_the_exact_small_torus(settings_of: Of, crooked: 
     assert arrays["step"].shape == (1,)
 
 
-@pytest.mark.parametrize("exchange", [False, True])
+@pytest.mark.parametrize("moves", [{}, {"exchange": True}, {"exchange": True, "shifts": 2}])
 def test_refreshed_latents_of_splines_follow_every_hopping(
-    settings_of: Of, crooked: Weights, exchange: bool
+    settings_of: Of, crooked: Weights, moves: dict
 ) -> None:
-    run = REFRESHED | {"flow": "line", "t": "diagram", "exchange": exchange}
+    run = REFRESHED | {"flow": "line", "t": "diagram"} | moves
     settings = settings_of(run=run)
     arrays, _ = chains.run(settings, "run", crooked(settings, "line"))
     for index, t in enumerate((0.2, 0.9)):
@@ -197,6 +197,7 @@ def test_other_weights_and_impossible_settings_are_refused(
         (REFRESHED | {"flow": "disc", "space": "boundary"}, "refreshed in the bulk"),
         (REFRESHED | {"flow": "disc", "step": 0.1}, "refreshed in the bulk"),
         (REFRESHED | {"flow": "disc", "exchange": True}, "exchanged between hoppings"),
+        (REFRESHED | {"flow": "disc", "shifts": 7}, "share the sweeps"),
     ):
         with pytest.raises(ValidationError, match=message):
             settings_of(run={"space": "bulk"} | run)

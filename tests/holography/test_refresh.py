@@ -218,6 +218,64 @@ class TestExchange:
         np.testing.assert_array_equal(before, after)
 
 
+class TestShifts:
+    """A linear flow that knows nothing of the lattice, to a Gaussian that is the same at every site."""
+
+    mixing = np.linalg.qr(np.random.default_rng(5).normal(size=(SIDE**2, SIDE**2)))[
+        0
+    ] * np.linspace(0.4, 1.6, SIDE**2)
+    precision = np.eye(SIDE**2) + neighbours()
+
+    def evaluate(self, latents, couplings):
+        flat = tf.reshape(latents, [latents.shape[0], -1])
+        field = flat @ tf.constant(self.mixing)
+        action = 0.5 * tf.reduce_sum(field * (field @ tf.constant(self.precision)), axis=1)
+        weight = 0.5 * tf.reduce_sum(flat**2, axis=1) - action + 0.0 * couplings[:, 0]
+        return weight, tf.reshape(field, latents.shape)
+
+    def invert(self, field, couplings):
+        flat = tf.reshape(field, [field.shape[0], -1]) @ tf.constant(np.linalg.inv(self.mixing))
+        return tf.reshape(flat, field.shape) + 0.0 * couplings[0, 0]
+
+    def sampler(self, move, shifts: int, refreshes: int = 6):
+        options = {"shifts": shifts, "invert": self.invert}
+        return RefreshSampler(self.evaluate, move, moments, LEVELS, refreshes, **options)
+
+    def test_the_field_keeps_its_exact_covariance(self):
+        sampler = self.sampler(CHART.move, shifts=2)
+        assert sampler.proposals == 6 * 3 + 2
+        tuned = run(sampler, started(CHART), trajectories=60, tuned=0)
+        found = run(sampler, tuned.state, strength=tuned.strength, trajectories=400, seed=4)
+        exact = np.linalg.inv(self.precision)
+        for name, value in (("fine", exact[5, 5]), ("top", exact[0, 0]), ("both", exact[5, 0])):
+            measured = estimate_mean(found.series[name])
+            assert measured.equilibrated
+            assert measured.value == pytest.approx(value, abs=4.0 * measured.error), name
+            assert measured.error < 0.05 * exact[0, 0]
+
+    def test_a_shift_moves_the_whole_field_and_is_always_accepted(self):
+        still = self.sampler(lambda latents, *_: latents, shifts=1, refreshes=1)
+        before = self.evaluate(started(CHART), context()[0])[1].numpy()
+        found = run(still, started(CHART), trajectories=20)
+        vectors = set()
+        for record in range(20):
+            after = found.fields[:, record]
+            fitting = [
+                (row, column)
+                for row in range(SIDE)
+                for column in range(SIDE)
+                if np.allclose(np.roll(before, (row, column), axis=(1, 2)), after, atol=1e-9)
+            ]
+            assert len(fitting) == 1
+            vectors |= set(fitting)
+            before = after
+        assert len(vectors) > 5, "Other vectors every time."
+
+    def test_sweeps_that_shifts_cannot_share_are_refused(self):
+        with pytest.raises(SettingsError, match="cannot be shared among 4 shifts"):
+            self.sampler(CHART.move, shifts=4)
+
+
 def test_no_refreshes_are_refused() -> None:
     with pytest.raises(SettingsError, match="do not move"):
         RefreshSampler(coupled(1.0), CHART.move, moments, LEVELS, refreshes=0)

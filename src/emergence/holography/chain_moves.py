@@ -16,7 +16,7 @@ from emergence.holography.flow import FlowProblem
 from emergence.holography.hierarchy import bulk_positions
 from emergence.holography.hmc import Density, HamiltonianSampler, Observe
 from emergence.holography.improved import improved
-from emergence.holography.refresh import Evaluate, RefreshRun, RefreshSampler
+from emergence.holography.refresh import Evaluate, Invert, RefreshRun, RefreshSampler
 from emergence.holography.targets import Generate, boundary_density, bulk_density, bulk_observables
 from emergence.randomness import derive_seed, generator
 from emergence.settings import ChainsSettings
@@ -115,9 +115,11 @@ class RefreshMoves(_Chains):
         weigh = weighing(self.problem, self.generate)
         chart = self.problem.flow.chart
         exchange = self.groups if self.entry.exchange else None
+        entry = self.entry
         self._sampler = RefreshSampler(
-            weigh, chart.move, self.observables, levels, self.entry.refreshes, exchange
-        )
+            weigh, chart.move, self.observables, levels, entry.refreshes, exchange, entry.shifts,
+            latents_of(self.problem) if entry.shifts else None,
+        )  # fmt: skip
         self.evaluations = float(self._sampler.proposals)
 
     def tune(self, state: tf.Tensor, trajectories: int, seed: int) -> tuple[tf.Tensor, Any]:
@@ -168,3 +170,12 @@ def weighing(problem: FlowProblem, generate: Generate) -> Evaluate:
         return (-action - log_density)[0], field[0]
 
     return evaluate
+
+
+def latents_of(problem: FlowProblem) -> Invert:
+    """(field ``[chains, L, L, components]``, couplings, parameters) → its latents."""
+
+    def invert(field: tf.Tensor, couplings: tf.Tensor, parameters: Any) -> tf.Tensor:
+        return problem.flow.invert(parameters, field[None], couplings[None])[0][0]
+
+    return invert

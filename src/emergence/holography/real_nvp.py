@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from emergence.holography.bijectors import TwoWay, dense, he_uniform
-from emergence.holography.scan import scan_couplings
+from emergence.holography.scan import by_coupling, scan_couplings
 from emergence.updates import Parameters
 
 PIECE_ROWS = 2048
@@ -91,7 +91,7 @@ class RealNVP(TwoWay):
             return values * tf.exp(scale) + shift, tf.reduce_sum(scale, axis=1)
 
         order = list(range(self.couplings))[:: -1 if inverse else 1]
-        stacked = [tf.stack(tf.unstack(parameters[name], axis=1)) for name in names]
+        stacked = [by_coupling(parameters[name]) for name in names]
         pieces = _pieces(values.shape[2])
         values, log_det = scan_couplings(couple, order, values, spread, stacked, pieces)
         log_det = tf.reduce_sum(tf.reshape(log_det, [seeds, -1, batch]), axis=1)

@@ -14,6 +14,11 @@ Chains of neighbouring couplings may also *exchange* their latents once between 
 Wang, Phys. Rev. Lett. 57, 2607, 1986): accepted with min(1, w_a(ζ_b) w_b(ζ_a) / w_a(ζ_a) w_b(ζ_b)). In
 the bulk a conditional flow has taken up most of what the couplings change, which fields would have to
 pay for by the difference of their actions. Estimates at different couplings are then no longer independent.
+
+And the field may be *shifted* by a random vector between two sweeps, its latents being those that the
+inverse of the flow gives it: the theory is the same at every site, so that no shift is rejected, but
+the flow is not. What was part of a block's corner before is part of its middle then, and a field that
+the flow makes too rarely, where chains wait for long, is often one that it makes readily after a shift.
 """
 
 from __future__ import annotations
@@ -35,6 +40,9 @@ Evaluate = Callable[..., tuple[tf.Tensor, tf.Tensor]]
 Move = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 """(latents, step b in (0, 1] ``[chains]``, seed) → proposals that leave the prior in balance."""
 
+Invert = Callable[..., tf.Tensor]
+"""(field, *context*) → latents ``[chains, L, L, c]``."""
+
 Measure = Callable[..., dict[str, tf.Tensor]]
 """(field, couplings) → name → ``[chains]``."""
 
@@ -48,6 +56,9 @@ JITTER = 1.0
 
 GAIN, DECAY = 2.0, 0.6
 """Of the stochastic approximation: the n-th proposal moves σ by GAIN·n^−DECAY·(accepted − target)."""
+
+REFRESH, SHIFT, EXCHANGE = range(3)
+"""Kinds of proposals."""
 
 SMALLEST = 6.0
 """A step is at least e^{−SMALLEST}."""
@@ -80,9 +91,11 @@ class RefreshSampler:
         refreshes: sweeps over all levels between two records.
         exchange: couplings, of as many consecutive chains each, whose neighbours exchange latents
             before each record; None: none do.
+        shifts: how often the field is shifted between two records, after equally many sweeps each.
+        invert: the flow's inverse, if it is.
 
     Raises:
-        SettingsError: there are no sweeps.
+        SettingsError: there are no sweeps, or no equal number of them for every shift.
     """
 
     def __init__(
@@ -93,16 +106,24 @@ class RefreshSampler:
         levels: np.ndarray,
         refreshes: int,
         exchange: int | None = None,
+        shifts: int = 0,
+        invert: Invert | None = None,
     ) -> None:
         if refreshes < 1:
             raise SettingsError(
                 f"Chains with {refreshes} sweeps between two records do not move.",
                 "Choose at least 1 refresh.",
             )
+        if shifts and refreshes % shifts:
+            raise SettingsError(
+                f"{refreshes} sweeps cannot be shared among {shifts} shifts.",
+                "Choose a number of shifts that divides the refreshes.",
+            )
         self._move, self._measure, self._refreshes = move, measure, refreshes
-        self._exchange = exchange
+        self._exchange, self._invert = exchange, invert
         self._members = np.stack([levels == level for level in np.unique(levels)])
         self._numbers = self._members.sum(axis=(1, 2))
+        self._plan = _plan(refreshes, len(self._numbers), shifts, exchange is not None)
         self._evaluate = evaluate
         self._start = compiled(evaluate)
         self._run = compiled(self._recorded)
@@ -110,7 +131,7 @@ class RefreshSampler:
     @property
     def proposals(self) -> int:
         """Of each trajectory, as a trajectory is here what lies between two records."""
-        return self._refreshes * len(self._numbers) + (self._exchange is not None)
+        return len(self._plan)
 
     def first_strength(self, groups: int) -> np.ndarray:
         """One latent afresh at every level, ``[groups, levels]``."""
@@ -168,20 +189,22 @@ class RefreshSampler:
         context: tuple[Any, ...],
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
         """Compiled with the flow in it once: in the inner loop, over proposals."""
-        levels, dtype, chains = len(self._numbers), state.dtype, state.shape[0]
+        dtype, chains = state.dtype, state.shape[0]
         names = list(self._measure(field, context[0]))
-
-        refreshed = self._refreshes * levels
+        plan = tf.constant(self._plan)
+        refreshed = self._refreshes * len(self._numbers)
         partners = _partners(self._exchange, chains)
 
         def propose(index, state, value, field, strength, share):
-            place = index % self.proposals
-            level = place % levels
+            kind, level, sweep = tf.unstack(tf.gather(plan, index % self.proposals))
             seeds = tf.random.split(tf.stack([key, index]), 2)
-            proposal = self._proposal(state, strength, level, seeds[0])
-            exchanging = tf.constant(False)
+            moved = lambda: self._proposal(state, strength, level, seeds[0])  # noqa: E731
+            exchanging, shifting = kind == EXCHANGE, kind == SHIFT
+            if self._invert is None:
+                proposal = moved()
+            else:
+                proposal = tf.cond(shifting, lambda: self._shifted(field, seeds[0], context), moved)
             if partners is not None:
-                exchanging = place == refreshed
                 partner = tf.gather(partners, index // self.proposals % 2)
                 proposal = tf.where(exchanging, tf.gather(state, partner), proposal)
             weight, made = self._evaluate(proposal, *context)
@@ -194,18 +217,17 @@ class RefreshSampler:
                 change = tf.where(exchanging, both, change)
                 luck = tf.where(exchanging, first, luck)
             # What is not finite is not accepted.
-            accepted = tf.math.log(luck) < change
+            accepted = (tf.math.log(luck) < change) | (shifting & tf.math.is_finite(change))
             chance = tf.where(tf.math.is_finite(change), tf.exp(tf.minimum(change, 0.0)), 0.0)
             state, field = (
                 tf.where(accepted[:, None, None, None], new, old)
                 for new, old in ((proposal, state), (made, field))
             )
             value = tf.where(accepted, weight, value)
-            sweep = index // self.proposals * self._refreshes + place // levels
-            step = tuned + tf.cast(sweep, dtype) + 1.0
-            rate = tf.where(exchanging, tf.zeros_like(gain), gain * step**-DECAY)
+            step = tuned + tf.cast(index // self.proposals * self._refreshes + sweep, dtype) + 1.0
+            rate = tf.where(kind == REFRESH, gain * step**-DECAY, 0.0)
             strength = self._tuned(strength, level, chance, rate)
-            counted = tf.where(exchanging, tf.zeros([chains], dtype), tf.cast(accepted, dtype))
+            counted = tf.where(kind == REFRESH, tf.cast(accepted, dtype), 0.0)
             share = share + counted / refreshed
             return index + 1, state, value, field, strength, share
 
@@ -243,6 +265,12 @@ class RefreshSampler:
         chosen = members & (drawn < share[:, None, None])
         return tf.where(chosen[..., None], self._move(state, step, seeds[2]), state)
 
+    def _shifted(self, field: tf.Tensor, seed: tf.Tensor, context: tuple[Any, ...]) -> tf.Tensor:
+        """Latents of the fields, all of them shifted by the same random vector."""
+        side = field.shape[1]
+        shift = tf.random.stateless_uniform([2], seed, 0, side, tf.int32)
+        return self._invert(tf.roll(field, shift, axis=[1, 2]), *context)
+
     def _tuned(
         self, strength: tf.Tensor, level: tf.Tensor, chance: tf.Tensor, gain: tf.Tensor
     ) -> tf.Tensor:
@@ -252,6 +280,18 @@ class RefreshSampler:
         strength = strength + gain * (reached - TARGET)[:, None] * here
         lowest = tf.constant(-np.log(self._numbers) - SMALLEST, strength.dtype)
         return tf.clip_by_value(strength, lowest, 0.0)
+
+
+def _plan(refreshes: int, levels: int, shifts: int, exchange: bool) -> np.ndarray:
+    """Kind, level and sweep of every proposal between two records, ``[proposals, 3]``."""
+    plan: list[tuple[int, int, int]] = []
+    for sweep in range(refreshes):
+        plan += [(REFRESH, level, sweep) for level in range(levels)]
+        if shifts and (sweep + 1) % (refreshes // shifts) == 0:
+            plan.append((SHIFT, 0, sweep))
+    if exchange:
+        plan.append((EXCHANGE, 0, refreshes - 1))
+    return np.array(plan, np.int32)
 
 
 def _partners(groups: int | None, chains: int) -> tf.Tensor | None:

@@ -105,6 +105,11 @@ def scan_couplings(
     return run(lattice, context, *stacked)
 
 
+def by_coupling(parameters: tf.Tensor) -> tf.Tensor:
+    """``[seeds, couplings, ...]`` → ``[couplings, seeds, ...]``."""
+    return tf.transpose(parameters, [1, 0, *range(2, len(parameters.shape))])
+
+
 def _cut(values: tf.Tensor, pieces: int) -> tf.Tensor:
     """``[..., batch]`` → ``[pieces, ..., batch / pieces]``."""
     parts = tf.reshape(values, [*values.shape[:-1], pieces, -1])

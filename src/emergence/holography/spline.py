@@ -27,7 +27,7 @@ from emergence.holography.bijectors import (
     to_blocks,
     wrap,
 )
-from emergence.holography.scan import scan_couplings
+from emergence.holography.scan import by_coupling, scan_couplings
 from emergence.updates import Parameters
 
 LEAST_BIN = 1e-3
@@ -201,7 +201,7 @@ class PolarSpline(TwoWay):
             rolled, log_det = self._couple(here, mask, rolled, context, inverse)
             return tf.roll(rolled, [row, column], axis=[2, 3]), log_det
 
-        stacked = [tf.stack(tf.unstack(parameters[name], axis=1)) for name in names]
+        stacked = [by_coupling(parameters[name]) for name in names]
         lattice, log_det = scan_couplings(couple, order, from_blocks(blocks), context, stacked)
         return to_blocks(lattice), log_det
 

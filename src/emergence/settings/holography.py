@@ -169,6 +169,14 @@ class ChainsSettings(Section):
         False,
         description="Whether neighbouring hoppings exchange latents before each record.",
     )
+    shifts: int = Field(
+        0,
+        strict=True,
+        ge=0,
+        le=10_000,
+        description="How often the field is shifted by a random vector between records; divides the "
+        "refreshes.",
+    )
     step: float | None = Field(None, gt=0, le=10, description="Fixed step size, untuned.")
     target: float = Field(0.8, gt=0, lt=1, description="Acceptance that the step is tuned to.")
     untrained: bool = Field(
@@ -193,6 +201,8 @@ class ChainsSettings(Section):
             raise ValueError("latents are refreshed in the bulk, by steps that are tuned")
         if self.exchange and (self.refreshes is None or self.t is None):
             raise ValueError("latents are exchanged between hoppings, where they are refreshed")
+        if self.shifts and (self.refreshes is None or self.refreshes % self.shifts):
+            raise ValueError("shifts share the sweeps of refreshed latents equally")
         return self
 
 
