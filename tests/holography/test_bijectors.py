@@ -9,6 +9,7 @@ from emergence.holography.bijectors import (
     PolarChart,
     RingChart,
     from_blocks,
+    held,
     to_blocks,
     wrap,
 )
@@ -72,3 +73,20 @@ def test_wrapped_angles_are_the_same_angles() -> None:
     wrapped = wrap(angle)
     assert np.abs(wrapped).max() <= np.pi + 1e-12
     np.testing.assert_allclose(np.exp(1j * wrapped.numpy()), np.exp(1j * angle.numpy()), atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
+def test_held_values_and_their_derivatives_are_the_same_bits(dtype) -> None:
+    rng = np.random.default_rng(0)
+    first, second = (tf.constant(rng.standard_normal((2, 50)), dtype) for _ in range(2))
+
+    def total(kept: bool) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch([first, second])
+            values = [first * second, tf.sin(first)]
+            values = held(*values) if kept else values
+            result = tf.exp(values[0]) * values[1]
+        return [*values, *tape.gradient(result, [first, second])]
+
+    for one, other in zip(total(True), total(False), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -15,6 +15,7 @@ from emergence.holography.hierarchy import (
     spline_flow,
     transfer,
 )
+from emergence.holography.spline import PolarSpline
 
 THEORY = Phi4Theory.of(ComplexPhi4.recalled(0.28))
 RANGES = Ranges((0.1, 0.5), (-250.0, -150.0))
@@ -83,6 +84,27 @@ def test_density_is_that_of_the_autodiff_jacobian(kind: str) -> None:
     expected = flow.chart.log_prior(latents).numpy()[0, 0] - numeric
     assert log_density.numpy()[0, 0] == pytest.approx(expected, abs=1e-4)
     assert field.shape == [1, 1, flow.side, flow.side, latents.shape[-1]]
+
+
+def test_splines_of_a_level_in_one_loop_are_those_one_after_the_other(monkeypatch) -> None:
+    flow = build("conditional", 4)
+    parameters = perturbed(flow)
+    latents, couplings = draw(flow, 1, 3)
+
+    def results() -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(parameters)
+            field, log_density = flow.generate(parameters, latents, couplings)
+            total = tf.reduce_sum(field**3) + tf.reduce_sum(log_density)
+        slopes = tape.gradient(total, parameters)
+        back = flow.invert(parameters, field, couplings)
+        return [field, log_density, *back, *(slopes[name] for name in sorted(slopes))]
+
+    joined = results()
+    monkeypatch.setattr(PolarSpline, "joins", lambda *_: False)
+    for one, other in zip(joined, results(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-10)
+    assert not flow.decimator.joins(build("spline", 4).chart)
 
 
 def test_turning_the_field_does_not_change_its_density() -> None:

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from emergence.holography.spline import PolarSpline, circular_spline, knots
+from emergence.holography.spline import PolarSpline
 
 ORDERS = [{"order": (3, 1, 2), "fresh": True}, {"order": (3, 0, 1, 2)}]
 
@@ -30,35 +28,6 @@ def as_complex(blocks: tf.Tensor) -> np.ndarray:
     """s and e^{iθ}, which do not care for turns."""
     blocks = np.asarray(blocks, dtype=np.float64)
     return np.concatenate([blocks[:, :, :1] + 0j, np.exp(1j * blocks[:, :, 1:])], axis=2)
-
-
-@given(st.integers(0, 2**31), st.integers(2, 12))
-@settings(max_examples=20, deadline=None)
-def test_circular_spline_is_an_increasing_bijection_of_the_circle(seed: int, bins: int) -> None:
-    rng = np.random.default_rng(seed)
-    rows = 64
-    raw = np.repeat(2.0 * rng.standard_normal((1, 3 * bins, 1)), rows, axis=2)
-    sizes, slopes = knots(tf.constant(raw), bins)
-    np.testing.assert_allclose(tf.reduce_sum(sizes, axis=2), 2.0 * np.pi, rtol=1e-12)
-    angle = tf.constant(np.linspace(-np.pi, np.pi, rows)[None])
-    with tf.GradientTape() as tape:
-        tape.watch(angle)
-        value, log_slope = circular_spline(angle, sizes, slopes)
-    assert np.all(np.diff(value.numpy()) > 0.0)
-    np.testing.assert_allclose(value[0, 0], -np.pi, atol=1e-9)
-    np.testing.assert_allclose(value[0, -1], np.pi, atol=1e-9)
-    np.testing.assert_allclose(tf.math.log(tape.gradient(value, angle)), log_slope, atol=1e-8)
-    np.testing.assert_allclose(log_slope[0, 0], log_slope[0, -1], atol=1e-8)
-    back, back_slope = circular_spline(value, sizes, slopes, inverse=True)
-    np.testing.assert_allclose(back, angle, atol=1e-9)
-    np.testing.assert_allclose(back_slope, -log_slope, atol=1e-7)
-
-
-def test_zero_knots_are_the_identity() -> None:
-    angle = tf.constant(np.linspace(-3.1, 3.1, 33)[None])
-    value, log_slope = circular_spline(angle, *knots(tf.zeros([1, 24, 33], tf.float64), 8))
-    np.testing.assert_allclose(value, angle, atol=1e-12)
-    np.testing.assert_allclose(log_slope, 0.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -30,7 +30,7 @@ from emergence.holography.bijectors import (
 )
 from emergence.holography.densities import Phi4Theory, RadialLaw, Theory
 from emergence.holography.real_nvp import RealNVP
-from emergence.holography.spline import PolarSpline
+from emergence.holography.spline import PolarSpline, run_layers
 from emergence.updates import Parameters
 
 
@@ -93,16 +93,8 @@ class Hierarchy:
             stride = 2**level
             blocks = to_blocks(values[:, :, ::stride, ::stride])
             blocks = tf.concat([coarse[:, None], blocks[:, 1:]], axis=1)
-            blocks, change = self.decimator.forward(
-                _under(parameters, f"{level}/decimator/"), blocks, context
-            )
+            coarse, change = self._level(parameters, level, from_blocks(blocks), context)
             log_det += change
-            blocks = to_blocks(tf.roll(from_blocks(blocks), [-1, -1], axis=[2, 3]))
-            blocks, change = self.disentangler.forward(
-                _under(parameters, f"{level}/disentangler/"), blocks, context
-            )
-            log_det += change
-            coarse = tf.roll(from_blocks(blocks), [1, 1], axis=[2, 3])
         coordinates = tf.transpose(coarse, [0, 4, 2, 3, 1])
         field, change = self.chart.to_field(coordinates, couplings[..., 1])
         return field, self.chart.log_prior(latents) - log_det - change
@@ -117,22 +109,37 @@ class Hierarchy:
         fine = tf.transpose(coordinates, [0, 4, 2, 3, 1])
         details = []
         for level in range(self.levels):
-            blocks = to_blocks(tf.roll(fine, [-1, -1], axis=[2, 3]))
-            blocks, change = self.disentangler.inverse(
-                _under(parameters, f"{level}/disentangler/"), blocks, context
-            )
+            fine, change = self._level(parameters, level, fine, context, inverse=True)
             log_det += change
-            blocks = to_blocks(tf.roll(from_blocks(blocks), [1, 1], axis=[2, 3]))
-            blocks, change = self.decimator.inverse(
-                _under(parameters, f"{level}/decimator/"), blocks, context
-            )
-            log_det += change
+            blocks = to_blocks(fine)
             fine = blocks[:, 0]
             details.append(blocks[:, 1:])
         for detail in reversed(details):
             fine = from_blocks(tf.concat([fine[:, None], detail], axis=1))
         latents = tf.transpose(fine, [0, 4, 2, 3, 1])
         return latents, self.chart.log_prior(latents) + log_det + boundary
+
+    def _level(
+        self,
+        parameters: Parameters,
+        level: int,
+        lattice: tf.Tensor,
+        context: tf.Tensor | None,
+        inverse: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Decimator and disentangler on the lattice of a level ``[seeds, c, n, n, batch]``, or back."""
+        layers = [(b, _under(parameters, f"{level}/{name}/")) for name, b in self._layers().items()]
+        first, second = self.decimator, self.disentangler
+        if isinstance(first, PolarSpline) and first.joins(second):
+            return run_layers(layers, lattice, context, inverse=inverse)
+        log_det = tf.zeros([lattice.shape[0], lattice.shape[-1]], lattice.dtype)
+        for offset, (bijector, own) in list(enumerate(layers))[:: -1 if inverse else 1]:
+            blocks = to_blocks(tf.roll(lattice, [-offset, -offset], axis=[2, 3]))
+            run = bijector.inverse if inverse else bijector.forward
+            blocks, change = run(own, blocks, context)
+            lattice = tf.roll(from_blocks(blocks), [offset, offset], axis=[2, 3])
+            log_det += change
+        return lattice, log_det
 
     def transfer(self, parameters: Mapping[str, np.ndarray], from_side: int) -> dict:
         """Parameters of this flow from those of the same flow on a smaller torus.

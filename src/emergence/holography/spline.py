@@ -5,20 +5,18 @@ of every block, in the local frame of its neighbours: the field H = Σ_j w_j e^{
 is what the angle is measured from, and a network sees the neighbours in that frame alone. This is
 the form of the theory's own conditional law: given the neighbours, the angle of a site is von Mises
 about arg H and, given the angle, its radius is near a Gaussian moved by t|H| cos(θ − arg H).
-
-Rational-quadratic splines: Gregory & Delbourgo (1982); Durkan et al., arXiv:1906.04032; circular:
-Rezende et al., arXiv:2002.02428.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
 
 from emergence.holography.bijectors import (
+    Bijector,
     TwoWay,
     dense,
     from_blocks,
@@ -27,101 +25,15 @@ from emergence.holography.bijectors import (
     to_blocks,
     wrap,
 )
+from emergence.holography.circular_spline import circular_spline, knots
 from emergence.holography.scan import by_coupling, scan_couplings
 from emergence.updates import Parameters
 
-LEAST_BIN = 1e-3
-"""Smallest share of the circle of a bin."""
-LEAST_SLOPE = 1e-3
 FARTHEST = 12.0
 """Standard deviations of s beyond which a neighbour is read as if it were there."""
 
 AROUND = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 """Displacements of the eight surrounding sites."""
-
-
-def knots(raw: tf.Tensor, bins: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Knots of a circular spline; zeros give the identity.
-
-    Args:
-        raw: unbounded, ``[seeds, 3·bins, rows]``.
-
-    Returns:
-        Widths and heights ``[seeds, 2, bins, rows]``, each summing to 2π, and slopes
-        ``[seeds, bins, rows]``, that at π being that at −π.
-    """
-    seeds, _, rows = raw.shape
-    share = 2.0 * np.pi * (1.0 - bins * LEAST_BIN)
-    size = tf.nn.softmax(tf.reshape(raw[:, : 2 * bins], [seeds, 2, bins, rows]), axis=2)
-    unit = float(np.log(np.expm1(1.0 - LEAST_SLOPE)))
-    slopes = LEAST_SLOPE + tf.nn.softplus(raw[:, 2 * bins :] + unit)
-    return 2.0 * np.pi * LEAST_BIN + share * size, slopes
-
-
-def circular_spline(
-    angle: tf.Tensor, sizes: tf.Tensor, slopes: tf.Tensor, *, inverse: bool = False
-) -> list[tf.Tensor]:
-    """The increasing map of [−π, π] through the knots, and ln of its slope.
-
-    Args:
-        angle: ``[seeds, rows]`` within [−π, π].
-        sizes, slopes: from :func:`knots`.
-    """
-    x0, y0, width, height, first, last = _bin_of(angle, sizes, slopes, inverse)
-    mean = height / width
-    bend = first + last - 2.0 * mean
-    if inverse:
-        rise = angle - y0
-        square = height * (mean - first) + rise * bend
-        linear = height * first - rise * bend
-        root = tf.sqrt(tf.nn.relu(linear**2 + 4.0 * square * mean * rise) + 1e-30)
-        share = 2.0 * mean * rise / (linear + root)
-    else:
-        share = (angle - x0) / width
-    rest = 1.0 - share
-    below = mean + bend * share * rest
-    slope = mean**2 * (last * share**2 + 2.0 * mean * share * rest + first * rest**2) / below**2
-    if inverse:
-        return held(x0 + share * width, -tf.math.log(slope))
-    value = y0 + height * (mean * share**2 + first * share * rest) / below
-    return held(value, tf.math.log(slope))
-
-
-def _bin_of(
-    angle: tf.Tensor, sizes: tf.Tensor, slopes: tf.Tensor, inverse: bool
-) -> list[tf.Tensor]:
-    """Lower knot (x, y), width, height, and the slopes at both ends of the bin that an angle is in.
-
-    Unrolled over the bins, so that each row is one pass of a compiled loop.
-    """
-    bins = slopes.shape[1]
-
-    @tf.custom_gradient
-    def choose(angle: tf.Tensor, sizes: tf.Tensor, slopes: tf.Tensor) -> tuple[Any, Any]:
-        widths, heights = (tf.unstack(value, axis=1) for value in tf.unstack(sizes, axis=1))
-        ends = tf.unstack(slopes, axis=1)
-        x = y = tf.zeros_like(angle) - np.pi
-        chosen = [x, y, widths[0], heights[0], ends[0], ends[1 % bins]]
-        for index in range(1, bins):
-            x, y = x + widths[index - 1], y + heights[index - 1]
-            here = [x, y, widths[index], heights[index], ends[index], ends[(index + 1) % bins]]
-            beyond = angle >= (y if inverse else x)
-            chosen = [tf.where(beyond, new, old) for new, old in zip(here, chosen, strict=True)]
-
-        def back(*bars: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            x, y, width, height, first, last = (bar[:, None] for bar in bars)
-            edges = tf.cumsum(sizes[:, int(inverse)], axis=1) - np.pi
-            reached = tf.cast(angle[:, None] >= edges[:, :-1], angle.dtype)
-            one = tf.ones_like(angle[:, None])
-            after = tf.concat([reached, 0.0 * one], axis=1)
-            within = tf.concat([one, reached], axis=1) - after
-            both = [x * after + width * within, y * after + height * within]
-            ends = first * within + last * tf.roll(within, 1, axis=1)
-            return tf.zeros_like(angle), tf.stack(both, axis=1), ends
-
-        return chosen, back
-
-    return held(*choose(angle, sizes, slopes))
 
 
 @dataclass(frozen=True)
@@ -183,27 +95,15 @@ class PolarSpline(TwoWay):
     def _run(
         self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None, inverse: bool
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        if context is None:
-            context = tf.zeros([blocks.shape[0], 0, blocks.shape[-1]], blocks.dtype)
-        names = sorted(parameters)
-        dtype = blocks.dtype
-        fixed = [tf.constant(self.informed(), dtype), tf.constant(np.array(self.order) // 2)]
-        fixed += [tf.constant(np.array(self.order) % 2)]
-        order = list(range(len(self.order)))[:: -1 if inverse else 1]
-
-        def couple(
-            index: tf.Tensor, lattice: tf.Tensor, context: tf.Tensor, *own: tf.Tensor
-        ) -> tuple[tf.Tensor, tf.Tensor]:
-            mask, row, column = (tf.gather(table, index) for table in fixed)
-            here = dict(zip(names, own, strict=True))
-            # Rolled so that the site that moves is the first of its block.
-            rolled = tf.roll(lattice, [-row, -column], axis=[2, 3])
-            rolled, log_det = self._couple(here, mask, rolled, context, inverse)
-            return tf.roll(rolled, [row, column], axis=[2, 3]), log_det
-
-        stacked = [by_coupling(parameters[name]) for name in names]
-        lattice, log_det = scan_couplings(couple, order, from_blocks(blocks), context, stacked)
+        lattice, log_det = run_layers(
+            [(self, parameters)], from_blocks(blocks), context, inverse=inverse
+        )
         return to_blocks(lattice), log_det
+
+    def joins(self, other: Bijector) -> bool:
+        """Whether couplings of both can be run in one loop: by the same code."""
+        plain = {"order": (), "fresh": False, "surroundings": True}
+        return isinstance(other, PolarSpline) and replace(self, **plain) == replace(other, **plain)
 
     def _couple(
         self,
@@ -327,3 +227,51 @@ def _slide(
     if inverse:
         return (normal - shift) * tf.exp(-scale), -scale
     return normal * tf.exp(scale) + shift, scale
+
+
+def run_layers(
+    layers: Sequence[tuple[PolarSpline, Parameters]],
+    lattice: tf.Tensor,
+    context: tf.Tensor | None,
+    *,
+    inverse: bool,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Bijectors one after the other in one loop, so that one coupling is compiled for all of them.
+
+    Args:
+        layers: that join each other, with their parameters; blocks of each are offset by one site
+            from those of the one before, along both axes.
+        lattice: ``[seeds, c, n, n, batch]``.
+        context: ``[seeds, contexts, batch]``.
+
+    Returns:
+        The lattice, and ln |Jacobian| of each sample ``[seeds, batch]``.
+    """
+    if context is None:
+        context = tf.zeros([lattice.shape[0], 0, lattice.shape[-1]], lattice.dtype)
+    masks = np.concatenate([spline.informed() for spline, _ in layers])
+    # The site that a coupling moves, on the blocks of the first of the bijectors.
+    sites = [
+        [site // 2 + offset, site % 2 + offset]
+        for offset, (spline, _) in enumerate(layers)
+        for site in spline.order
+    ]
+    names, bijector = sorted(layers[0][1]), layers[0][0]
+    fixed = [tf.constant(masks, lattice.dtype), tf.constant(sites)]
+
+    def couple(
+        index: tf.Tensor, lattice: tf.Tensor, context: tf.Tensor, *own: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        mask, site = (tf.gather(table, index) for table in fixed)
+        here = dict(zip(names, own, strict=True))
+        # Rolled so that the site that moves is the first of its block.
+        rolled = tf.roll(lattice, -site, axis=[2, 3])
+        rolled, log_det = bijector._couple(here, mask, rolled, context, inverse)
+        return tf.roll(rolled, site, axis=[2, 3]), log_det
+
+    order = list(range(len(sites)))[:: -1 if inverse else 1]
+    stacked = [
+        tf.concat([by_coupling(parameters[name]) for _, parameters in layers], axis=0)
+        for name in names
+    ]
+    return scan_couplings(couple, order, lattice, context, stacked)
