@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from emergence.errors import ArtifactError, SettingsError
@@ -140,6 +141,14 @@ class TestRuns:
         with pytest.raises(SettingsError, match="no claim H99 at this scale"):
             plan(**options, anew=["H99"])
 
+    def test_seeds_alone_evaluate_nothing(self, plan, tmp_path):
+        costs = recorded_costs(ROOT / "config/costs.csv", "laptop")
+        costs.pop(CALIBRATION)
+        lines = plan(evaluate=False, pace=Pace(costs, 2, 1.0, "laptop"), budget_s=3600.0, seeds=2)
+        assert lines[0].startswith("2 runs from other seeds")
+        listed = json.loads((tmp_path / "results/drift/runs.json").read_text())
+        assert listed == {"drift-seed-1": "seeds", "drift-seed-2": "seeds"}
+
     def test_without_one_nothing_is_trained_and_it_says_so(self, plan):
         assert plan()[-1].startswith("No time was given to train from other seeds")
 
@@ -229,6 +238,12 @@ class TestMeasure:
         frame = measured({"verify": single(30.0), "drift-seed-1": single(34.0)}).set_index("axis")
         assert np.isnan(frame["spread"]["seeds"])
 
+    def test_seeds_alone_are_beside_the_run_that_shipped(self, measured):
+        runs = {"drift-seed-1": "seeds", "drift-seed-2": "seeds"}
+        found = {"drift-seed-1": single(34.0), "drift-seed-2": single(26.0)}
+        (row,) = measured(found | {"shipped": single(30.0)}, runs).itertuples()
+        assert (row.axis, row.value, row.spread, row.runs) == ("seeds", 30.0, 4.0, 3)
+
     def test_without_runs_it_says_what_to_do(self, tmp_path):
         with pytest.raises(
             ArtifactError, match=r"runs.json is missing. Run `make drift SCALE=laptop`"
@@ -238,6 +253,37 @@ class TestMeasure:
     def test_without_the_base_it_says_what_to_do(self, measured):
         with pytest.raises(ArtifactError, match="holds no evaluation of introspection"):
             measured({"drift-threads": single(30.0)})
+
+
+class TestJoined:
+    """A later certificate that varied the threads alone, beside an earlier one."""
+
+    @pytest.fixture
+    def later(self, measured):
+        return measured({"verify": single(30.5), "drift-threads": single(31.0)})
+
+    @staticmethod
+    def earlier(later, **changes):
+        rows = [{"axis": "seeds", "spread": 4.0, "runs": 3}, {"axis": "threads", "spread": 7.0}]
+        rows += [{"axis": "machine", "spread": 0.1}]
+        about = later.iloc[0].to_dict() | {"value": 30.0, "room": 20.0} | changes
+        return pd.DataFrame([about | row for row in rows])[drift.COLUMNS]
+
+    def test_what_was_not_varied_is_kept(self, later):
+        found = drift.joined(later, self.earlier(later)).set_index("axis")
+        assert list(found.index) == list(later["axis"])
+        assert found["spread"]["seeds"] == 4.0
+        assert found["runs"]["seeds"] == 3
+        assert found["spread"]["threads"] == 0.5, "The later one varied it."
+        assert np.isnan(found["spread"]["machine"]), "The number moved by more than that since."
+        assert set(found["value"]) == {30.5}
+        assert set(found["room"]) == {20.5}
+        assert list(found.reset_index()) == ["axis", *[c for c in drift.COLUMNS if c != "axis"]]
+
+    @pytest.mark.parametrize("changes", [{"value": 43.0}, {"measurement": "x"}, {"demanded": "x"}])
+    def test_not_of_another_number(self, later, changes):
+        found = drift.joined(later, self.earlier(later, **changes))
+        pd.testing.assert_frame_equal(found, later)
 
 
 class TestCertificate:

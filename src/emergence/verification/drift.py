@@ -64,8 +64,10 @@ def measure(
     rows = []
     for ledger in load_ledgers(ledgers):
         runs = {name: _read(results / name, ledger.system) for name in axis_of}
-        base_name = next(name for name, axis in axis_of.items() if axis == "base")
-        base = runs[base_name]
+        base_name = next((name for name, axis in axis_of.items() if axis == "base"), None)
+        changed, first = {}, _read(shipped, ledger.system) or {}
+        # Where only trainings were run from other seeds, the run that shipped the weights is the base.
+        base = runs[base_name] if base_name else first
         if base is None:
             raise ArtifactError(
                 f"{results} holds no evaluation of {ledger.system} to compare with.",
@@ -73,8 +75,7 @@ def measure(
             )
         # Fewer samples than the run that shipped the weights are other samples; trainings from other
         # seeds are evaluated like that run.
-        changed, first = {}, _read(shipped, ledger.system) or {}
-        if base_name != FAST:
+        if base_name not in (FAST, None):
             changed["machine"], first = first, base
         again = []
         for name, found in runs.items():
@@ -159,6 +160,28 @@ def between(key: str, base: Found, other: Found) -> tuple[float, int, float]:
     return abs(other[key].value - base[key].value), 2, noise
 
 
+def joined(frame: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
+    """What an earlier certificate knows of axes that these runs did not vary, put in.
+
+    It is kept as long as the number is still what it was then, within three of those spreads.
+    """
+    about = ["system", "claim", "measurement", "demanded", "axis"]
+    known = earlier[earlier["spread"].notna()].drop_duplicates(about).set_index(about)
+    varied = frame[frame["spread"].notna()].set_index(about).index
+    values = frame.drop_duplicates(about[:-1]).set_index(about[:-1])[["value", "room"]]
+    known = known[~known.index.isin(varied)].drop(columns="room").rename(columns={"value": "then"})
+    known = known.join(values, how="inner").reset_index()
+    known = known[(known["value"] - known["then"]).abs() <= NOISE * known["spread"]]
+    rest = frame[~frame.set_index(about).index.isin(known.set_index(about).index)]
+    # In the order of the ledger, and of the axes within each number.
+    places = {key: place for place, key in enumerate(values.index)}
+    both = pd.concat([rest, known[COLUMNS]], ignore_index=True)
+    order = [
+        (places[tuple(row[:-1])], AXES.index(row[-1])) for row in both[about].to_numpy().tolist()
+    ]
+    return both.iloc[sorted(range(len(both)), key=order.__getitem__)].reset_index(drop=True)
+
+
 def write(frame: pd.DataFrame, scale: str, folder: Path) -> None:
     """Write drift.csv and drift.md. Raises ArtifactError where they cannot be written."""
     write_table(folder / "drift.csv", frame)
@@ -192,7 +215,8 @@ def render_markdown(frame: pd.DataFrame, scale: str) -> str:
         "evaluation, no compilation by XLA. A fast certificate evaluates fewer samples, all of them the "
         "same, and leaves the machine out. Samples that are drawn in single precision, or without "
         "compilation, are other samples: in brackets is the difference in its own standard errors, "
-        "and up to three of them are noise. *Room* is how far the number may move before its "
+        "and up to three of them are noise. What was varied at another time is kept while the number "
+        "stays within three of its spreads. *Room* is how far the number may move before its "
         "criterion comes out otherwise, *ratio* the room over the largest of the spreads that are "
         "more than noise. A dash: not varied. Chains and bulks are not evaluated fast: to them any "
         "change of rounding is another draw.",

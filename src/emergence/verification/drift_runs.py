@@ -61,6 +61,7 @@ def plan(
     results: Path,
     *,
     fast: bool = False,
+    evaluate: bool = True,
     pace: Pace | None = None,
     budget_s: float | None = None,
     seeds: int = 4,
@@ -77,6 +78,7 @@ def plan(
         results: root of the results.
         fast: leave out chains and bulks, which sample for long, and draw fewer samples; the machine
             that shipped the weights then has other samples, and is not compared with.
+        evaluate: whether the shipped weights are evaluated at all; otherwise only seeds are varied.
         pace: how long trainings take here; needed with a budget.
         budget_s: wall time for trainings from other seeds; None trains nothing.
         seeds: how many other seeds.
@@ -93,27 +95,7 @@ def plan(
         ArtifactError: shipped measurements are missing, or a file cannot be written.
     """
     settings = load(settings_file)
-    judged = judged_scale(settings)
-    jobs, _ = evaluable(settings, manifest)
-    if fast:
-        jobs = {j for j in jobs if not j.startswith(("holography/chains/", "holography/bulks/"))}
-    content = reduced(settings, jobs, judged, "base")
-    if fast:
-        content = _fewer_samples(content)
-    base = FAST if fast else VERIFY_SCALE
-    # Anew: samples that were shipped would show no drift.
-    trained = f"trained={manifest.folder} anew=1"
-    runs = [Run(base, "base", f"{trained} into={base}")]
-    _write(results / base, content, SYSTEMS)
-    for axis, change in _changes(settings).items():
-        name = f"{FOLDER}-{axis}"
-        _write(results / name, content | change | {"scale": name}, SYSTEMS)
-        runs.append(Run(name, axis, f"{trained} into={name}"))
-    lines = [
-        f"{len(runs)} evaluations of the weights in {manifest.folder}: as they are, then with "
-        "another number of threads, in single precision, and not compiled"
-        + (f"; an {SHARE}th of the samples, without chains and bulks." if fast else ".")
-    ]
+    runs, lines = _plan_evaluations(settings, manifest, results, fast) if evaluate else ([], [])
     if budget_s and pace:
         lines += _plan_seeds(
             settings, manifest, needs, ledgers, results, runs, pace, budget_s, seeds, origin, anew
@@ -125,6 +107,34 @@ def plan(
     )
     write_numbers(results / FOLDER / "runs.json", {run.name: run.axis for run in runs})
     return lines
+
+
+def _plan_evaluations(
+    settings: Settings, manifest: Manifest, results: Path, fast: bool
+) -> tuple[list[Run], list[str]]:
+    """The base, and a run for each axis along which the same weights are evaluated."""
+    jobs, _ = evaluable(settings, manifest)
+    if fast:
+        jobs = {j for j in jobs if not j.startswith(("holography/chains/", "holography/bulks/"))}
+    content = reduced(settings, jobs, judged_scale(settings), "base")
+    if fast:
+        content = _fewer_samples(content)
+    base = FAST if fast else VERIFY_SCALE
+    # Anew: samples that were shipped would show no drift.
+    trained = f"trained={manifest.folder} anew=1"
+    runs = [Run(base, "base", f"{trained} into={base}")]
+    _write(results / base, content, SYSTEMS)
+    for axis, change in _changes(settings).items():
+        name = f"{FOLDER}-{axis}"
+        _write(results / name, content | change | {"scale": name}, SYSTEMS)
+        runs.append(Run(name, axis, f"{trained} into={name}"))
+    told = (
+        f"{len(runs)} evaluations of the weights in {manifest.folder}: as they are, then with "
+        "another number of threads, in single precision, and not compiled"
+    )
+    return runs, [
+        told + (f"; an {SHARE}th of the samples, without chains and bulks." if fast else ".")
+    ]
 
 
 def _fewer_samples(content: Mapping[str, Any]) -> dict[str, Any]:

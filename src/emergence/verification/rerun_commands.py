@@ -192,6 +192,9 @@ def drift_plan(
         str | None, typer.Option(help="Time for trainings from other seeds, such as 2h; none: 0.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=2, max=99, help="Other seeds to train from.")] = 4,
+    seeds_only: Annotated[
+        bool, typer.Option(help="Train from other seeds; evaluate the shipped weights no more.")
+    ] = False,
     anew: Annotated[
         list[str] | None,
         typer.Option(help="A claim whose shipped weights and records are made again too."),
@@ -214,7 +217,7 @@ def drift_plan(
     from emergence.verification.budget import parse_budget
     from emergence.verification.jobs import load_needs
 
-    if anew and not budget:
+    if (anew or seeds_only) and not budget:
         raise SettingsError("Trainings from other seeds need time.", "Give --budget, such as 2h.")
     lines = drift_runs.plan(
         read_manifest(trained or weights / scale),
@@ -223,6 +226,7 @@ def drift_plan(
         ledgers,
         results,
         fast=fast,
+        evaluate=not seeds_only,
         pace=_pace(config, scale, cores) if budget else None,
         budget_s=parse_budget(budget) if budget else None,
         seeds=seeds,
@@ -243,10 +247,17 @@ def drift_measure(
     figures: Figures = FIGURES,
     weights: Weights = WEIGHTS,
 ) -> None:
-    """Compare these runs: drift.csv and drift.md in the folder of the scale's figures."""
+    """Compare these runs: drift.csv and drift.md in the folder of the scale's figures.
+
+    What these runs did not vary is taken over from the drift.csv that is there.
+    """
+    from emergence.artifacts import read_table
     from emergence.verification import drift as measured
 
     frame = measured.measure(scale, scale, ledgers, results, trained or weights / scale)
+    known = figures / scale / "drift.csv"
+    if known.is_file():
+        frame = measured.joined(frame, read_table(known, columns=measured.COLUMNS))
     measured.write(frame, scale, figures / scale)
     print(measured.told(frame), f"Read {figures / scale / 'drift.md'}.")
 
