@@ -8,6 +8,7 @@ from emergence.holography.bijectors import (
     PlaneChart,
     PolarChart,
     RingChart,
+    elu,
     from_blocks,
     held,
     to_blocks,
@@ -73,6 +74,21 @@ def test_wrapped_angles_are_the_same_angles() -> None:
     wrapped = wrap(angle)
     assert np.abs(wrapped).max() <= np.pi + 1e-12
     np.testing.assert_allclose(np.exp(1j * wrapped.numpy()), np.exp(1j * angle.numpy()), atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
+def test_elu_and_its_derivative_are_those_of_tensorflow(dtype) -> None:
+    values = tf.constant(np.concatenate([np.linspace(-30.0, 30.0, 401), [1e-7, -1e-7]]), dtype)
+    found = []
+    for function in (elu, tf.nn.elu):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            result = function(values)
+        found.append((result, tape.gradient(result, values)))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(
+            one, other, rtol=0, atol=2.0 * np.finfo(dtype.as_numpy_dtype).eps
+        )
 
 
 @pytest.mark.parametrize("dtype", [tf.float32, tf.float64])

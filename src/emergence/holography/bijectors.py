@@ -98,6 +98,17 @@ def dense(weight: tf.Tensor, bias: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     return tf.matmul(weight, values) + bias[..., None]
 
 
+@tf.custom_gradient
+def elu(values: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    """x where positive, e^x − 1 elsewhere, and its derivative from the value alone.
+
+    TensorFlow's own keeps its relative precision around zero, which a network does not need, and takes
+    twice as long: of the narrow networks of real NVP, two thirds of a training step.
+    """
+    result = tf.nn.relu(values) + (tf.exp(tf.minimum(values, 0.0)) - 1.0)
+    return result, lambda bar: bar * (1.0 + tf.minimum(result, 0.0))
+
+
 def held(*values: tf.Tensor) -> list[tf.Tensor]:
     """The same values ``[seeds, rows]``, computed once.
 

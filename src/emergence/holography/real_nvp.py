@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from emergence.holography.bijectors import TwoWay, dense, he_uniform
+from emergence.holography.bijectors import TwoWay, dense, elu, he_uniform
 from emergence.holography.scan import by_coupling, scan_couplings
 from emergence.updates import Parameters
 
@@ -106,10 +106,10 @@ class RealNVP(TwoWay):
         # Both networks read the same: their first layers are one matrix.
         joint = tf.reshape(weight, [weight.shape[0], 2 * self.width, weight.shape[3]])
         hidden = dense(joint, tf.reshape(bias, [bias.shape[0], -1]), given)
-        hidden = tf.nn.elu(tf.reshape(hidden, [bias.shape[0], 2, self.width, -1]))
+        hidden = elu(tf.reshape(hidden, [bias.shape[0], 2, self.width, -1]))
         for layer in range(self.depth - 1):
             weight, bias = parameters["hidden/weight"], parameters["hidden/bias"]
-            hidden = tf.nn.elu(dense(weight[:, :, layer], bias[:, :, layer], hidden))
+            hidden = elu(dense(weight[:, :, layer], bias[:, :, layer], hidden))
         out = dense(parameters["out/weight"], parameters["out/bias"], hidden)
         return parameters["bound"][..., None] * tf.tanh(out[:, 0]), out[:, 1]
 

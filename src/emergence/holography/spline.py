@@ -19,6 +19,7 @@ from emergence.holography.bijectors import (
     Bijector,
     TwoWay,
     dense,
+    elu,
     from_blocks,
     he_uniform,
     held,
@@ -190,10 +191,10 @@ class PolarSpline(TwoWay):
         return direction, strength, tf.concat(features, axis=1)
 
     def _network(self, parameters: Parameters, features: tf.Tensor) -> tf.Tensor:
-        hidden = tf.nn.elu(dense(parameters["in/weight"], parameters["in/bias"], features))
+        hidden = elu(dense(parameters["in/weight"], parameters["in/bias"], features))
         for layer in range(self.depth - 1):
             weight, bias = parameters["hidden/weight"], parameters["hidden/bias"]
-            hidden = tf.nn.elu(dense(weight[:, layer], bias[:, layer], hidden))
+            hidden = elu(dense(weight[:, layer], bias[:, layer], hidden))
         return dense(parameters["out/weight"], parameters["out/bias"], hidden)
 
 
