@@ -33,5 +33,7 @@ def test_it_is_the_same_bijector(fresh: bool, inverse: bool) -> None:
         slopes = tape.gradient(score, parameters)
         return [moved, log_det, *(slopes[name] for name in sorted(slopes))]
 
+    assert ours.joins(ours)
+    assert not plain.joins(plain), "In a flow it would be run as the other."
     for one, other in zip(found(ours), found(plain), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from emergence.holography.bijectors import from_blocks, to_blocks
+from emergence.holography.bijectors import Bijector, from_blocks, to_blocks
 from emergence.holography.spline import AROUND, PolarSpline
 from emergence.updates import Parameters
 
@@ -19,6 +19,11 @@ from emergence.updates import Parameters
 @dataclass(frozen=True)
 class GatheredSpline(PolarSpline):
     """:class:`PolarSpline` by index tables."""
+
+    def joins(self, other: Bijector) -> bool:
+        """Never: the tables of each coupling are its own."""
+        del other
+        return False
 
     def _run(
         self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None, inverse: bool
