@@ -260,27 +260,32 @@ class TestJoined:
 
     @pytest.fixture
     def later(self, measured):
-        return measured({"verify": single(30.5), "drift-threads": single(31.0)})
+        frame = measured({"verify": single(30.5), "drift-threads": single(31.0)})
+        return frame.assign(commit="new")
 
     @staticmethod
     def earlier(later, **changes):
         rows = [{"axis": "seeds", "spread": 4.0, "runs": 3}, {"axis": "threads", "spread": 7.0}]
-        rows += [{"axis": "machine", "spread": 0.1}]
-        about = later.iloc[0].to_dict() | {"value": 30.0, "room": 20.0} | changes
-        return pd.DataFrame([about | row for row in rows])[drift.COLUMNS]
+        about = later.iloc[0].to_dict() | {"value": 30.0, "room": 20.0, "commit": "old"} | changes
+        return pd.DataFrame([about | row for row in rows])
 
-    def test_what_was_not_varied_is_kept(self, later):
+    def test_what_was_not_varied_is_kept_with_its_commit(self, later):
         found = drift.joined(later, self.earlier(later)).set_index("axis")
         assert list(found.index) == list(later["axis"])
         assert found["spread"]["seeds"] == 4.0
         assert found["runs"]["seeds"] == 3
         assert found["spread"]["threads"] == 0.5, "The later one varied it."
-        assert np.isnan(found["spread"]["machine"]), "The number moved by more than that since."
+        assert np.isnan(found["spread"]["machine"]), "Neither did."
+        assert found["commit"].to_dict() == dict.fromkeys(found.index, "new") | {"seeds": "old"}
         assert set(found["value"]) == {30.5}
         assert set(found["room"]) == {20.5}
-        assert list(found.reset_index()) == ["axis", *[c for c in drift.COLUMNS if c != "axis"]]
 
-    @pytest.mark.parametrize("changes", [{"value": 43.0}, {"measurement": "x"}, {"demanded": "x"}])
+    def test_one_that_tells_no_commit_is_kept_as_well(self, later):
+        found = drift.joined(later, self.earlier(later).drop(columns="commit")).set_index("axis")
+        assert found["spread"]["seeds"] == 4.0
+        assert pd.isna(found["commit"]["seeds"])
+
+    @pytest.mark.parametrize("changes", [{"measurement": "x"}, {"demanded": "x"}])
     def test_not_of_another_number(self, later, changes):
         found = drift.joined(later, self.earlier(later, **changes))
         pd.testing.assert_frame_equal(found, later)

@@ -163,19 +163,19 @@ def between(key: str, base: Found, other: Found) -> tuple[float, int, float]:
 def joined(frame: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
     """What an earlier certificate knows of axes that these runs did not vary, put in.
 
-    It is kept as long as the number is still what it was then, within three of those spreads.
+    A spread is of how a number is obtained and not of its value, and is kept with the commit of the
+    code that it was measured by.
     """
     about = ["system", "claim", "measurement", "demanded", "axis"]
     known = earlier[earlier["spread"].notna()].drop_duplicates(about).set_index(about)
     varied = frame[frame["spread"].notna()].set_index(about).index
     values = frame.drop_duplicates(about[:-1]).set_index(about[:-1])[["value", "room"]]
-    known = known[~known.index.isin(varied)].drop(columns="room").rename(columns={"value": "then"})
-    known = known.join(values, how="inner").reset_index()
-    known = known[(known["value"] - known["then"]).abs() <= NOISE * known["spread"]]
+    known = known[~known.index.isin(varied)].drop(columns=["value", "room"])
+    known = known.join(values, how="inner").reset_index().reindex(columns=list(frame))
     rest = frame[~frame.set_index(about).index.isin(known.set_index(about).index)]
     # In the order of the ledger, and of the axes within each number.
     places = {key: place for place, key in enumerate(values.index)}
-    both = pd.concat([rest, known[COLUMNS]], ignore_index=True)
+    both = pd.concat([rest, known], ignore_index=True)
     order = [
         (places[tuple(row[:-1])], AXES.index(row[-1])) for row in both[about].to_numpy().tolist()
     ]
@@ -215,8 +215,8 @@ def render_markdown(frame: pd.DataFrame, scale: str) -> str:
         "evaluation, no compilation by XLA. A fast certificate evaluates fewer samples, all of them the "
         "same, and leaves the machine out. Samples that are drawn in single precision, or without "
         "compilation, are other samples: in brackets is the difference in its own standard errors, "
-        "and up to three of them are noise. What was varied at another time is kept while the number "
-        "stays within three of its spreads. *Room* is how far the number may move before its "
+        "and up to three of them are noise. What was varied at another time is kept; drift.csv has the "
+        "commit of each. *Room* is how far the number may move before its "
         "criterion comes out otherwise, *ratio* the room over the largest of the spreads that are "
         "more than noise. A dash: not varied. Chains and bulks are not evaluated fast: to them any "
         "change of rounding is another draw.",

@@ -252,9 +252,11 @@ def drift_measure(
     What these runs did not vary is taken over from the drift.csv that is there.
     """
     from emergence.artifacts import read_table
+    from emergence.provenance import code_in_use
     from emergence.verification import drift as measured
 
     frame = measured.measure(scale, scale, ledgers, results, trained or weights / scale)
+    frame = frame.assign(commit=code_in_use()["commit"])
     known = figures / scale / "drift.csv"
     if known.is_file():
         frame = measured.joined(frame, read_table(known, columns=measured.COLUMNS))
