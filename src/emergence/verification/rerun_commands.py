@@ -247,10 +247,7 @@ def drift_measure(
     figures: Figures = FIGURES,
     weights: Weights = WEIGHTS,
 ) -> None:
-    """Compare these runs: drift.csv and drift.md in the folder of the scale's figures.
-
-    What these runs did not vary is taken over from the drift.csv that is there.
-    """
+    """Compare these runs; drift.csv in the folder of the figures keeps what they did not vary."""
     from emergence.artifacts import read_table
     from emergence.provenance import code_in_use
     from emergence.verification import drift as measured
