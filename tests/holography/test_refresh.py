@@ -275,6 +275,10 @@ class TestShifts:
         with pytest.raises(SettingsError, match="cannot be shared among 4 shifts"):
             self.sampler(CHART.move, shifts=4)
 
+    def test_shifts_without_an_inverse_are_refused(self):
+        with pytest.raises(ValueError, match="by the inverse of the flow"):
+            RefreshSampler(self.evaluate, CHART.move, moments, LEVELS, 6, shifts=2)
+
 
 def test_no_refreshes_are_refused() -> None:
     with pytest.raises(SettingsError, match="do not move"):

@@ -95,6 +95,7 @@ class RefreshSampler:
         invert: the flow's inverse, if it is.
 
     Raises:
+        ValueError: there are shifts without an inverse.
         SettingsError: there are no sweeps, or no equal number of them for every shift.
     """
 
@@ -114,6 +115,8 @@ class RefreshSampler:
                 f"Chains with {refreshes} sweeps between two records do not move.",
                 "Choose at least 1 refresh.",
             )
+        if shifts and invert is None:
+            raise ValueError("Shifted fields have latents only by the inverse of the flow.")
         if shifts and refreshes % shifts:
             raise SettingsError(
                 f"{refreshes} sweeps cannot be shared among {shifts} shifts.",
