@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from emergence.holography.actions import ComplexPhi4, FreeField
+from emergence.holography.autocorrelation import estimate
 from emergence.holography.cluster import draw_phi4
 from emergence.holography.exact import free_sample, small_torus
 from emergence.holography.improved import IMPROVED, improved
@@ -110,3 +111,20 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         improved(np.zeros((3, 4, 5, 2)), np.zeros(3), np.zeros(3), rng)
     with pytest.raises(ValueError, match="need a hopping"):
         improved(np.zeros((3, 4, 4, 2)), np.zeros(2), np.zeros(3), rng)
+
+
+def test_the_order_parameter_keeps_its_mean_and_loses_noise(drawn) -> None:
+    t, field = drawn
+    plain, better = both(field, t, drawn_at=t)
+    # Two independent halves: one with, one without what is improved, each as one chain of samples.
+    order = formulas(8)["order"]
+    half = len(field) // 2
+    without = estimate({"order": plain["order"][None, :half]}, order)
+    series = {name: values[None] for name, values in (plain | better).items()}
+    with_it = estimate({name: values[:, half:] for name, values in series.items()}, order)
+    difference = with_it.value - without.value
+    assert abs(difference) < 4.0 * np.hypot(with_it.error, without.error)
+    assert with_it.error < 0.8 * without.error
+    wrong = {name: values[None, half:] for name, values in both(field, 1.2 * t, 1.2 * t)[1].items()}
+    biased = estimate({name: values[:, half:] for name, values in series.items()} | wrong, order)
+    assert abs(biased.value - with_it.value) > 4.0 * np.hypot(biased.error, with_it.error)

@@ -155,6 +155,8 @@ def test_improved_estimators_are_preferred_and_noise_gives_no_length() -> None:
     squared = chosen["correlation_length_squared"](improved)
     assert squared == pytest.approx(0.25 / (4.0 * np.sin(np.pi / 8) ** 2))
     assert chosen["correlation_length"](improved) == pytest.approx(np.sqrt(squared))
+    assert chosen["order"]({"order": 0.6}) == 0.6
+    assert chosen["order"]({"order": 0.6} | improved) == pytest.approx(0.6 * (1.0 - 0.5))
     assert np.isnan(chosen["correlation_length"]({"square": 0.1, "structure": 0.2}))
     assert "action" not in chosen
 
