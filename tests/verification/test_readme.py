@@ -58,6 +58,11 @@ class TestTable:
             "**reproduced** | shuffled pairing: 1 (deviates) |"
         )
 
+    def test_says_where_a_verdict_rests_on_its_seed(self, verdict):
+        content = verdict()
+        content["claims"][0]["rests_on_seed"] = True
+        assert "| **reproduced**, by its seed |" in table(content)
+
     def test_tells_what_deviates_and_a_control_that_stayed_green(self, verdict, measure):
         found = measure(loss_ratio=(3, 0.1), control__loss_ratio=(20, 0.1))
         row = table(verdict(found=found)).splitlines()[2]

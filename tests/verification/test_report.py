@@ -309,31 +309,25 @@ def test_measurements_over_seeds_are_decided_end_to_end(project):
 
 def test_the_scatter_of_single_trainings_is_that_of_the_drift_certificate(project):
     project.measured()
-    certificate = pd.DataFrame(
-        [
-            ("introspection", "I3", "loss_ratio", 30.0, "seeds", 2.5, 5, None, "at least 10", 20.0),
-            (
-                "introspection",
-                "I3",
-                "loss_ratio",
-                30.0,
-                "threads",
-                9.0,
-                2,
-                None,
-                "at least 10",
-                20.0,
-            ),
-        ],
-        columns=COLUMNS,
-    )
-    write_table(project.figures / "laptop" / "drift.csv", certificate)
+    about, demanded = ("introspection", "I3", "loss_ratio", 30.0), (None, "at least 10", 20.0)
+    certificate = [(*about, "seeds", 2.5, 5, *demanded), (*about, "threads", 9.0, 2, *demanded)]
+    place = project.figures / "laptop" / "drift.csv"
+    write_table(place, pd.DataFrame(certificate, columns=COLUMNS))
     project.verify()
     text = (project.results / "laptop" / "verdict.md").read_text(encoding="utf-8")
     assert (
         "Ten times the spread over seeds. Single trainings scatter by 2.5 (5 of them); to where the "
         "criterion turns it is 20, 8 times that."
     ) in text
+    assert "by its seed" not in text
+    certificate[0] = (*about, "seeds", 25.0, 3, *demanded)
+    write_table(place, pd.DataFrame(certificate, columns=COLUMNS))
+    project.verify()
+    text = (project.results / "laptop" / "verdict.md").read_text(encoding="utf-8")
+    assert "**reproduced**, by its seed" in text
+    assert "Another seed may well decide otherwise on I3." in text
+    (claim,) = json.loads((project.results / "laptop" / "verdict.json").read_text())["claims"]
+    assert claim["rests_on_seed"] is True
 
 
 def test_the_number_shown_is_that_of_the_criterion_that_decides(project):

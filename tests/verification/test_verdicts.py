@@ -1,5 +1,7 @@
 """Every path to the verdict of a claim, and every one that fails the check."""
 
+from dataclasses import replace
+
 import pytest
 
 from emergence.errors import LedgerError, VerdictMismatch
@@ -234,3 +236,33 @@ def test_every_fault_is_told(claim_ledger, measure):
         check(decide(claim_ledger(), broken, "laptop"))
     assert "Claim I3 came out deviates" in str(caught.value)
     assert "did not turn red" in str(caught.value)
+
+
+class TestRestsOnSeed:
+    """The loss ratio must be at least 10; it is 30, or 1, with spreads of single trainings."""
+
+    def decided(self, claim_ledger, measure, value, spread, **changes):
+        found = measure(**GOOD | {"loss_ratio": (value, 1)})
+        (decision,) = decide(claim_ledger(**changes), found, "laptop")
+        outcomes = tuple(replace(one, spread=spread, trainings=3) for one in decision.outcomes)
+        return replace(decision, outcomes=outcomes)
+
+    @pytest.mark.parametrize(("spread", "rests"), [(None, False), (19.0, False), (21.0, True)])
+    def test_where_trainings_scatter_by_more_than_the_room(
+        self, claim_ledger, measure, spread, rests
+    ):
+        assert self.decided(claim_ledger, measure, 30, spread).rests_on_seed is rests
+
+    def test_a_deviation_by_many_spreads_does_not(self, claim_ledger, measure):
+        expected = {"expected": "deviates", "reason": "So."}
+        assert not self.decided(claim_ledger, measure, 1, 3.0, **expected).rests_on_seed
+        assert self.decided(claim_ledger, measure, 1, 30.0, **expected).rests_on_seed
+
+    def test_a_share_of_the_seeds_counts_them_itself(self, claim_ledger, raw):
+        raw["claims"][0]["criteria"][0] |= {"fraction": 0.9}
+        found = [
+            Measurement.from_seeds("loss_ratio", [30.0, 10.5, 50.0, 12.0]),
+            Measurement.from_seeds("control.loss_ratio", [1.0] * 4),
+        ]
+        (decision,) = decide(claim_ledger(), {one.name: one for one in found}, "laptop")
+        assert decision.verdict == "reproduced" and not decision.rests_on_seed

@@ -70,6 +70,8 @@ def _rows(decisions: Sequence[Decision], link: Callable[[str], str | None]) -> l
             verdict += f", but expected {decision.expected}"
         elif decision.verdict == "deviates":
             verdict += ", as expected"
+        if decision.rests_on_seed:
+            verdict += ", by its seed"
         address = link(claim.figure) if claim.figure else None
         figure = f"[{claim.figure}]({address})" if address else claim.figure or "none"
         cells = (

@@ -56,6 +56,13 @@ class Outcome:
     room: float | None = None
     """How far the number may move before the criterion comes out otherwise; None without an error."""
 
+    @property
+    def rests_on_seed(self) -> bool:
+        """Whether single trainings scatter by more than the room; not where shares of them count."""
+        if self.spread is None or self.room is None or self.verdict == "underpowered":
+            return False
+        return getattr(self.criterion, "fraction", None) is None and self.spread > self.room
+
 
 def evaluate(criterion: Criterion, find: Callable[[str], Measurement]) -> Outcome:
     """Decide one criterion; ``find`` returns the measurement of a name.

@@ -36,7 +36,7 @@ def table(verdict: dict[str, Any]) -> str:
             ("difference " if claim["difference"] else "")
             + number(claim["measured"], claim["error"]),
             str(claim["tolerance"]) if claim["tolerance"] is not None else "–",
-            f"**{claim['verdict']}**",
+            f"**{claim['verdict']}**" + (", by its seed" if claim["rests_on_seed"] else ""),
             f"{control['name']}: {number(control['measured'])} ({control['verdict']})",
         ]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

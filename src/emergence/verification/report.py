@@ -140,6 +140,8 @@ def render_table(decisions: Sequence[Decision], statements: bool = True) -> Tabl
     for decision in decisions:
         claim, control = decision.claim, decision.control
         verdict = Text(decision.verdict, STYLES[decision.verdict])
+        if decision.rests_on_seed:
+            verdict.append("\nby its seed", "dim")
         if not decision.matches:
             verdict.append(f"\nnot {decision.expected}", "bold red")
         table.add_row(
@@ -180,6 +182,7 @@ def _claim_entry(decision: Decision) -> dict[str, Any]:
         "verdict": decision.verdict,
         "expected": decision.expected,
         "matches": decision.matches,
+        "rests_on_seed": decision.rests_on_seed,
         "published": claim.published,
         "measured": headline.measured if headline else None,
         "error": headline.error if headline else None,

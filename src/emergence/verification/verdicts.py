@@ -54,6 +54,19 @@ class Decision:
         return next((one for one in found if one.verdict == self.verdict), None)
 
     @property
+    def rests_on_seed(self) -> bool:
+        """Whether a training from another seed may well come out otherwise.
+
+        Of a claim that holds, by any of its criteria; of one that deviates, if no criterion that fails
+        does so for every seed.
+        """
+        if self.verdict == "deviates":
+            failed = [one for one in self.outcomes if one.verdict == self.verdict]
+            return all(one.rests_on_seed for one in failed)
+        decided = self.verdict in ("reproduced", "compatible")
+        return decided and any(one.rests_on_seed for one in self.outcomes)
+
+    @property
     def control_holds(self) -> bool:
         """Whether the control broke its criterion, as it must.
 

@@ -42,6 +42,8 @@ def summary(decisions: Sequence[Decision]) -> str:
         if unexpected
         else "Every verdict is the one that the ledger expects. "
     )
+    if seeds := [d.claim.id for d in decisions if d.rests_on_seed]:
+        text += f"Another seed may well decide otherwise on {', '.join(seeds)}. "
     if green:
         return text + f"Controls that did not turn red: {', '.join(green)}."
     idle = [d.claim.id for d in decisions if d.control and d.control.verdict != "deviates"]
