@@ -76,7 +76,7 @@ def test_refreshed_latents_have_the_exact_small_torus(settings_of: Of, crooked: 
     assert arrays["step"].shape == (1,)
 
 
-@pytest.mark.parametrize("moves", [{}, {"exchange": True}, {"exchange": True, "shifts": 2}])
+@pytest.mark.parametrize("moves", [{}, {"exchanges": 1}, {"exchanges": 2, "shifts": 2}])
 def test_refreshed_latents_of_splines_follow_every_hopping(
     settings_of: Of, crooked: Weights, moves: dict
 ) -> None:
@@ -196,8 +196,9 @@ def test_other_weights_and_impossible_settings_are_refused(
         ({"flow": "disc", "leapfrogs": None}, "either leapfrogs or refreshes"),
         (REFRESHED | {"flow": "disc", "space": "boundary"}, "refreshed in the bulk"),
         (REFRESHED | {"flow": "disc", "step": 0.1}, "refreshed in the bulk"),
-        (REFRESHED | {"flow": "disc", "exchange": True}, "exchanged between hoppings"),
+        (REFRESHED | {"flow": "disc", "exchanges": 1}, "exchanged between hoppings"),
         (REFRESHED | {"flow": "disc", "shifts": 7}, "share the sweeps"),
+        (REFRESHED | {"flow": "line", "t": "diagram", "exchanges": 7}, "share the sweeps"),
     ):
         with pytest.raises(ValidationError, match=message):
             settings_of(run={"space": "bulk"} | run)

@@ -170,9 +170,10 @@ class TestExchange:
     def start(self):
         return CHART.sample(tf.constant([1, 2]), [len(self.couplings), SIDE, SIDE], tf.float64)
 
-    def test_every_coupling_keeps_its_exact_covariance(self):
-        sampler = RefreshSampler(self.evaluate, CHART.move, moments, LEVELS, 5, exchange=3)
-        assert sampler.proposals == 5 * 3 + 1
+    @pytest.mark.parametrize("number", [1, 5])
+    def test_every_coupling_keeps_its_exact_covariance(self, number):
+        sampler = RefreshSampler(self.evaluate, CHART.move, moments, LEVELS, 5, 3, number)
+        assert sampler.proposals == 5 * 3 + number
         options = {"context": self.context(), "strength": sampler.first_strength(3)}
         tuned = run(sampler, self.start(), trajectories=60, tuned=0, **options)
         options |= {"strength": tuned.strength}
@@ -194,7 +195,7 @@ class TestExchange:
         def flat(latents, couplings):
             return 0.0 * couplings[:, 0], latents
 
-        sampler = RefreshSampler(flat, lambda latents, *_: latents, moments, LEVELS, 1, exchange=3)
+        sampler = RefreshSampler(flat, lambda latents, *_: latents, moments, LEVELS, 1, 3, 1)
         start = self.start()
         options = {"context": self.context(), "strength": sampler.first_strength(3)}
         first, second, third = tf.split(start, 3)
@@ -203,10 +204,14 @@ class TestExchange:
         twice = run(sampler, start, trajectories=2, **options)
         np.testing.assert_array_equal(twice.state, tf.concat([second, third, first], 0))
         assert np.all(once.accepted == 1.0), "Only refreshed latents are counted."
+        thrice = RefreshSampler(flat, lambda latents, *_: latents, moments, LEVELS, 3, 3, 3)
+        both = [run(thrice, start, trajectories=n, **options).state for n in (1, 2)]
+        np.testing.assert_array_equal(both[0], tf.concat([third, second, first], 0))
+        np.testing.assert_array_equal(both[1], start)
 
     def test_no_latents_are_lost_or_doubled(self):
         sampler = RefreshSampler(
-            self.evaluate, lambda latents, *_: latents, moments, LEVELS, 1, exchange=3
+            self.evaluate, lambda latents, *_: latents, moments, LEVELS, 2, 3, 2
         )
         start = self.start()
         options = {"context": self.context(), "strength": sampler.first_strength(3)}
@@ -274,6 +279,8 @@ class TestShifts:
     def test_sweeps_that_shifts_cannot_share_are_refused(self):
         with pytest.raises(SettingsError, match="cannot be shared among 4 shifts"):
             self.sampler(CHART.move, shifts=4)
+        with pytest.raises(SettingsError, match="cannot be shared among 4 exchanges"):
+            RefreshSampler(self.evaluate, CHART.move, moments, LEVELS, 6, 2, 4)
 
     def test_shifts_without_an_inverse_are_refused(self):
         with pytest.raises(ValueError, match="by the inverse of the flow"):

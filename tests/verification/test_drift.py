@@ -132,6 +132,7 @@ class TestRuns:
             "origin": load(ROOT / "config/shipped.yaml"),
         }  # fmt: skip
         lines = plan(**options, anew=["H4", "H8-16"])
+        assert "2 runs from other seeds." in lines
         assert "For H4, H8-16 what is shipped is made anew" in " ".join(lines)
         run = load(tmp_path / "results/drift-seed-1/settings.yaml").holography
         assert set(run.flows) == {"critical_32", "ising_16"}

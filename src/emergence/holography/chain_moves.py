@@ -114,11 +114,10 @@ class RefreshMoves(_Chains):
         levels = bulk_positions(self.entry.size)["level"]
         weigh = weighing(self.problem, self.generate)
         chart = self.problem.flow.chart
-        exchange = self.groups if self.entry.exchange else None
         entry = self.entry
         self._sampler = RefreshSampler(
-            weigh, chart.move, self.observables, levels, entry.refreshes, exchange, entry.shifts,
-            latents_of(self.problem) if entry.shifts else None,
+            weigh, chart.move, self.observables, levels, entry.refreshes, self.groups,
+            entry.exchanges, entry.shifts, latents_of(self.problem) if entry.shifts else None,
         )  # fmt: skip
         self.evaluations = float(self._sampler.proposals)
 

@@ -10,10 +10,12 @@ How much is proposed at a level is one number, its *strength* σ ≤ 0: the shar
 latents is drawn afresh; where that is less than one latent, one takes a step b = e^σ·(latents of the
 level). Strengths are tuned to an acceptance before the measured run and fixed in it.
 
-Chains of neighbouring couplings may also *exchange* their latents once between two records (Swendsen &
-Wang, Phys. Rev. Lett. 57, 2607, 1986): accepted with min(1, w_a(ζ_b) w_b(ζ_a) / w_a(ζ_a) w_b(ζ_b)). In
-the bulk a conditional flow has taken up most of what the couplings change, which fields would have to
-pay for by the difference of their actions. Estimates at different couplings are then no longer independent.
+Chains of neighbouring couplings may also *exchange* their latents between two sweeps (Swendsen & Wang,
+Phys. Rev. Lett. 57, 2607, 1986): accepted with min(1, w_a(ζ_b) w_b(ζ_a) / w_a(ζ_a) w_b(ζ_b)). In the
+bulk a conditional flow has taken up most of what the couplings change, which fields would have to pay
+for by the difference of their actions. What is slow at one coupling is forgotten at another, after a
+walk over those in between: exchanges should be as frequent as their cost, one evaluation each, allows.
+Estimates at different couplings are then no longer independent.
 
 And the field may be *shifted* by a random vector between two sweeps, its latents being those that the
 inverse of the flow gives it: the theory is the same at every site, so that no shift is rejected, but
@@ -89,14 +91,15 @@ class RefreshSampler:
         measure: what to record of the field.
         levels: level of each latent, ``[L, L]``.
         refreshes: sweeps over all levels between two records.
-        exchange: couplings, of as many consecutive chains each, whose neighbours exchange latents
-            before each record; None: none do.
-        shifts: how often the field is shifted between two records, after equally many sweeps each.
+        couplings: how many there are, of as many consecutive chains each.
+        exchanges: how often neighbours among them exchange latents between two records, after equally
+            many sweeps each.
+        shifts: how often the field is shifted between two records, likewise.
         invert: the flow's inverse, if it is.
 
     Raises:
         ValueError: there are shifts without an inverse.
-        SettingsError: there are no sweeps, or no equal number of them for every shift.
+        SettingsError: there are no sweeps, or no equal number of them for every shift or exchange.
     """
 
     def __init__(
@@ -106,7 +109,8 @@ class RefreshSampler:
         measure: Measure,
         levels: np.ndarray,
         refreshes: int,
-        exchange: int | None = None,
+        couplings: int = 1,
+        exchanges: int = 0,
         shifts: int = 0,
         invert: Invert | None = None,
     ) -> None:
@@ -117,16 +121,17 @@ class RefreshSampler:
             )
         if shifts and invert is None:
             raise ValueError("Shifted fields have latents only by the inverse of the flow.")
-        if shifts and refreshes % shifts:
-            raise SettingsError(
-                f"{refreshes} sweeps cannot be shared among {shifts} shifts.",
-                "Choose a number of shifts that divides the refreshes.",
-            )
+        for number, name in ((shifts, "shifts"), (exchanges, "exchanges")):
+            if number and refreshes % number:
+                raise SettingsError(
+                    f"{refreshes} sweeps cannot be shared among {number} {name}.",
+                    f"Choose a number of {name} that divides the refreshes.",
+                )
         self._move, self._measure, self._refreshes = move, measure, refreshes
-        self._exchange, self._invert = exchange, invert
+        self._couplings, self._exchanges, self._invert = couplings, exchanges, invert
         self._members = np.stack([levels == level for level in np.unique(levels)])
         self._numbers = self._members.sum(axis=(1, 2))
-        self._plan = _plan(refreshes, len(self._numbers), shifts, exchange is not None)
+        self._plan = _plan(refreshes, len(self._numbers), shifts, exchanges)
         self._evaluate = evaluate
         self._start = compiled(evaluate)
         self._run = compiled(self._recorded)
@@ -196,9 +201,10 @@ class RefreshSampler:
         names = list(self._measure(field, context[0]))
         plan = tf.constant(self._plan)
         refreshed = self._refreshes * len(self._numbers)
-        partners = _partners(self._exchange, chains)
+        partners = _partners(self._couplings, chains) if self._exchanges else None
 
         def propose(index, state, value, field, strength, share):
+            # The second is a level, or of an exchange which one it is.
             kind, level, sweep = tf.unstack(tf.gather(plan, index % self.proposals))
             seeds = tf.random.split(tf.stack([key, index]), 2)
             moved = lambda: self._proposal(state, strength, level, seeds[0])  # noqa: E731
@@ -208,7 +214,8 @@ class RefreshSampler:
             else:
                 proposal = tf.cond(shifting, lambda: self._shifted(field, seeds[0], context), moved)
             if partners is not None:
-                partner = tf.gather(partners, index // self.proposals % 2)
+                turn = index // self.proposals * self._exchanges + level
+                partner = tf.gather(partners, turn % 2)
                 proposal = tf.where(exchanging, tf.gather(state, partner), proposal)
             weight, made = self._evaluate(proposal, *context)
             change = weight - value
@@ -285,22 +292,20 @@ class RefreshSampler:
         return tf.clip_by_value(strength, lowest, 0.0)
 
 
-def _plan(refreshes: int, levels: int, shifts: int, exchange: bool) -> np.ndarray:
-    """Kind, level and sweep of every proposal between two records, ``[proposals, 3]``."""
+def _plan(refreshes: int, levels: int, shifts: int, exchanges: int) -> np.ndarray:
+    """Kind, level or turn, and sweep of every proposal between two records, ``[proposals, 3]``."""
     plan: list[tuple[int, int, int]] = []
     for sweep in range(refreshes):
         plan += [(REFRESH, level, sweep) for level in range(levels)]
         if shifts and (sweep + 1) % (refreshes // shifts) == 0:
             plan.append((SHIFT, 0, sweep))
-    if exchange:
-        plan.append((EXCHANGE, 0, refreshes - 1))
+        if exchanges and (sweep + 1) % (refreshes // exchanges) == 0:
+            plan.append((EXCHANGE, (sweep + 1) // (refreshes // exchanges) - 1, sweep))
     return np.array(plan, np.int32)
 
 
-def _partners(groups: int | None, chains: int) -> tf.Tensor | None:
-    """With whom each chain exchanges in even and in odd trajectories, ``[2, chains]``; or with itself."""
-    if groups is None:
-        return None
+def _partners(groups: int, chains: int) -> tf.Tensor:
+    """With whom each chain exchanges at even and at odd turns, ``[2, chains]``; or with itself."""
     each = np.arange(groups)
     pairs = []
     for parity in (0, 1):

@@ -165,9 +165,13 @@ class ChainsSettings(Section):
         le=10_000,
         description="Sweeps of refreshed latents between records.",
     )
-    exchange: bool = Field(
-        False,
-        description="Whether neighbouring hoppings exchange latents before each record.",
+    exchanges: int = Field(
+        0,
+        strict=True,
+        ge=0,
+        le=10_000,
+        description="How often neighbouring hoppings exchange latents between records; divides the "
+        "refreshes.",
     )
     shifts: int = Field(
         0,
@@ -199,10 +203,13 @@ class ChainsSettings(Section):
             raise ValueError("chains on the boundary know nothing of a flow, trained or not")
         if self.refreshes is not None and (self.space == "boundary" or self.step is not None):
             raise ValueError("latents are refreshed in the bulk, by steps that are tuned")
-        if self.exchange and (self.refreshes is None or self.t is None):
+        if self.exchanges and (self.refreshes is None or self.t is None):
             raise ValueError("latents are exchanged between hoppings, where they are refreshed")
-        if self.shifts and (self.refreshes is None or self.refreshes % self.shifts):
-            raise ValueError("shifts share the sweeps of refreshed latents equally")
+        for number in filter(None, (self.shifts, self.exchanges)):
+            if self.refreshes is None or self.refreshes % number:
+                raise ValueError(
+                    "shifts and exchanges share the sweeps of refreshed latents equally"
+                )
         return self
 
 

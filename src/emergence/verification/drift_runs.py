@@ -221,10 +221,12 @@ def _plan_seeds(
         content = reduced(settings, jobs, judged, name) | {"seed": seed}
         _write(results / name, content, systems)
         runs.append(Run(name, "seeds", ""))
-    lines = [
-        f"{seeds} runs from other seeds, {clock(part.seconds)} each, for the single trainings of "
-        f"{', '.join(part.claims)}."
-    ]
+    lines = [f"{seeds} runs from other seeds."]
+    if part.jobs:
+        lines = [
+            f"{seeds} runs from other seeds, {clock(part.seconds)} each, for the single trainings of "
+            f"{', '.join(part.claims)}."
+        ]
     if anew:
         lines.append(
             f"For {', '.join(anew)} what is shipped is made anew from each of them, by its own "
