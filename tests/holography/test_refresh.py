@@ -9,7 +9,8 @@ from emergence.holography.autocorrelation import estimate_mean
 from emergence.holography.bijectors import PlaneChart, PolarChart
 from emergence.holography.densities import RadialLaw
 from emergence.holography.hierarchy import bulk_positions
-from emergence.holography.refresh import TARGET, RefreshSampler
+from emergence.holography.latent_moves import Scattered, Subtrees
+from emergence.holography.refresh import RefreshSampler
 
 SIDE, CHAINS = 4, 64
 LEVELS = bulk_positions(SIDE)["level"]
@@ -58,9 +59,10 @@ def run(sampler, start, **options):
     return sampler.run(start, **options)
 
 
+@pytest.mark.parametrize("moves", [Scattered, Subtrees])
 @pytest.mark.parametrize(("strength", "refreshes"), [(0.3, 3), (3.0, 30)])
-def test_a_coupled_gaussian_has_its_exact_covariance(strength: float, refreshes: int) -> None:
-    sampler = RefreshSampler(coupled(strength), CHART.move, moments, LEVELS, refreshes)
+def test_a_coupled_gaussian_has_its_exact_covariance(strength, refreshes, moves) -> None:
+    sampler = RefreshSampler(coupled(strength), moves(LEVELS, CHART.move), moments, refreshes)
     tuned = run(sampler, started(CHART), trajectories=60, tuned=0)
     found = run(sampler, tuned.state, strength=tuned.strength, seed=4)
     exact = np.linalg.inv(np.eye(SIDE**2) + strength * neighbours())
@@ -72,27 +74,15 @@ def test_a_coupled_gaussian_has_its_exact_covariance(strength: float, refreshes:
     assert abs(exact[5, 5] - 1.0) > 0.3, "The prior alone would be found out."
 
 
-@pytest.mark.parametrize("strength", [0.0, -1.0, -3.0])
-def test_a_proposal_moves_latents_of_its_level_and_no_other(strength: float) -> None:
-    sampler = RefreshSampler(coupled(0.3), CHART.move, moments, LEVELS, 1)
-    state = started(CHART)
-    for level in range(len(np.unique(LEVELS))):
-        strengths = tf.constant(sampler.first_strength(2) + strength)
-        proposed = sampler._proposal(state, strengths, tf.constant(level), tf.constant([5, level]))
-        moved = (proposed != state).numpy()[..., 0]
-        assert moved.any()
-        elsewhere = np.unique(LEVELS)[level] != LEVELS
-        assert not moved[:, elsewhere].any()
-
-
-def test_strengths_are_tuned_to_the_acceptance_and_then_kept() -> None:
-    sampler = RefreshSampler(coupled(3.0), CHART.move, moments, LEVELS, refreshes=5)
+@pytest.mark.parametrize("moves", [Scattered, Subtrees])
+def test_strengths_are_tuned_to_the_acceptance_and_then_kept(moves) -> None:
+    sampler = RefreshSampler(coupled(3.0), moves(LEVELS, CHART.move), moments, refreshes=5)
     first = sampler.first_strength(2)
     tuned = run(sampler, started(CHART), trajectories=60, tuned=0)
     assert tuned.strength.shape == first.shape == (2, 3)
     kept = run(sampler, tuned.state, strength=tuned.strength, trajectories=60)
     np.testing.assert_array_equal(kept.strength, tuned.strength)
-    assert kept.accepted.mean() == pytest.approx(TARGET, abs=0.1)
+    assert kept.accepted.mean() == pytest.approx(moves.target, abs=0.1)
     assert np.all((kept.accepted >= 0.0) & (kept.accepted <= 1.0))
     assert sampler.proposals == 5 * 3
 
@@ -111,7 +101,7 @@ def test_what_is_not_weighed_keeps_the_prior_and_is_drawn_afresh() -> None:
             "farthest": tf.reduce_max(tf.abs(angle), axis=[1, 2]),
         }
 
-    sampler = RefreshSampler(flat, chart.move, observe, LEVELS, refreshes=2)
+    sampler = RefreshSampler(flat, Scattered(LEVELS, chart.move), observe, refreshes=2)
     tuned = run(sampler, tf.zeros([CHAINS, SIDE, SIDE, 2], tf.float64), trajectories=40, tuned=0)
     assert np.all(tuned.strength[:, :2] == 0.0), "Everything is accepted, so everything is drawn."
     found = run(sampler, tuned.state, strength=tuned.strength)
@@ -131,7 +121,7 @@ def test_a_weight_that_is_not_finite_is_never_accepted() -> None:
         nan = tf.constant(np.nan, tf.float64)
         return tf.where(beyond, nan, 0.0 * couplings[:, 0]), latents
 
-    sampler = RefreshSampler(walled, CHART.move, moments, LEVELS, refreshes=5)
+    sampler = RefreshSampler(walled, Scattered(LEVELS, CHART.move), moments, refreshes=5)
     inside = tf.zeros([CHAINS, SIDE, SIDE, 1], tf.float64)
     tuned = run(sampler, inside, trajectories=40, tuned=0)
     found = run(sampler, tuned.state, strength=tuned.strength)
@@ -145,7 +135,7 @@ def test_a_weight_that_is_not_finite_is_never_accepted() -> None:
 
 
 def test_runs_are_the_same_bit_for_bit_and_follow_their_seed() -> None:
-    sampler = RefreshSampler(coupled(1.0), CHART.move, moments, LEVELS, refreshes=1)
+    sampler = RefreshSampler(coupled(1.0), Scattered(LEVELS, CHART.move), moments, refreshes=1)
     first, again, other = (run(sampler, started(CHART), seed=seed) for seed in (3, 3, 4))
     for name, values in first.series.items():
         np.testing.assert_array_equal(values, again.series[name])
@@ -172,13 +162,15 @@ class TestExchange:
 
     @pytest.mark.parametrize("number", [1, 5])
     def test_every_coupling_keeps_its_exact_covariance(self, number):
-        sampler = RefreshSampler(self.evaluate, CHART.move, moments, LEVELS, 5, 3, number)
+        sampler = RefreshSampler(
+            self.evaluate, Scattered(LEVELS, CHART.move), moments, 5, 3, number
+        )
         assert sampler.proposals == 5 * 3 + number
         options = {"context": self.context(), "strength": sampler.first_strength(3)}
         tuned = run(sampler, self.start(), trajectories=60, tuned=0, **options)
         options |= {"strength": tuned.strength}
         found = run(sampler, tuned.state, seed=4, **options)
-        alone = RefreshSampler(self.evaluate, CHART.move, moments, LEVELS, 5)
+        alone = RefreshSampler(self.evaluate, Scattered(LEVELS, CHART.move), moments, 5)
         without = run(alone, tuned.state, seed=4, **options)
         for group, strength in enumerate((0.3, 1.0, 3.0)):
             exact = np.linalg.inv(np.eye(SIDE**2) + strength * neighbours())
@@ -195,7 +187,9 @@ class TestExchange:
         def flat(latents, couplings):
             return 0.0 * couplings[:, 0], latents
 
-        sampler = RefreshSampler(flat, lambda latents, *_: latents, moments, LEVELS, 1, 3, 1)
+        sampler = RefreshSampler(
+            flat, Scattered(LEVELS, lambda latents, *_: latents), moments, 1, 3, 1
+        )
         start = self.start()
         options = {"context": self.context(), "strength": sampler.first_strength(3)}
         first, second, third = tf.split(start, 3)
@@ -204,14 +198,16 @@ class TestExchange:
         twice = run(sampler, start, trajectories=2, **options)
         np.testing.assert_array_equal(twice.state, tf.concat([second, third, first], 0))
         assert np.all(once.accepted == 1.0), "Only refreshed latents are counted."
-        thrice = RefreshSampler(flat, lambda latents, *_: latents, moments, LEVELS, 3, 3, 3)
+        thrice = RefreshSampler(
+            flat, Scattered(LEVELS, lambda latents, *_: latents), moments, 3, 3, 3
+        )
         both = [run(thrice, start, trajectories=n, **options).state for n in (1, 2)]
         np.testing.assert_array_equal(both[0], tf.concat([third, second, first], 0))
         np.testing.assert_array_equal(both[1], start)
 
     def test_no_latents_are_lost_or_doubled(self):
         sampler = RefreshSampler(
-            self.evaluate, lambda latents, *_: latents, moments, LEVELS, 2, 3, 2
+            self.evaluate, Scattered(LEVELS, lambda latents, *_: latents), moments, 2, 3, 2
         )
         start = self.start()
         options = {"context": self.context(), "strength": sampler.first_strength(3)}
@@ -244,7 +240,7 @@ class TestShifts:
 
     def sampler(self, move, shifts: int, refreshes: int = 6):
         options = {"shifts": shifts, "invert": self.invert}
-        return RefreshSampler(self.evaluate, move, moments, LEVELS, refreshes, **options)
+        return RefreshSampler(self.evaluate, Scattered(LEVELS, move), moments, refreshes, **options)
 
     def test_the_field_keeps_its_exact_covariance(self):
         sampler = self.sampler(CHART.move, shifts=2)
@@ -280,13 +276,13 @@ class TestShifts:
         with pytest.raises(SettingsError, match="cannot be shared among 4 shifts"):
             self.sampler(CHART.move, shifts=4)
         with pytest.raises(SettingsError, match="cannot be shared among 4 exchanges"):
-            RefreshSampler(self.evaluate, CHART.move, moments, LEVELS, 6, 2, 4)
+            RefreshSampler(self.evaluate, Scattered(LEVELS, CHART.move), moments, 6, 2, 4)
 
     def test_shifts_without_an_inverse_are_refused(self):
         with pytest.raises(ValueError, match="by the inverse of the flow"):
-            RefreshSampler(self.evaluate, CHART.move, moments, LEVELS, 6, shifts=2)
+            RefreshSampler(self.evaluate, Scattered(LEVELS, CHART.move), moments, 6, shifts=2)
 
 
 def test_no_refreshes_are_refused() -> None:
     with pytest.raises(SettingsError, match="do not move"):
-        RefreshSampler(coupled(1.0), CHART.move, moments, LEVELS, refreshes=0)
+        RefreshSampler(coupled(1.0), Scattered(LEVELS, CHART.move), moments, refreshes=0)

@@ -16,6 +16,7 @@ from emergence.holography.flow import FlowProblem
 from emergence.holography.hierarchy import bulk_positions
 from emergence.holography.hmc import Density, HamiltonianSampler, Observe
 from emergence.holography.improved import improved
+from emergence.holography.latent_moves import Scattered, Subtrees
 from emergence.holography.refresh import Evaluate, Invert, RefreshRun, RefreshSampler
 from emergence.holography.targets import Generate, boundary_density, bulk_density, bulk_observables
 from emergence.randomness import derive_seed, generator
@@ -113,11 +114,11 @@ class RefreshMoves(_Chains):
     def __post_init__(self) -> None:
         levels = bulk_positions(self.entry.size)["level"]
         weigh = weighing(self.problem, self.generate)
-        chart = self.problem.flow.chart
-        entry = self.entry
+        entry, chart = self.entry, self.problem.flow.chart
+        moves = (Subtrees if entry.subtrees else Scattered)(levels, chart.move)
         self._sampler = RefreshSampler(
-            weigh, chart.move, self.observables, levels, entry.refreshes, self.groups,
-            entry.exchanges, entry.shifts, latents_of(self.problem) if entry.shifts else None,
+            weigh, moves, self.observables, entry.refreshes, self.groups, entry.exchanges,
+            entry.shifts, latents_of(self.problem) if entry.shifts else None,
         )  # fmt: skip
         self.evaluations = float(self._sampler.proposals)
 

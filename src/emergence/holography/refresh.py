@@ -6,9 +6,8 @@ level so that it leaves p in balance, and is accepted with probability min(1, w'
 footprint is local at its level's scale, so that ln w changes by the flow's error *there*, and not by
 that of the whole lattice as in independence Metropolis, which is the proposal of all latents at once.
 
-How much is proposed at a level is one number, its *strength* σ ≤ 0: the share e^σ of the level's
-latents is drawn afresh; where that is less than one latent, one takes a step b = e^σ·(latents of the
-level). Strengths are tuned to an acceptance before the measured run and fixed in it.
+How much is proposed at a level (:mod:`.latent_moves`) is tuned to an acceptance before the measured run
+and fixed in it.
 
 Chains of neighbouring couplings may also *exchange* their latents between two sweeps (Swendsen & Wang,
 Phys. Rev. Lett. 57, 2607, 1986): accepted with min(1, w_a(ζ_b) w_b(ζ_a) / w_a(ζ_a) w_b(ζ_b)). In the
@@ -34,13 +33,11 @@ import tensorflow as tf
 
 from emergence.errors import DivergenceError, SettingsError
 from emergence.evaluating import compiled
+from emergence.holography.latent_moves import Scattered
 from emergence.randomness import derive_seed
 
 Evaluate = Callable[..., tuple[tf.Tensor, tf.Tensor]]
 """(latents ``[chains, L, L, c]``, *context) → ln w ``[chains]`` up to a constant, and the field."""
-
-Move = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
-"""(latents, step b in (0, 1] ``[chains]``, seed) → proposals that leave the prior in balance."""
 
 Invert = Callable[..., tf.Tensor]
 """(field, *context*) → latents ``[chains, L, L, c]``."""
@@ -48,22 +45,11 @@ Invert = Callable[..., tf.Tensor]
 Measure = Callable[..., dict[str, tf.Tensor]]
 """(field, couplings) → name → ``[chains]``."""
 
-TARGET = 0.4
-"""Acceptance that strengths are tuned to. Where a share is one latent, a third of the proposals choose
-none and count as accepted: of those that move anything about a tenth is. Tuned to 0.4 of *these*, moves
-are so small that errors on 16 × 16 were up to twice as large."""
-
-JITTER = 1.0
-"""Each proposal's σ is moved by a uniform number within ± so much, so that no scale is left out."""
-
 GAIN, DECAY = 2.0, 0.6
 """Of the stochastic approximation: the n-th proposal moves σ by GAIN·n^−DECAY·(accepted − target)."""
 
 REFRESH, SHIFT, EXCHANGE = range(3)
 """Kinds of proposals."""
-
-SMALLEST = 6.0
-"""A step is at least e^{−SMALLEST}."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +73,8 @@ class RefreshSampler:
 
     Args:
         evaluate: the flow with its weight; its context begins with the couplings.
-        move: of the flow's prior.
+        moves: what a proposal moves at each level.
         measure: what to record of the field.
-        levels: level of each latent, ``[L, L]``.
         refreshes: sweeps over all levels between two records.
         couplings: how many there are, of as many consecutive chains each.
         exchanges: how often neighbours among them exchange latents between two records, after equally
@@ -105,9 +90,8 @@ class RefreshSampler:
     def __init__(
         self,
         evaluate: Evaluate,
-        move: Move,
+        moves: Scattered,
         measure: Measure,
-        levels: np.ndarray,
         refreshes: int,
         couplings: int = 1,
         exchanges: int = 0,
@@ -127,11 +111,10 @@ class RefreshSampler:
                     f"{refreshes} sweeps cannot be shared among {number} {name}.",
                     f"Choose a number of {name} that divides the refreshes.",
                 )
-        self._move, self._measure, self._refreshes = move, measure, refreshes
+        self._moves, self._measure, self._refreshes = moves, measure, refreshes
         self._couplings, self._exchanges, self._invert = couplings, exchanges, invert
-        self._members = np.stack([levels == level for level in np.unique(levels)])
-        self._numbers = self._members.sum(axis=(1, 2))
-        self._plan = _plan(refreshes, len(self._numbers), shifts, exchanges)
+        self._levels = len(moves.numbers)
+        self._plan = _plan(refreshes, self._levels, shifts, exchanges)
         self._evaluate = evaluate
         self._start = compiled(evaluate)
         self._run = compiled(self._recorded)
@@ -142,8 +125,8 @@ class RefreshSampler:
         return len(self._plan)
 
     def first_strength(self, groups: int) -> np.ndarray:
-        """One latent afresh at every level, ``[groups, levels]``."""
-        return np.tile(-np.log(self._numbers), (groups, 1))
+        """One unit afresh at every level, ``[groups, levels]``."""
+        return self._moves.first_strength(groups)
 
     def run(
         self,
@@ -200,14 +183,14 @@ class RefreshSampler:
         dtype, chains = state.dtype, state.shape[0]
         names = list(self._measure(field, context[0]))
         plan = tf.constant(self._plan)
-        refreshed = self._refreshes * len(self._numbers)
+        refreshed = self._refreshes * self._levels
         partners = _partners(self._couplings, chains) if self._exchanges else None
 
         def propose(index, state, value, field, strength, share):
             # The second is a level, or of an exchange which one it is.
             kind, level, sweep = tf.unstack(tf.gather(plan, index % self.proposals))
             seeds = tf.random.split(tf.stack([key, index]), 2)
-            moved = lambda: self._proposal(state, strength, level, seeds[0])  # noqa: E731
+            moved = lambda: self._moves.propose(state, strength, level, seeds[0])  # noqa: E731
             exchanging, shifting = kind == EXCHANGE, kind == SHIFT
             if self._invert is None:
                 proposal = moved()
@@ -257,24 +240,6 @@ class RefreshSampler:
         share, fields, *series = [column.stack() for column in columns]
         return state, strength, share, fields, dict(zip(names, series, strict=True))
 
-    def _proposal(
-        self, state: tf.Tensor, strength: tf.Tensor, level: tf.Tensor, seed: tf.Tensor
-    ) -> tf.Tensor:
-        """Latents with some of a level moved, by the strength of each group of chains."""
-        dtype, chains = state.dtype, state.shape[0]
-        seeds = tf.random.split(seed, 3)
-        number = tf.gather(tf.constant(self._numbers, dtype), level)
-        moved = tf.random.stateless_uniform([chains], seeds[0], -JITTER, JITTER, dtype)
-        each = tf.repeat(tf.gather(strength, level, axis=1), chains // strength.shape[0])
-        each = tf.minimum(each + moved, 0.0)
-        alone = -tf.math.log(number)
-        share = tf.exp(tf.maximum(each, alone))
-        step = tf.exp(tf.minimum(each - alone, 0.0))
-        drawn = tf.random.stateless_uniform(state.shape[:3], seeds[1], dtype=dtype)
-        members = tf.gather(tf.constant(self._members), level)
-        chosen = members & (drawn < share[:, None, None])
-        return tf.where(chosen[..., None], self._move(state, step, seeds[2]), state)
-
     def _shifted(self, field: tf.Tensor, seed: tf.Tensor, context: tuple[Any, ...]) -> tf.Tensor:
         """Latents of the fields, all of them shifted by the same random vector."""
         side = field.shape[1]
@@ -287,8 +252,8 @@ class RefreshSampler:
         """σ of this level after a proposal, ``[groups, levels]``."""
         reached = tf.reduce_mean(tf.reshape(chance, [strength.shape[0], -1]), axis=1)
         here = tf.one_hot(level, strength.shape[1], dtype=strength.dtype)
-        strength = strength + gain * (reached - TARGET)[:, None] * here
-        lowest = tf.constant(-np.log(self._numbers) - SMALLEST, strength.dtype)
+        strength = strength + gain * (reached - self._moves.target)[:, None] * here
+        lowest = tf.constant(self._moves.lowest(), strength.dtype)
         return tf.clip_by_value(strength, lowest, 0.0)
 
 

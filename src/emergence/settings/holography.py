@@ -165,6 +165,10 @@ class ChainsSettings(Section):
         le=10_000,
         description="Sweeps of refreshed latents between records.",
     )
+    subtrees: bool = Field(
+        False,
+        description="Whether with a block's latents all those below it are refreshed.",
+    )
     exchanges: int = Field(
         0,
         strict=True,
@@ -203,6 +207,8 @@ class ChainsSettings(Section):
             raise ValueError("chains on the boundary know nothing of a flow, trained or not")
         if self.refreshes is not None and (self.space == "boundary" or self.step is not None):
             raise ValueError("latents are refreshed in the bulk, by steps that are tuned")
+        if self.subtrees and self.refreshes is None:
+            raise ValueError("subtrees are a way to refresh latents")
         if self.exchanges and (self.refreshes is None or self.t is None):
             raise ValueError("latents are exchanged between hoppings, where they are refreshed")
         for number in filter(None, (self.shifts, self.exchanges)):
