@@ -272,6 +272,17 @@ class TestShifts:
             before = after
         assert len(vectors) > 5, "Other vectors every time."
 
+    def test_a_field_that_the_flow_does_not_make_again_is_not_shifted(self):
+        def vague(field, couplings):
+            return self.invert(field, couplings) + 0.01
+
+        moves = Scattered(LEVELS, lambda latents, *_: latents)
+        options = {"shifts": 1, "invert": vague}
+        still = RefreshSampler(self.evaluate, moves, moments, 1, **options)
+        before = self.evaluate(started(CHART), context()[0])[1].numpy()
+        found = run(still, started(CHART), trajectories=5)
+        np.testing.assert_array_equal(found.fields, np.repeat(before[:, None], 5, axis=1))
+
     def test_sweeps_that_shifts_cannot_share_are_refused(self):
         with pytest.raises(SettingsError, match="cannot be shared among 4 shifts"):
             self.sampler(CHART.move, shifts=4)
