@@ -326,8 +326,7 @@ def test_the_scatter_of_single_trainings_is_that_of_the_drift_certificate(projec
     text = (project.results / "laptop" / "verdict.md").read_text(encoding="utf-8")
     assert "**reproduced**, by its seed" in text
     assert "Another seed may well decide otherwise on I3." in text
-    (claim,) = json.loads((project.results / "laptop" / "verdict.json").read_text())["claims"]
-    assert claim["rests_on_seed"] is True
+    assert '"rests_on_seed": true' in (project.results / "laptop" / "verdict.json").read_text()
 
 
 def test_the_number_shown_is_that_of_the_criterion_that_decides(project):
