@@ -343,9 +343,8 @@ def test_the_number_shown_is_that_of_the_criterion_that_decides(project):
 
 
 def test_an_ordering_shows_a_difference(project):
-    project.claim["criteria"] = [
-        dict(smaller="a", larger="b", test="ordering", justification="So.")
-    ]
+    ordering = {"smaller": "a", "larger": "b", "test": "ordering", "justification": "So."}
+    project.claim["criteria"] = [ordering]
     project.claim["control"]["measure"] = {"smaller": "b", "larger": "a"}
     project.measured(a=(1, 0.1), b=(3, 0.1))
     project.verify()
