@@ -118,7 +118,7 @@ class RefreshMoves(_Chains):
         moves = (Subtrees if entry.subtrees else Scattered)(levels, chart.move)
         self._sampler = RefreshSampler(
             weigh, moves, self.observables, entry.refreshes, self.groups, entry.exchanges,
-            entry.shifts, latents_of(self.problem) if entry.shifts else None,
+            entry.shifts, entry.reflections, latents_of(self.problem) if entry.shifts else None,
         )  # fmt: skip
         self.evaluations = float(self._sampler.proposals)
 
@@ -143,7 +143,8 @@ class RefreshMoves(_Chains):
         series = run.series | {"accepted": run.accepted}
         if run.fields.shape[-1] == 2:
             series |= self._improved(run, generator(seed, "clusters"))
-        return series, run.state
+        # Noise is far more than single precision loses.
+        return {name: values.astype(np.float32) for name, values in series.items()}, run.state
 
     def _improved(self, run: RefreshRun, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Cluster estimators on the recorded fields, ``[all chains, trajectories]``."""
@@ -151,10 +152,7 @@ class RefreshMoves(_Chains):
         hoppings = np.repeat(self.context[0].numpy()[:, 0], trajectories)
         fields = run.fields.reshape(chains * trajectories, *run.fields.shape[2:])
         found = improved(fields, hoppings, run.series["bond"].ravel(), rng)
-        # As they are far more noisy than that, in the precision of the others.
-        dtype = run.series["bond"].dtype
-        shape = (chains, trajectories)
-        return {name: values.reshape(shape).astype(dtype) for name, values in found.items()}
+        return {name: values.reshape(chains, trajectories) for name, values in found.items()}
 
     def step(self, tuned: Any) -> np.ndarray:
         """See :class:`Moves`."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +87,7 @@ def run(
     chosen = settings.holography
     entry = chosen.chains[name]
     problem = problem_of(settings, entry.flow, entry.size)
+    problem = replace(problem, dtype=entry.precision or problem.dtype)
     problem.flow.check_parameters(parameters)
     if entry.untrained:
         parameters = problem.initial_parameters()
@@ -185,7 +186,8 @@ class Batch:
         arrays["acceptance"] = arrays.pop("accepted").mean(axis=(1, 2))
         arrays |= {"step": self.moves.step(records.tuned), "tuned": records.tuned}
         arrays["segments"] = np.array(passed + len(records.series["run"]))
-        arrays["field"] = self._by_point(self._fields(records.states["run"]))
+        field = self._fields(records.states["run"]).astype(np.float32)
+        arrays["field"] = self._by_point(field)
         if correlations := [value for key, value in found.items() if key not in series]:
             along = self._by_point(np.stack(correlations, axis=-1))
             arrays["correlation"] = np.stack([blocks_of(each) for each in along])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from emergence.settings import Settings, fingerprint
 from emergence.settings.holography import BulkSettings, ChainsSettings
 
-NEWER = ("exchanges", "shifts", "shipped", "subtrees", "untrained")
+NEWER = ("exchanges", "precision", "reflections", "shifts", "shipped", "subtrees", "untrained")
 """Keys of a study that change nothing where they are not given."""
 EVALUATED = "evaluation"
 """The section of the settings that says how networks are evaluated."""

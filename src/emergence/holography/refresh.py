@@ -20,6 +20,8 @@ And the field may be *shifted* by a random vector between two sweeps, its latent
 inverse of the flow gives it: the theory is the same at every site, so that no shift need be rejected, but
 the flow is not. What was part of a block's corner before is part of its middle then, and a field that
 the flow makes too rarely, where chains wait for long, is often one that it makes readily after a shift.
+Before it, sites may be *reflected* (:mod:`.reflections`), which the theory does not notice either: its long
+waves, whose latents move by small steps only, then cross the torus. Neither changes the action.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ import tensorflow as tf
 from emergence.errors import DivergenceError, SettingsError
 from emergence.evaluating import compiled
 from emergence.holography.latent_moves import Scattered
+from emergence.holography.reflections import reflected
 from emergence.randomness import derive_seed
 
 Evaluate = Callable[..., tuple[tf.Tensor, tf.Tensor]]
@@ -86,6 +89,7 @@ class RefreshSampler:
         exchanges: how often neighbours among them exchange latents between two records, after equally
             many sweeps each.
         shifts: how often the field is shifted between two records, likewise.
+        reflections: sweeps of them before each shift, at most.
         invert: the flow's inverse, if it is.
 
     Raises:
@@ -102,6 +106,7 @@ class RefreshSampler:
         couplings: int = 1,
         exchanges: int = 0,
         shifts: int = 0,
+        reflections: int = 0,
         invert: Invert | None = None,
     ) -> None:
         if refreshes < 1:
@@ -119,6 +124,7 @@ class RefreshSampler:
                 )
         self._moves, self._measure, self._refreshes = moves, measure, refreshes
         self._couplings, self._exchanges, self._invert = couplings, exchanges, invert
+        self._reflections = reflections
         self._levels = len(moves.numbers)
         self._plan = _plan(refreshes, self._levels, shifts, exchanges)
         self._evaluate = evaluate
@@ -198,11 +204,14 @@ class RefreshSampler:
             seeds = tf.random.split(tf.stack([key, index]), 2)
             moved = lambda: self._moves.propose(state, strength, level, seeds[0])  # noqa: E731
             exchanging, shifting = kind == EXCHANGE, kind == SHIFT
-            wanted = _shifted(field, seeds[0])
             if self._invert is None:
                 proposal = moved()
             else:
-                proposal = tf.cond(shifting, lambda: self._invert(wanted, *context), moved)
+                proposal, wanted = tf.cond(
+                    shifting,
+                    lambda: self._shifted(field, seeds[0], context),
+                    lambda: (moved(), field),
+                )
             if partners is not None:
                 turn = index // self.proposals * self._exchanges + level
                 partner = tf.gather(partners, turn % 2)
@@ -250,6 +259,17 @@ class RefreshSampler:
         share, fields, *series = [column.stack() for column in columns]
         return state, strength, share, fields, dict(zip(names, series, strict=True))
 
+    def _shifted(
+        self, field: tf.Tensor, seed: tf.Tensor, context: tuple[Any, ...]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The latents of the fields, all of them shifted by the same random vector; and those fields."""
+        seeds = tf.random.split(seed, 2)
+        shift = tf.random.stateless_uniform([2], seeds[0], 0, field.shape[1], tf.int32)
+        wanted = tf.roll(field, shift, axis=[1, 2])
+        if self._reflections:
+            wanted = reflected(wanted, seeds[1], self._reflections)
+        return self._invert(wanted, *context), wanted
+
     def _tuned(
         self, strength: tf.Tensor, level: tf.Tensor, chance: tf.Tensor, gain: tf.Tensor
     ) -> tf.Tensor:
@@ -259,12 +279,6 @@ class RefreshSampler:
         strength = strength + gain * (reached - self._moves.target)[:, None] * here
         lowest = tf.constant(self._moves.lowest(), strength.dtype)
         return tf.clip_by_value(strength, lowest, 0.0)
-
-
-def _shifted(field: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """The fields, all of them shifted by the same random vector."""
-    shift = tf.random.stateless_uniform([2], seed, 0, field.shape[1], tf.int32)
-    return tf.roll(field, shift, axis=[1, 2])
 
 
 def _agree(made: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:

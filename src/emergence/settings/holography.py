@@ -185,6 +185,16 @@ class ChainsSettings(Section):
         description="How often the field is shifted by a random vector between records; divides the "
         "refreshes.",
     )
+    reflections: int = Field(
+        0,
+        strict=True,
+        ge=0,
+        le=10_000,
+        description="Sweeps of reflections before each shift, at most; of complex fields.",
+    )
+    precision: Literal["float32", "float64"] | None = Field(
+        None, description="In which the chains move; none: that of the training."
+    )
     step: float | None = Field(None, gt=0, le=10, description="Fixed step size, untuned.")
     target: float = Field(0.8, gt=0, lt=1, description="Acceptance that the step is tuned to.")
     untrained: bool = Field(
@@ -216,6 +226,8 @@ class ChainsSettings(Section):
                 raise ValueError(
                     "shifts and exchanges share the sweeps of refreshed latents equally"
                 )
+        if self.reflections and not self.shifts:
+            raise ValueError("a field is reflected before it is shifted, so there must be shifts")
         return self
 
 
