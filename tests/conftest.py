@@ -13,6 +13,7 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 # As the command line has it, before NumPy is loaded: threads of small matrices wait for each other,
 # and where processes share the tests they wait for the other process's too.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false"
 
 MINIMAL_SETTINGS: dict[str, Any] = {
     "scale": "tiny",

@@ -77,7 +77,7 @@ def unflatten(flat: tf.Tensor, shapes: dict[str, tuple[int, ...]]) -> Parameters
         size = int(np.prod(shapes[name], dtype=int))
         parameters[name] = tf.reshape(flat[:, offset : offset + size], (-1, *shapes[name]))
         offset += size
-    return parameters
+    return {name: parameters[name] for name in shapes}
 
 
 def push_forward(

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from emergence.settings import Stage
-from emergence.updates import Parameters, flatten, unflatten
+from emergence.updates import Parameters, flatten, shapes_of, unflatten
 
 
 class Scored(Protocol):
@@ -53,7 +53,7 @@ def step(
     Returns:
         New parameters, new carried tensors, what the problem reports.
     """
-    shapes = {name: tuple(value.shape[1:]) for name, value in parameters.items()}
+    shapes = shapes_of(parameters)
 
     @tf.function(jit_compile=True, autograph=False)
     def prepare(parameters: Parameters, carried: Parameters) -> tuple[tf.Tensor, ...]:

@@ -21,6 +21,9 @@ CHUNK_STEPS = 20
 """Steps per compiled call, and the resolution of the history."""
 
 
+Step = Callable[..., tuple[Parameters, tf.Tensor]]
+
+
 class Problem(Protocol):
     """What a system brings to the training loop.
 
@@ -89,36 +92,55 @@ def compile_chunk(problem: Problem, stage: Stage, seed: int) -> Callable[..., An
         ``[CHUNK_STEPS, seeds]`` or ``[CHUNK_STEPS, seeds, 1 + metrics]``, zero past how many.
     """
     problem = problem.for_stage(stage) if hasattr(problem, "for_stage") else problem
+    if stage.update != "adam":
+        return _compile_loop(_second_order_step(problem, stage, seed), problem, compiled=False)
     # Who draws its samples from the network itself has no batch that could be shared.
-    shared = devices.wanted() > 1 and stage.update == "adam" and not hasattr(problem, "scores")
-    step = (_share_step if shared else _compile_step)(problem, stage, seed)
+    shared = devices.wanted() > 1 and not hasattr(problem, "scores")
+    made: list[Callable[..., Any]] = []
+
+    def chunk(tensors: Parameters, *told: Any) -> tuple[Parameters, tf.Tensor]:
+        parameters = parameters_of(tensors)
+        shapes = updates.shapes_of(parameters)
+        if not made:
+            step = (_share_step if shared else _adam_step)(problem, stage, seed, shapes)
+            made.append(_compile_loop(step, problem, compiled=not shared))
+        vectors, reported = made[0](updates.adam_vectors(parameters, carried_of(tensors)), *told)
+        return tensors | join(*updates.adam_named(vectors, shapes)), reported
+
+    return chunk
+
+
+def _compile_loop(step: Step, problem: Problem, *, compiled: bool) -> Callable[..., Any]:
+    """``CHUNK_STEPS`` times the step: (what it moves, first step, how many, factor on the rate).
+
+    Linear systems are solved by Eigen, which a fully compiled step would not use; and what devices tell
+    each other cannot be compiled.
+    """
     columns = [1 + len(problem.metrics)] if getattr(problem, "metrics", ()) else []
 
-    # The linear systems are solved by Eigen, which a fully compiled step would not use; and what
-    # devices tell each other cannot be compiled.
-    @tf.function(jit_compile=stage.update == "adam" and not shared, autograph=False)
-    def run_chunk(
-        tensors: Parameters, first: tf.Tensor, count: tf.Tensor, scale: tf.Tensor
+    @tf.function(jit_compile=compiled, autograph=False)
+    def run(
+        moving: Parameters, first: tf.Tensor, count: tf.Tensor, scale: tf.Tensor
     ) -> tuple[Parameters, tf.Tensor]:
-        some = next(iter(parameters_of(tensors).values()))
+        some = moving["p"] if "p" in moving else next(iter(parameters_of(moving).values()))
         shape = [some.shape[0], *columns]
         losses = tf.TensorArray(some.dtype, CHUNK_STEPS, element_shape=shape)
 
-        def body(index: tf.Tensor, tensors: Parameters, losses: tf.TensorArray) -> Any:
-            tensors, reported = step(tensors, first + index, scale)
-            return index + 1, tensors, losses.write(index, reported)
+        def body(index: tf.Tensor, moving: Parameters, losses: tf.TensorArray) -> Any:
+            moving, reported = step(moving, first + index, scale)
+            return index + 1, moving, losses.write(index, reported)
 
-        _, tensors, losses = tf.while_loop(
+        _, moving, losses = tf.while_loop(
             lambda index, *_: index < count,
             body,
-            (tf.constant(0), tensors, losses),
+            (tf.constant(0), moving, losses),
             maximum_iterations=CHUNK_STEPS,
             parallel_iterations=1,
         )
-        return tensors, losses.stack()
+        return moving, losses.stack()
 
-    return lambda tensors, first, count, scale: run_chunk(
-        tensors, first, count, tf.constant(scale, tf.float64)
+    return lambda moving, first, count, scale: run(
+        moving, first, count, tf.constant(scale, tf.float64)
     )
 
 
@@ -133,8 +155,22 @@ def _drawing(problem: Problem, stage: Stage, seed: int) -> Callable[..., tuple[t
     return draw
 
 
-def _share_step(problem: Problem, stage: Stage, seed: int) -> Callable[..., Any]:
-    """An Adam step whose batch is shared among devices: the mean of their gradients is applied.
+def _adam_step(problem: Problem, stage: Stage, seed: int, shapes: updates.Shapes) -> Step:
+    """(vectors of :func:`updates.adam_vectors`, index, factor on the rate) → (vectors, reported)."""
+    draw = _drawing(problem, stage, seed)
+
+    def step(vectors: Parameters, index: tf.Tensor, scale: tf.Tensor) -> Any:
+        batch = draw(index)
+        gradient, reported = updates.adam_gradient(
+            lambda parameters: problem.objective(parameters, batch), vectors["p"], shapes, stage
+        )
+        return updates.adam_update(gradient, vectors, stage, index, scale), reported
+
+    return step
+
+
+def _share_step(problem: Problem, stage: Stage, seed: int, shapes: updates.Shapes) -> Step:
+    """The same with the batch shared among devices: the mean of their gradients is applied.
 
     Each loss being a mean over the batch, this is the step of one device up to rounding. Further
     columns are means over the devices too, so that a variance is one within each share.
@@ -149,47 +185,32 @@ def _share_step(problem: Problem, stage: Stage, seed: int) -> Callable[..., Any]
     draw = tf.function(_drawing(problem, stage, seed), jit_compile=True, autograph=False)
 
     @tf.function(jit_compile=True, autograph=False)
-    def gradients(parameters: Parameters, *batch: tf.Tensor) -> tuple[Parameters, tf.Tensor]:
-        return updates.adam_gradients(
-            lambda parameters: problem.objective(parameters, batch), parameters, stage
+    def gradient(vector: tf.Tensor, *batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return updates.adam_gradient(
+            lambda parameters: problem.objective(parameters, batch), vector, shapes, stage
         )
 
-    def gradients_of_share(
-        parameters: Parameters, batch: tuple[tf.Tensor, ...]
-    ) -> tuple[Parameters, tf.Tensor]:
+    def gradient_of_share(
+        vector: tf.Tensor, batch: tuple[tf.Tensor, ...]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         index = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return gradients(
-            parameters, *(tf.gather(tf.split(part, number, axis=1), index) for part in batch)
+        return gradient(
+            vector, *(tf.gather(tf.split(part, number, axis=1), index) for part in batch)
         )
 
-    def step(
-        tensors: Parameters, index: tf.Tensor, scale: tf.Tensor
-    ) -> tuple[Parameters, tf.Tensor]:
-        parameters = parameters_of(tensors)
-        found = strategy.run(gradients_of_share, args=(parameters, draw(index)))
-        means, reported = tf.nest.map_structure(
+    def step(vectors: Parameters, index: tf.Tensor, scale: tf.Tensor) -> Any:
+        found = strategy.run(gradient_of_share, args=(vectors["p"], draw(index)))
+        mean, reported = tf.nest.map_structure(
             lambda values: strategy.reduce("MEAN", values, axis=None), found
         )
-        before = carried_of(tensors)
-        parameters, carried = updates.adam_update(means, parameters, before, stage, index, scale)
-        return join(parameters, before | carried), reported
+        return updates.adam_update(mean, vectors, stage, index, scale), reported
 
     return step
 
 
-def _compile_step(problem: Problem, stage: Stage, seed: int) -> Callable[..., Any]:
-    """``(tensors, index, factor on the rate)`` → ``(tensors, reported)`` for one update rule."""
-
+def _second_order_step(problem: Problem, stage: Stage, seed: int) -> Step:
+    """``(tensors, index, factor on the rate)`` → ``(tensors, reported)`` for a second-order rule."""
     draw = _drawing(problem, stage, seed)
-
-    def adam(
-        parameters: Parameters, carried: Parameters, index: tf.Tensor, scale: tf.Tensor
-    ) -> Any:
-        batch = draw(index)
-        return updates.adam_step(
-            lambda parameters: problem.objective(parameters, batch),
-            parameters, carried, stage, index, scale,
-        )  # fmt: skip
 
     def levenberg_marquardt(
         parameters: Parameters, carried: Parameters, index: tf.Tensor, scale: tf.Tensor
@@ -202,7 +223,6 @@ def _compile_step(problem: Problem, stage: Stage, seed: int) -> Callable[..., An
         return natural_gradient.step(problem, parameters, carried, draw(index), stage, index, scale)
 
     rules = {
-        "adam": (adam, "objective"),
         "levenberg_marquardt": (levenberg_marquardt, "residuals"),
         "natural_gradient": (natural, "scores"),
     }

@@ -17,6 +17,9 @@ from emergence import jacobians
 from emergence.jacobians import LeastSquares, Parameters, flatten, unflatten
 from emergence.settings import Stage
 
+Objective = Callable[[Parameters], tuple[tf.Tensor, tf.Tensor]]
+Shapes = dict[str, tuple[int, ...]]
+
 BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-8
 """Adam (Kingma & Ba, arXiv:1412.6980); the short memory β₂ = 0.99 suits growing windows."""
 
@@ -30,7 +33,7 @@ def per_seed(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 
 
 def adam_step(
-    objective: Callable[[Parameters], tuple[tf.Tensor, tf.Tensor]],
+    objective: Objective,
     parameters: Parameters,
     carried: Parameters,
     stage: Stage,
@@ -48,55 +51,69 @@ def adam_step(
     Returns:
         New parameters, new carried tensors, reported values ``[seeds]``.
     """
-    gradients, reported = adam_gradients(objective, parameters, stage)
-    changed = adam_update(gradients, parameters, carried, stage, step, rate_scale)
-    return *changed, reported
+    shapes = shapes_of(parameters)
+    vectors = adam_vectors(parameters, carried)
+    gradient, reported = adam_gradient(objective, vectors["p"], shapes, stage)
+    vectors = adam_update(gradient, vectors, stage, step, rate_scale)
+    return *adam_named(vectors, shapes), reported
 
 
-def adam_gradients(
-    objective: Callable[[Parameters], tuple[tf.Tensor, tf.Tensor]],
-    parameters: Parameters,
-    stage: Stage,
-) -> tuple[Parameters, tf.Tensor]:
-    """Gradients of the loss with its ridge, and the reported values ``[seeds]``."""
+def adam_gradient(
+    objective: Objective, vector: tf.Tensor, shapes: Shapes, stage: Stage
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Gradient ``[seeds, parameters]`` of the loss with its ridge, and the reported values."""
     with tf.GradientTape() as tape:
-        tape.watch(parameters)
-        loss, reported = objective(parameters)
-        penalty = tf.add_n([tf.reduce_sum(value**2) for value in parameters.values()])
-        total = tf.reduce_sum(loss) + stage.ridge * penalty
-    return tape.gradient(total, parameters, unconnected_gradients="zero"), reported
+        tape.watch(vector)
+        loss, reported = objective(unflatten(vector, shapes))
+        total = tf.reduce_sum(loss) + stage.ridge * tf.reduce_sum(vector**2)
+    return tape.gradient(total, vector, unconnected_gradients="zero"), reported
 
 
 def adam_update(
-    gradients: Parameters,
-    parameters: Parameters,
-    carried: Parameters,
+    gradient: tf.Tensor,
+    vectors: Parameters,
     stage: Stage,
     step: tf.Tensor,
     rate_scale: tf.Tensor,
-) -> tuple[Parameters, Parameters]:
-    """New parameters and new carried tensors: what :func:`adam_step` makes of the gradients."""
-    square = tf.add_n(
-        [tf.reduce_sum(tf.reshape(g, [g.shape[0], -1]) ** 2, axis=1) for g in gradients.values()]
-    )
-    dtype = square.dtype
-    clip = tf.minimum(tf.ones([], dtype), stage.clip_norm / (tf.sqrt(square) + 1e-30))
+) -> Parameters:
+    """New vectors of :func:`adam_vectors`: what :func:`adam_step` makes of the gradient."""
+    dtype = gradient.dtype
+    norm = tf.sqrt(tf.reduce_sum(gradient**2, axis=1, keepdims=True))
+    gradient = gradient * tf.minimum(tf.ones([], dtype), stage.clip_norm / (norm + 1e-30))
     fraction = tf.cast(step, dtype) / max(stage.steps, 1)
     cosine = 0.5 * (1.0 + tf.cos(np.pi * fraction))
     rate = stage.rate * (stage.final_rate + (1.0 - stage.final_rate) * cosine)
     rate = rate * tf.cast(rate_scale, dtype)
-    count = carried["count"] + 1.0
-    new_parameters, new_carried = {}, {"count": count}
-    for name, gradient in gradients.items():
-        gradient = gradient * per_seed(clip, gradient)
-        first = BETA_1 * carried[f"m/{name}"] + (1.0 - BETA_1) * gradient
-        second = BETA_2 * carried[f"v/{name}"] + (1.0 - BETA_2) * gradient**2
-        unbiased_first = first / (1.0 - BETA_1**count)
-        unbiased_second = second / (1.0 - BETA_2**count)
-        change = rate * unbiased_first / (tf.sqrt(unbiased_second) + EPSILON)
-        new_parameters[name] = parameters[name] - change
-        new_carried[f"m/{name}"], new_carried[f"v/{name}"] = first, second
-    return new_parameters, new_carried
+    count = vectors["count"] + 1.0
+    first = BETA_1 * vectors["m"] + (1.0 - BETA_1) * gradient
+    second = BETA_2 * vectors["v"] + (1.0 - BETA_2) * gradient**2
+    unbiased_first = first / (1.0 - BETA_1**count)
+    unbiased_second = second / (1.0 - BETA_2**count)
+    change = rate * unbiased_first / (tf.sqrt(unbiased_second) + EPSILON)
+    return {"p": vectors["p"] - change, "m": first, "v": second, "count": count}
+
+
+def adam_vectors(parameters: Parameters, carried: Parameters) -> Parameters:
+    """Parameters ``p``, moments ``m`` and ``v``, each one vector a seed, and ``count``.
+
+    A step is then the same few operations for however many parameters there are, which for a flow's
+    hundreds compile in less time and memory.
+    """
+    moments = {m: flatten({name: carried[f"{m}/{name}"] for name in parameters}) for m in "mv"}
+    return {"p": flatten(parameters), **moments, "count": carried["count"]}
+
+
+def adam_named(vectors: Parameters, shapes: Shapes) -> tuple[Parameters, Parameters]:
+    """Inverse of :func:`adam_vectors`: parameters and carried tensors by their names."""
+    moments = {
+        f"{m}/{name}": value for m in "mv" for name, value in unflatten(vectors[m], shapes).items()
+    }
+    return unflatten(vectors["p"], shapes), moments | {"count": vectors["count"]}
+
+
+def shapes_of(parameters: Parameters) -> Shapes:
+    """Shapes without the seed axis, by name."""
+    return {name: tuple(value.shape[1:]) for name, value in parameters.items()}
 
 
 def adam_start(parameters: Parameters) -> Parameters:
@@ -138,7 +155,7 @@ def levenberg_marquardt_step(
     Returns:
         New parameters, new carried damping, loss ``[seeds]`` after the step.
     """
-    shapes = {name: tuple(value.shape[1:]) for name, value in parameters.items()}
+    shapes = shapes_of(parameters)
     flat = flatten(parameters)
     residuals = problem.residuals
 

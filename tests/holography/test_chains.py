@@ -76,7 +76,15 @@ def test_refreshed_latents_have_the_exact_small_torus(settings_of: Of, crooked: 
     assert arrays["step"].shape == (1,)
 
 
-@pytest.mark.parametrize("moves", [{}, {"exchanges": 1}, {"exchanges": 2, "shifts": 2}])
+@pytest.mark.parametrize(
+    "moves",
+    [
+        {},
+        {"exchanges": 1},
+        {"exchanges": 2, "shifts": 2},
+        {"shifts": 1, "reflections": 3, "precision": "float64"},
+    ],
+)
 def test_refreshed_latents_of_splines_follow_every_hopping(
     settings_of: Of, crooked: Weights, moves: dict
 ) -> None:
@@ -199,6 +207,11 @@ def test_other_weights_and_impossible_settings_are_refused(
         (REFRESHED | {"flow": "disc", "exchanges": 1}, "exchanged between hoppings"),
         (REFRESHED | {"flow": "disc", "shifts": 7}, "share the sweeps"),
         (REFRESHED | {"flow": "line", "t": "diagram", "exchanges": 7}, "share the sweeps"),
+        (REFRESHED | {"flow": "disc", "reflections": 2}, "reflected before it is shifted"),
+        (
+            REFRESHED | {"flow": "spins", "shifts": 1, "reflections": 2},
+            "reflections are of complex",
+        ),
     ):
         with pytest.raises(ValidationError, match=message):
             settings_of(run={"space": "bulk"} | run)

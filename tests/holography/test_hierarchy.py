@@ -9,12 +9,12 @@ from emergence.holography.actions import ComplexPhi4
 from emergence.holography.densities import IsingTheory, Phi4Theory
 from emergence.holography.hierarchy import (
     Ranges,
-    bulk_positions,
     real_nvp_flow,
     source_level,
     spline_flow,
     transfer,
 )
+from emergence.holography.positions import bulk_positions
 from emergence.holography.spline import PolarSpline
 
 THEORY = Phi4Theory.of(ComplexPhi4.recalled(0.28))
@@ -169,19 +169,6 @@ def test_couplings_steer_a_conditional_flow_sample_by_sample() -> None:
         one, alone = flow.generate(parameters, latents[:, :1], couplings[:, index : index + 1])
         np.testing.assert_allclose(one[0, 0], both[0, index], atol=1e-12)
         assert float(alone[0, 0]) == pytest.approx(float(log_density[0, index]), abs=1e-9)
-
-
-def test_positions_in_the_bulk() -> None:
-    found = bulk_positions(8)
-    counts = np.bincount(found["level"].ravel())
-    np.testing.assert_array_equal(counts, [48, 12, 3, 1])
-    np.testing.assert_array_equal(found["z"], 2 ** found["level"])
-    # The three of a block share a place: the block's centre.
-    block = [(4, 6), (6, 4), (6, 6)]
-    assert {(found["x"][p], found["y"][p]) for p in block} == {(5.5, 5.5)}
-    assert [found["member"][p] for p in block] == [1, 2, 3]
-    assert (found["x"][0, 1], found["y"][0, 1], found["z"][0, 1]) == (0.5, 0.5, 1)
-    assert (found["x"][0, 0], found["level"][0, 0], found["member"][0, 0]) == (3.5, 3, 0)
 
 
 def test_transfer_keeps_the_ends_and_fills_the_middle() -> None:

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from emergence.holography.bijectors import PlaneChart
-from emergence.holography.hierarchy import bulk_positions
 from emergence.holography.latent_moves import Scattered, Subtrees
+from emergence.holography.positions import bulk_positions
 
 SIDE, CHAINS = 8, 200
 LEVELS = bulk_positions(SIDE)["level"]

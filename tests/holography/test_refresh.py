@@ -8,8 +8,8 @@ from emergence.errors import DivergenceError, SettingsError
 from emergence.holography.autocorrelation import estimate_mean
 from emergence.holography.bijectors import PlaneChart, PolarChart
 from emergence.holography.densities import RadialLaw
-from emergence.holography.hierarchy import bulk_positions
 from emergence.holography.latent_moves import Scattered, Subtrees
+from emergence.holography.positions import bulk_positions
 from emergence.holography.refresh import RefreshSampler
 
 SIDE, CHAINS = 4, 64

@@ -1,4 +1,4 @@
-"""Couplings in a loop: the same as one after the other, whole or in pieces, derivatives included."""
+"""Couplings in a loop: the same as one after the other, derivatives included."""
 
 import numpy as np
 import pytest
@@ -52,10 +52,9 @@ def with_derivatives(function, given):
     return tf.nest.flatten(compiled(*given))
 
 
-@pytest.mark.parametrize("pieces", [1, 2, 8])
-def test_it_is_one_coupling_after_the_other(given, pieces: int) -> None:
+def test_it_is_one_coupling_after_the_other(given) -> None:
     def scanned(lattice, context, *stacked):
-        return scan_couplings(couple, ORDER, lattice, context, list(stacked), pieces)
+        return scan_couplings(couple, ORDER, lattice, context, list(stacked))
 
     expected = with_derivatives(one_after_the_other, given)
     for found, value in zip(with_derivatives(scanned, given), expected, strict=True):

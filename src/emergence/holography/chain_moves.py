@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from emergence.holography.flow import FlowProblem
-from emergence.holography.hierarchy import bulk_positions
 from emergence.holography.hmc import Density, HamiltonianSampler, Observe
 from emergence.holography.improved import improved
 from emergence.holography.latent_moves import Scattered, Subtrees
+from emergence.holography.positions import bulk_positions
 from emergence.holography.refresh import Evaluate, Invert, RefreshRun, RefreshSampler
 from emergence.holography.targets import Generate, boundary_density, bulk_density, bulk_observables
 from emergence.randomness import derive_seed, generator

@@ -18,7 +18,7 @@ import numpy as np
 
 from emergence.artifacts import read_arrays, write_arrays
 from emergence.errors import ArtifactError
-from emergence.holography.hierarchy import bulk_positions
+from emergence.holography.positions import bulk_positions
 from emergence.progress import say
 from emergence.settings import ChainsSettings, fingerprint
 

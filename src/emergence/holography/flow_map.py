@@ -21,7 +21,8 @@ import tensorflow as tf
 from emergence.evaluating import compiled
 from emergence.holography.bijectors import PolarChart, from_blocks, to_blocks
 from emergence.holography.bulk import BulkTable
-from emergence.holography.hierarchy import Hierarchy, bulk_positions
+from emergence.holography.hierarchy import Hierarchy
+from emergence.holography.positions import bulk_positions
 
 
 class FlowMap:

@@ -29,7 +29,7 @@ from emergence.holography.bijectors import (
     to_blocks,
 )
 from emergence.holography.densities import Phi4Theory, RadialLaw, Theory
-from emergence.holography.real_nvp import RealNVP
+from emergence.holography.real_nvp import RealNVP, run_levels
 from emergence.holography.spline import PolarSpline, run_layers
 from emergence.updates import Parameters
 
@@ -87,15 +87,8 @@ class Hierarchy:
         """
         context = self.context(couplings)
         values = tf.transpose(latents, [0, 4, 2, 3, 1])
-        log_det = tf.zeros(latents.shape[:2], latents.dtype)
-        coarse = values[:, :, :: self.side, :: self.side]
-        for level in reversed(range(self.levels)):
-            stride = 2**level
-            blocks = to_blocks(values[:, :, ::stride, ::stride])
-            blocks = tf.concat([coarse[:, None], blocks[:, 1:]], axis=1)
-            coarse, change = self._level(parameters, level, from_blocks(blocks), context)
-            log_det += change
-        coordinates = tf.transpose(coarse, [0, 4, 2, 3, 1])
+        fine, log_det = self._down(parameters, values, context)
+        coordinates = tf.transpose(fine, [0, 4, 2, 3, 1])
         field, change = self.chart.to_field(coordinates, couplings[..., 1])
         return field, self.chart.log_prior(latents) - log_det - change
 
@@ -105,8 +98,33 @@ class Hierarchy:
         """Boundary to bulk, the renormalisation group: latents and ln q of the field."""
         context = self.context(couplings)
         coordinates, boundary = self.chart.from_field(field, couplings[..., 1])
-        log_det = tf.zeros_like(boundary)
-        fine = tf.transpose(coordinates, [0, 4, 2, 3, 1])
+        values, log_det = self._up(parameters, tf.transpose(coordinates, [0, 4, 2, 3, 1]), context)
+        latents = tf.transpose(values, [0, 4, 2, 3, 1])
+        return latents, self.chart.log_prior(latents) + log_det + boundary
+
+    def _down(
+        self, parameters: Parameters, values: tf.Tensor, context: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """All levels from the latents ``[seeds, c, L, L, batch]`` to the boundary."""
+        if self._one_loop:
+            return run_levels(self._all_layers(parameters), values, context, inverse=False)
+        log_det = tf.zeros([values.shape[0], values.shape[-1]], values.dtype)
+        coarse = values[:, :, :: self.side, :: self.side]
+        for level in reversed(range(self.levels)):
+            stride = 2**level
+            blocks = to_blocks(values[:, :, ::stride, ::stride])
+            blocks = tf.concat([coarse[:, None], blocks[:, 1:]], axis=1)
+            coarse, change = self._level(parameters, level, from_blocks(blocks), context)
+            log_det += change
+        return coarse, log_det
+
+    def _up(
+        self, parameters: Parameters, fine: tf.Tensor, context: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Inverse of :meth:`_down`."""
+        if self._one_loop:
+            return run_levels(self._all_layers(parameters), fine, context, inverse=True)
+        log_det = tf.zeros([fine.shape[0], fine.shape[-1]], fine.dtype)
         details = []
         for level in range(self.levels):
             fine, change = self._level(parameters, level, fine, context, inverse=True)
@@ -116,8 +134,20 @@ class Hierarchy:
             details.append(blocks[:, 1:])
         for detail in reversed(details):
             fine = from_blocks(tf.concat([fine[:, None], detail], axis=1))
-        latents = tf.transpose(fine, [0, 4, 2, 3, 1])
-        return latents, self.chart.log_prior(latents) + log_det + boundary
+        return fine, log_det
+
+    @property
+    def _one_loop(self) -> bool:
+        """Whether all levels are run by the same code."""
+        return isinstance(self.decimator, RealNVP) and self.decimator.joins(self.disentangler)
+
+    def _all_layers(self, parameters: Parameters) -> list[tuple[Bijector, Parameters]]:
+        """Decimator and disentangler of each level, from the boundary on, with their parameters."""
+        return [
+            (bijector, _under(parameters, f"{level}/{layer}/"))
+            for level in range(self.levels)
+            for layer, bijector in self._layers().items()
+        ]
 
     def _level(
         self,
@@ -305,34 +335,6 @@ def source_level(level: int, old: int, new: int) -> int:
     if level == new - 1 or old == 1:
         return old - 1
     return min(level, max(1, old - 2)) if old > 1 else 0
-
-
-def bulk_positions(side: int) -> dict[str, np.ndarray]:
-    """Where each latent lives in the bulk, arrays ``[L, L]`` in the layout of the latents.
-
-    Returns:
-        ``level`` (log2 L for the last site), ``x`` and ``y`` (column and row of its block's centre
-        on the boundary, lattice units), ``z`` = 2^level, and ``member`` (which site of its block).
-
-    Raises:
-        SettingsError: for a side that is not a power of two.
-    """
-    check_side(side, power_of_two=True)
-    row, column = np.indices((side, side))
-    both = row | column
-    # The lowest bit set in either coordinate is the stride of the last lattice that has the site.
-    stride = np.where(both == 0, side, both & -both)
-    level = np.log2(stride).astype(int)
-    centre = np.where(stride == side, 0.5 * (side - 1), stride - 0.5)
-    member = 2 * ((row // stride) % 2) + (column // stride) % 2
-    start = 2 * stride
-    return {
-        "level": level,
-        "x": np.where(stride == side, centre, column // start * start + centre),
-        "y": np.where(stride == side, centre, row // start * start + centre),
-        "z": stride,
-        "member": np.where(stride == side, 0, member),
-    }
 
 
 def _under(parameters: Parameters, prefix: str) -> Parameters:

@@ -7,17 +7,16 @@ coordinate that starts at zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
 
-from emergence.holography.bijectors import TwoWay, dense, elu, he_uniform
+from emergence.holography.bijectors import Bijector, TwoWay, dense, elu, he_uniform
+from emergence.holography.block_loop import run_blocks, turns_of
 from emergence.holography.scan import by_coupling, scan_couplings
 from emergence.updates import Parameters
-
-PIECE_ROWS = 2048
-"""Blocks that go through all couplings at once: their hidden units fit into a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +67,19 @@ class RealNVP(TwoWay):
             parameters["hidden/bias"] = np.zeros([*size, self.depth - 1, wide])
         return parameters
 
+    def joins(self, other: Bijector) -> bool:
+        """Whether couplings of both can be run in one loop: they differ in their halves only."""
+        return isinstance(other, RealNVP) and replace(self, mask_seed=0) == replace(
+            other, mask_seed=0
+        )
+
     def _run(
         self, parameters: Parameters, blocks: tf.Tensor, context: tf.Tensor | None, inverse: bool
     ) -> tuple[tf.Tensor, tf.Tensor]:
         shape = blocks.shape
         seeds, batch = shape[0], shape[-1]
         values = tf.reshape(blocks, [seeds, self.size, -1])
-        context = tf.zeros([seeds, 0, batch], blocks.dtype) if context is None else context
+        context = _told(context, blocks)
         spread = context[:, :, None, None] + tf.zeros([1, 1, *shape[3:5], 1], blocks.dtype)
         spread = tf.reshape(spread, [seeds, context.shape[1], values.shape[2]])
         names, masks = sorted(parameters), tf.constant(self.masks(), blocks.dtype)
@@ -82,20 +87,32 @@ class RealNVP(TwoWay):
         def couple(
             index: tf.Tensor, values: tf.Tensor, spread: tf.Tensor, *own: tf.Tensor
         ) -> tuple[tf.Tensor, tf.Tensor]:
-            kept = tf.gather(masks, index)[:, None]
             here = dict(zip(names, own, strict=True))
-            scale, shift = self._network(here, kept * values, spread)
-            scale, shift = (1.0 - kept) * scale, (1.0 - kept) * shift
-            if inverse:
-                return (values - shift) * tf.exp(-scale), -tf.reduce_sum(scale, axis=1)
-            return values * tf.exp(scale) + shift, tf.reduce_sum(scale, axis=1)
+            return self._couple(here, tf.gather(masks, index), values, spread, inverse)
 
-        order = list(range(self.couplings))[:: -1 if inverse else 1]
         stacked = [by_coupling(parameters[name]) for name in names]
-        pieces = _pieces(values.shape[2])
-        values, log_det = scan_couplings(couple, order, values, spread, stacked, pieces)
+        values, log_det = scan_couplings(couple, self._order(inverse), values, spread, stacked)
         log_det = tf.reduce_sum(tf.reshape(log_det, [seeds, -1, batch]), axis=1)
         return tf.reshape(values, shape), log_det
+
+    def _order(self, inverse: bool) -> list[int]:
+        return list(range(self.couplings))[:: -1 if inverse else 1]
+
+    def _couple(
+        self,
+        parameters: Parameters,
+        mask: tf.Tensor,
+        values: tf.Tensor,
+        context: tf.Tensor,
+        inverse: bool,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """One coupling of ``[seeds, reals, rows]`` with its ln |Jacobian| ``[seeds, rows]``."""
+        kept = mask[:, None]
+        scale, shift = self._network(parameters, kept * values, context)
+        scale, shift = (1.0 - kept) * scale, (1.0 - kept) * shift
+        if inverse:
+            return (values - shift) * tf.exp(-scale), -tf.reduce_sum(scale, axis=1)
+        return values * tf.exp(scale) + shift, tf.reduce_sum(scale, axis=1)
 
     def _network(
         self, parameters: Parameters, kept: tf.Tensor, context: tf.Tensor
@@ -114,9 +131,45 @@ class RealNVP(TwoWay):
         return parameters["bound"][..., None] * tf.tanh(out[:, 0]), out[:, 1]
 
 
-def _pieces(rows: int) -> int:
-    """Equal pieces of at most ``PIECE_ROWS`` rows, where a power of two cuts them so."""
-    pieces = 1
-    while rows // pieces > PIECE_ROWS and rows % (2 * pieces) == 0:
-        pieces *= 2
-    return pieces
+def run_levels(
+    layers: Sequence[tuple[RealNVP, Parameters]],
+    lattice: tf.Tensor,
+    context: tf.Tensor | None,
+    *,
+    inverse: bool,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """All levels of a flow in one loop.
+
+    Args:
+        layers: that join each other, with their parameters: of each level, from the boundary on, the
+            decimator and the disentangler.
+        lattice: coordinates ``[seeds, c, L, L, batch]``, of the bulk or (inverse) of the boundary.
+        context: ``[seeds, contexts, batch]``.
+
+    Returns:
+        The lattice, and ln |Jacobian| of each sample ``[seeds, batch]``.
+    """
+    bijector, names = layers[0][0], sorted(layers[0][1])
+    masks = tf.constant(np.stack([each.masks() for each, _ in layers]), lattice.dtype)
+
+    def couple(
+        layer: tf.Tensor,
+        coupling: tf.Tensor,
+        values: tf.Tensor,
+        context: tf.Tensor,
+        *own: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        mask = masks[layer, coupling]
+        return bijector._couple(dict(zip(names, own, strict=True)), mask, values, context, inverse)
+
+    stacked = [tf.stack([by_coupling(own[name]) for _, own in layers]) for name in names]
+    turns = turns_of(lattice.shape[2], lattice.shape[4])
+    context = _told(context, lattice)
+    order = bijector._order(inverse)
+    return run_blocks(couple, turns, order, lattice, context, stacked, inverse=inverse)
+
+
+def _told(context: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:
+    """Context ``[seeds, contexts, batch]``, of none where there is none."""
+    empty = tf.zeros([values.shape[0], 0, values.shape[-1]], values.dtype)
+    return empty if context is None else context

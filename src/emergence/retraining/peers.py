@@ -103,8 +103,9 @@ class NetKet:
 
 def environment(threads: int) -> dict[str, str]:
     """What holds JAX to the processor, and its products of matrices to so many threads."""
-    single = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"} if threads == 1 else {}
-    return {"JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": str(threads)} | single
+    # Its own XLA need not know the flags that are set for ours.
+    flags = "--xla_cpu_multi_thread_eigen=false" if threads == 1 else ""
+    return {"JAX_PLATFORMS": "cpu", "OMP_NUM_THREADS": str(threads), "XLA_FLAGS": flags}
 
 
 def serve(task: Task) -> None:

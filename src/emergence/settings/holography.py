@@ -301,6 +301,8 @@ class Holography(Section):
                 theory = self.theories[arm.theory]
                 if kind == "chains" and study.t is not None and not theory.conditional:
                     raise ValueError(f"{kind}.{name}: {study.flow} is not told t")
+                if kind == "chains" and study.reflections and theory.model != "phi4":
+                    raise ValueError(f"{kind}.{name}: reflections are of complex fields")
                 listed = study.t if isinstance(study.t, list) else [study.t]
                 for t in listed if theory.conditional and study.t not in (None, "diagram") else []:
                     self._told(theory, t, f"{kind}.{name}.t")
