@@ -18,10 +18,8 @@ import numpy as np
 from numba import njit
 
 from emergence.errors import DivergenceError, SettingsError
+from emergence.holography.weights import LEAST_SAMPLES
 from emergence.statistics import Measurement
-
-LEAST_SAMPLES = 10.0
-"""Effective samples below which a reweighted number says nothing."""
 
 
 class WeightsError(DivergenceError):

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from emergence.errors import DivergenceError
-from emergence.holography.metropolis import LEAST_SAMPLES
+
+LEAST_SAMPLES = 10.0
+"""Effective samples below which a reweighted number says nothing."""
 
 
 class UnderpoweredWarning(UserWarning):
