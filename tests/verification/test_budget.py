@@ -126,7 +126,14 @@ class TestChoice:
         number = sum(len(ledger.claims) for ledger in load_ledgers(ROOT / "claims"))
         assert f" of {number} claims will be checked by " in lines[0]
         assert any(line.startswith("  H9: it would take") for line in lines)
-        assert any("lacks the power to decide it" in line for line in lines)
+
+    def test_says_what_a_scale_has_no_power_for(self):
+        found = recorded_costs(ROOT / "config/costs.csv", "smoke")
+        smoke = load(ROOT / "config/smoke.yaml")
+        plan = budget.choose(smoke, NEEDS, found, 600.0, "smoke", ROOT / "claims", 2)
+        lines = budget.told(plan, 600)
+        assert "  H1: scale smoke lacks the power to decide it." in lines
+        assert "H3" in plan.claims
 
     def test_a_scale_without_record_is_refused(self):
         with pytest.raises(SettingsError, match="Nothing is recorded of what scale paper costs"):
