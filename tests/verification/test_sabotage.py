@@ -7,11 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow as tf
 from rich.console import Console
 
 from emergence.artifacts import write_numbers
 from emergence.errors import ArtifactError, SettingsError, VerdictMismatch
+from emergence.holography.densities import Phi4Theory
+from emergence.holography.hierarchy import spline_flow
 from emergence.settings import load, parse
 from emergence.statistics import write_measurements
 from emergence.verification import breakages, sabotage
@@ -133,6 +137,24 @@ class TestCases:
         with breakages.flipped_field():
             assert Ising.__dict__["flip"] is not before
         assert Ising.__dict__["flip"] is before
+
+    def test_a_flow_without_its_derivative_counts_the_prior_alone(self):
+        """Of every network, so that a new way to run it does not pass the breakage by."""
+        theory = Phi4Theory(1.0, 1.0, 1.0)
+        flow = spline_flow(theory, 4, width=4, bins=3)
+        rng = np.random.default_rng(1)
+        start = flow.initial_parameters(rng, 1)
+        weights = {k: tf.constant(v + 0.2 * rng.normal(size=v.shape)) for k, v in start.items()}
+        latents = flow.chart.sample(tf.constant([1, 2]), [1, 8, 4, 4], tf.float64)
+        couplings = theory.couplings(1, 8, tf.float64)
+        whole = flow.generate(weights, latents, couplings)
+        with breakages.dropped_jacobian():
+            broken = flow.generate(weights, latents, couplings)
+        np.testing.assert_array_equal(broken[0], whole[0])
+        coordinates, volume = flow.chart.from_field(whole[0], couplings[..., 1])
+        assert coordinates.shape == latents.shape
+        np.testing.assert_allclose(broken[1], flow.chart.log_prior(latents) + volume, rtol=1e-9)
+        assert np.abs(whole[1] - broken[1]).max() > 0.1
 
     @pytest.mark.parametrize("name", EXPERIMENTS)
     def test_what_is_left_of_the_settings_is_valid_and_small(self, name):

@@ -79,15 +79,15 @@ def dropped_jacobian() -> AbstractContextManager:
     """The spline's derivative is left out of the likelihood."""
     import tensorflow as tf
 
-    from emergence.holography.spline import PolarSpline
+    from emergence.holography import hierarchy
 
-    right = PolarSpline.forward
+    right = hierarchy.run_layers
 
-    def forward(self, *arguments, **named):
-        field, log_det = right(self, *arguments, **named)
-        return field, tf.zeros_like(log_det)
+    def run_layers(*arguments, **named):
+        lattice, log_det = right(*arguments, **named)
+        return lattice, tf.zeros_like(log_det)
 
-    return _replaced(PolarSpline, "forward", forward)
+    return _replaced(hierarchy, "run_layers", run_layers)
 
 
 def cut_torus() -> AbstractContextManager:
