@@ -88,13 +88,17 @@ def identity(settings: Settings, kind: str, name: str, size: int) -> str:
     """Fingerprint of the settings that one ensemble's numbers depend on, beside its own stages."""
     chosen = settings.introspection
     arm = getattr(chosen, kind)[name]
+    common = chosen.model_dump(exclude={"datasets", "stages", "translators", "distillers"})
+    if chosen.data_seed is None:
+        # A key that is not given leaves what was trained before there was it as it is.
+        del common["data_seed"]
     content = {
         "kind": kind,
         "name": name,
         "arm": arm.model_dump(exclude={"hidden", "latent"}),
         "size": size,
         "data": chosen.datasets[arm.dataset].model_dump(),
-        "common": chosen.model_dump(exclude={"datasets", "stages", "translators", "distillers"}),
+        "common": common,
         "run": {"seed": settings.seed, "precision": settings.precision},
     }
     if kind == "distillers":
