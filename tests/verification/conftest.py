@@ -1,15 +1,21 @@
 """A small ledger, which each test changes in one place."""
 
 import copy
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 
-from emergence.statistics import Measurement
+from emergence.statistics import Measurement, write_measurements
 from emergence.verification.claims import Ledger, load_ledger
+from emergence.verification.report import verify
+
+GOOD = {"loss_ratio": (30, 1), "control__loss_ratio": (1, 1)}
+"""Measurements that decide the small ledger as it expects."""
 
 CRITERION = {
     "measure": "loss_ratio",
@@ -79,3 +85,34 @@ def measure() -> Callable[..., dict[str, Measurement]]:
         return {name: Measurement(name, *entry) for name, entry in named.items()}
 
     return measure
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=200, color_system=None)
+
+
+@pytest.fixture
+def project(tmp_path, raw, write, measure, console):
+    """Writes a ledger and its measurements, and verifies them as the command line does."""
+
+    class Project:
+        root = tmp_path
+        ledger = raw
+        claim = raw["claims"][0]
+        results = tmp_path / "results"
+        figures = tmp_path / "figures"
+
+        def measured(self, system="introspection", scale="laptop", **entries):
+            path = self.results / scale / system / "measurements.json"
+            write_measurements(path, measure(**(entries or GOOD)).values())
+            return path
+
+        def verify(self, scale="laptop", **options):
+            ledgers = write(self.ledger).parent
+            return verify(scale, ledgers, self.results, self.figures, console=console, **options)
+
+        def printed(self):
+            return console.file.getvalue()
+
+    return Project()
