@@ -21,6 +21,9 @@ CHUNK_STEPS = 20
 """Steps per compiled call, and the resolution of the history."""
 
 
+NEEDED = {"adam": "objective", "levenberg_marquardt": "residuals", "natural_gradient": "scores"}
+"""What an update rule asks of a problem."""
+
 Step = Callable[..., tuple[Parameters, tf.Tensor]]
 
 
@@ -92,6 +95,9 @@ def compile_chunk(problem: Problem, stage: Stage, seed: int) -> Callable[..., An
         ``[CHUNK_STEPS, seeds]`` or ``[CHUNK_STEPS, seeds, 1 + metrics]``, zero past how many.
     """
     problem = problem.for_stage(stage) if hasattr(problem, "for_stage") else problem
+    needed = NEEDED[stage.update]
+    if not hasattr(problem, needed):
+        raise TypeError(f"the update {stage.update} needs a problem with {needed}")
     if stage.update != "adam":
         return _compile_loop(_second_order_step(problem, stage, seed), problem, compiled=False)
     # Who draws its samples from the network itself has no batch that could be shared.
@@ -222,13 +228,7 @@ def _second_order_step(problem: Problem, stage: Stage, seed: int) -> Step:
     ) -> Any:
         return natural_gradient.step(problem, parameters, carried, draw(index), stage, index, scale)
 
-    rules = {
-        "levenberg_marquardt": (levenberg_marquardt, "residuals"),
-        "natural_gradient": (natural, "scores"),
-    }
-    rule, needed = rules[stage.update]
-    if not hasattr(problem, needed):
-        raise TypeError(f"the update {stage.update} needs a problem with {needed}")
+    rule = {"levenberg_marquardt": levenberg_marquardt, "natural_gradient": natural}[stage.update]
 
     def step(
         tensors: Parameters, index: tf.Tensor, scale: tf.Tensor

@@ -139,7 +139,7 @@ class TestCases:
         assert Ising.__dict__["flip"] is before
 
     def test_a_flow_without_its_derivative_counts_the_prior_alone(self):
-        """Of every network, so that a new way to run it does not pass the breakage by."""
+        """Of the flow as it is run: a breakage of what nobody calls would change nothing."""
         theory = Phi4Theory(1.0, 1.0, 1.0)
         flow = spline_flow(theory, 4, width=4, bins=3)
         rng = np.random.default_rng(1)
