@@ -13,7 +13,6 @@ of sign leaves alone are then exact, and the chain need not cross from one sign 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,8 +32,8 @@ from emergence.holography.chain_records import (
     identity_of,
     read_beforehand,
 )
-from emergence.holography.cluster import run_ising, run_phi4
-from emergence.holography.flow import FlowProblem, compile_weigher, symmetrised
+from emergence.holography.chain_timing import time_of_trajectory, timing_of
+from emergence.holography.flow import FlowProblem, symmetrised
 from emergence.holography.identity import study_of
 from emergence.holography.points import Point, action_of, centre_of, cold_density, line_within
 from emergence.holography.reference import blocks_of
@@ -43,12 +42,6 @@ from emergence.progress import Progress
 from emergence.randomness import derive_seed
 from emergence.settings import ChainsSettings, Holography, Settings, TheorySettings
 from emergence.updates import Parameters
-
-TIMED_SWEEPS = 200
-"""Cluster sweeps whose time is taken."""
-
-TIMED_SAMPLES = 64
-"""Samples of the flow whose time is taken."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -68,16 +61,12 @@ def run(
         before: arrays of a run drawn beforehand, which this one continues, untuned.
 
     Returns:
-        Arrays and timing. Arrays: ``t``, ``mu``, ``step``, ``acceptance`` ``[points]``; ``tuned``, by
-        which the chains move; ``segments``, how many were drawn so far; ``field``
-        ``[points, chains, L, L, c]``, where they ended; each primary quantity
+        Arrays, and times (:func:`.timing_of`). Arrays: ``t``, ``mu``, ``step``, ``acceptance``
+        ``[points]``; ``tuned``, by which the chains move; ``segments``, how many were drawn so far;
+        ``field`` ``[points, chains, L, L, c]``, where they ended; each primary quantity
         ``[points, chains, trajectories]``, and ``cold_<name>`` of the same from the cold start; for
         complex fields ``correlation`` ``[points, blocks, L/2 + 1]``, the mean along the axes of each
-        block of trajectories. Timing, in processor seconds without compilation:
-        ``seconds_per_trajectory`` of one chain, ``evaluations`` of the
-        density or of its force in it, and the ``seconds_per_force`` of each,
-        ``seconds_per_sweep`` of the cluster algorithm at the first point; after a cold start in the
-        bulk also ``seconds_per_sample``, an independent sample of the flow with its weight.
+        block of trajectories.
 
     Raises:
         ArtifactError: the parameters are of another architecture, or not finite; the records drawn
@@ -86,16 +75,9 @@ def run(
     """
     chosen = settings.holography
     entry = chosen.chains[name]
-    problem = problem_of(settings, entry.flow, entry.size)
-    problem = replace(problem, dtype=entry.precision or problem.dtype)
-    problem.flow.check_parameters(parameters)
-    if entry.untrained:
-        parameters = problem.initial_parameters()
-    points = points_for(chosen, entry)
-    told = chosen.theories[chosen.flows[entry.flow].theory]
+    batch, parameters = prepared(settings, name, parameters)
+    points, told, problem = batch.points, batch.told, batch.problem
     seed = derive_seed(settings.seed, "holography", "chains", name)
-    first = {key: tf.constant(value[:1], problem.dtype) for key, value in parameters.items()}
-    batch = Batch(entry, problem, told, points, first)
     depends = {
         "study": study_of(settings, entry),
         "theory": told.model_dump(mode="json"),
@@ -111,15 +93,38 @@ def run(
         "t": np.array([point[0] for point in points]),
         "mu": np.array([point[1] for point in points]),
     }
-    timing = {
-        "seconds_per_trajectory": batch.seconds_per_trajectory,
-        "evaluations": batch.moves.evaluations,
-        "seconds_per_force": batch.seconds_per_trajectory / batch.moves.evaluations,
-        "seconds_per_sweep": _time_of_sweep(told, points[0], entry.size),
-    }
-    if entry.cold and entry.space == "bulk":
-        timing["seconds_per_sample"] = _time_of_sample(problem, first, points[0])
+    timing = timing_of(batch, batch.seconds_per_trajectory)
     return known.joined(arrays) if known else arrays, timing
+
+
+def time_of(
+    settings: Settings, name: str, parameters: Arrays, tuned: np.ndarray
+) -> dict[str, float]:
+    """The timing of an entry of ``chains`` on this machine, whose records were drawn before.
+
+    Args:
+        parameters: as of :func:`run`.
+        tuned: of its records.
+
+    Raises:
+        ArtifactError: the parameters are of another architecture, or not finite.
+    """
+    batch, _ = prepared(settings, name, parameters)
+    return timing_of(batch, time_of_trajectory(batch, tuned))
+
+
+def prepared(settings: Settings, name: str, parameters: Arrays) -> tuple[Batch, Arrays]:
+    """The chains of an entry, not moved yet, and the parameters of the flow they move in."""
+    chosen = settings.holography
+    entry = chosen.chains[name]
+    problem = problem_of(settings, entry.flow, entry.size)
+    problem = replace(problem, dtype=entry.precision or problem.dtype)
+    problem.flow.check_parameters(parameters)
+    if entry.untrained:
+        parameters = problem.initial_parameters()
+    told = chosen.theories[chosen.flows[entry.flow].theory]
+    first = {key: tf.constant(value[:1], problem.dtype) for key, value in parameters.items()}
+    return Batch(entry, problem, told, points_for(chosen, entry), first), parameters
 
 
 def points_for(chosen: Holography, entry: ChainsSettings) -> list[Point]:
@@ -301,29 +306,3 @@ def observables(field: tf.Tensor, couplings: tf.Tensor) -> dict[str, tf.Tensor]:
     along = axis_correlations(field)
     # Padded, so that the names in order are the distances in order.
     return found | {f"correlation_{r:03d}": along[:, r] for r in range(along.shape[1])}
-
-
-def _time_of_sweep(told: TheorySettings, point: Point, side: int) -> float:
-    """Processor seconds of one cluster sweep of one chain, the compilation left out."""
-
-    def sweeps(count: int) -> None:
-        counts = {"chains": 1, "sweeps": count, "thermalisation": 1, "seed": 0}
-        if told.model == "ising":
-            run_ising(told.temperature, side, **counts)
-        else:
-            run_phi4(action_of(told, point), side, **counts)
-
-    sweeps(1)
-    began = time.process_time()
-    sweeps(TIMED_SWEEPS)
-    return (time.process_time() - began) / TIMED_SWEEPS
-
-
-def _time_of_sample(problem: FlowProblem, parameters: Parameters, point: Point) -> float:
-    """Processor seconds of one sample of the flow and its weight, the compilation left out."""
-    weigh = compile_weigher(problem, 1, TIMED_SAMPLES)
-    at = tf.broadcast_to(tf.constant(point, problem.dtype), [1, TIMED_SAMPLES, 2])
-    for index in range(2):
-        began = devices.clock()
-        weigh(parameters, at, tf.constant([0, index], tf.int32))[1].numpy()
-    return (devices.clock() - began) / TIMED_SAMPLES

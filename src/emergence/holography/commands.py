@@ -128,12 +128,18 @@ def holography_chains(
     with stage("holography chains", settings, files) as run:
         chosen = run["settings"]
         choose(chosen.holography.chains, name, "run of chains")
+        # Times of samplers that are compared are taken here, whoever drew the records.
+        timed = bool(sampled and chosen.holography.chains[name].cold)
+        parameters = _parameters(run, weights) if timed or not sampled else {}
         if sampled:
             arrays, timing = _taken(run, sampled, "chains", name)
-        else:
+        if timed:
+            from emergence.holography.chains import time_of
+
+            timing = time_of(chosen, name, parameters, arrays["tuned"])
+        if not sampled:
             from emergence.holography import chains
 
-            parameters = _parameters(run, weights)
             arrays, timing = chains.run(chosen, name, parameters, checkpoint, before)
         artifacts.write_numbers(files[1], timing)
         artifacts.write_arrays(files[0], arrays)
