@@ -295,7 +295,7 @@ def _pace(
     """How long jobs of a scale take on this machine.
 
     Of an evaluation, what does not train takes as long as where its weights were trained, and so do
-    shipped samplings that are drawn again; those that are read take a moment.
+    shipped samplings that are drawn again; those that are read take a moment, or as long as recorded.
     """
     import os
 
@@ -303,13 +303,13 @@ def _pace(
     from emergence.verification.costs import CALIBRATION, Cost, calibrate, recorded_costs
     from emergence.verification.jobs import Pace, training_jobs
 
-    costs = recorded_costs(config / "costs.csv", scale)
+    costs = own = recorded_costs(config / "costs.csv", scale)
     if trained_at:
         trained = training_jobs(load(config / f"{trained_at}.yaml"))
         there = recorded_costs(config / "costs.csv", trained_at)
         costs = {job: cost for job, cost in there.items() if job not in trained} | costs
         costs |= {job: there[job] for job in samples if job in there}
-        costs |= {job: Cost(job, READING_S, READING_S, 0.0) for job in read}
+        costs |= {job: own.get(job, Cost(job, READING_S, READING_S, 0.0)) for job in read}
     base = costs.pop(CALIBRATION, None)
     ratio = calibrate().cpu_s / base.cpu_s if base else 1.0
     return Pace(costs, cores or os.cpu_count() or 1, ratio, scale)
