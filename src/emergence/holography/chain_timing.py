@@ -1,12 +1,13 @@
-"""What a step of each sampler costs, in processor seconds, without what compiles.
+"""What a step of each sampler costs, without what compiles: the fastest of some rounds.
 
-Times are taken where the samplers are compared: records may have been drawn on another machine, but
-a ratio of times must have both from one.
+In processor seconds, on a GPU in seconds of wall time (:func:`.devices.clock`). Times are taken where
+the samplers are compared: records may have been drawn on another machine, but a ratio of times must
+have both from one; and of each the fastest round counts, which other work on the machine disturbs least.
 """
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +34,7 @@ TIMED_TRAJECTORIES = 5
 """Trajectories of every chain whose time is taken, where records are not drawn here."""
 
 TIMED_ROUNDS = 3
-"""Times they are repeated; the least counts."""
+"""Times that anything timed here is repeated."""
 
 
 def timing_of(batch: Batch, seconds_per_trajectory: float) -> dict[str, float]:
@@ -67,36 +68,42 @@ def time_of_trajectory(batch: Batch, tuned: np.ndarray) -> float:
         tuned: step or strengths; what a trajectory costs does not depend on them.
     """
     state = batch.start(tf.constant([0, 0], tf.int32))
+
+    def move(index: int) -> None:
+        batch.moves.segment(state, tuned, TIMED_TRAJECTORIES, derive_seed(0, index))[1].numpy()
+
+    return fastest(move) / (TIMED_TRAJECTORIES * len(state))
+
+
+def fastest(work: Callable[[int], None]) -> float:
+    """Seconds of the fastest round of ``work(round)``; one before them, which compiles, does not count."""
     taken = []
-    for index in range(1 + TIMED_ROUNDS):  # the first compiles
+    for index in range(1 + TIMED_ROUNDS):
         began = devices.clock()
-        _, state = batch.moves.segment(state, tuned, TIMED_TRAJECTORIES, derive_seed(0, index))
-        state.numpy()
+        work(index)
         taken.append(devices.clock() - began)
-    return min(taken[1:]) / (TIMED_TRAJECTORIES * len(state))
+    return min(taken[1:])
 
 
 def _time_of_sweep(told: TheorySettings, point: Point, side: int) -> float:
     """Of one cluster sweep of one chain."""
 
-    def sweeps(count: int) -> None:
-        counts = {"chains": 1, "sweeps": count, "thermalisation": 1, "seed": 0}
+    def sweeps(_: int) -> None:
+        counts = {"chains": 1, "sweeps": TIMED_SWEEPS, "thermalisation": 1, "seed": 0}
         if told.model == "ising":
             run_ising(told.temperature, side, **counts)
         else:
             run_phi4(action_of(told, point), side, **counts)
 
-    sweeps(1)
-    began = time.process_time()
-    sweeps(TIMED_SWEEPS)
-    return (time.process_time() - began) / TIMED_SWEEPS
+    return fastest(sweeps) / TIMED_SWEEPS
 
 
 def _time_of_sample(problem: FlowProblem, parameters: Parameters, point: Point) -> float:
     """Of one sample of the flow and its weight."""
     weigh = compile_weigher(problem, 1, TIMED_SAMPLES)
     at = tf.broadcast_to(tf.constant(point, problem.dtype), [1, TIMED_SAMPLES, 2])
-    for index in range(2):
-        began = devices.clock()
+
+    def draw(index: int) -> None:
         weigh(parameters, at, tf.constant([0, index], tf.int32))[1].numpy()
-    return (devices.clock() - began) / TIMED_SAMPLES
+
+    return fastest(draw) / TIMED_SAMPLES
