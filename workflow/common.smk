@@ -105,6 +105,14 @@ def flow_fingerprint(chosen, common, name, size):
     )
 
 
+def plane_theory():
+    """The theory that the map of t and μ is of; its hopping and chemical potential are those of the map."""
+    chosen = SETTINGS.holography
+    if not chosen.plane:
+        return None
+    return chosen.theories[chosen.flows[chosen.plane.flow].theory].model_dump(mode="json")
+
+
 def samples_of(job, settings):
     """The shipped samples that a job takes instead of its own: of the same settings, unless anew."""
     there = MANIFEST.samples.get(job) if MANIFEST and not ANEW else None

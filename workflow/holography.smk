@@ -79,6 +79,7 @@ rule holography_plane:
         settings=fingerprint(
             {
                 "plane": HOLOGRAPHY.plane.model_dump(mode="json") if HOLOGRAPHY.plane else None,
+                "theory": plane_theory(),
                 "common": HOLOGRAPHY_COMMON,
             }
         ),

@@ -52,7 +52,9 @@ rerun_commands.register(app)
 @app.command()
 def verify(
     scale: Annotated[str, typer.Option(envvar="SCALE", help="Which results to judge.")] = "laptop",
-    ledgers: Annotated[Path, typer.Option(help="Folder of the claims ledger.")] = Path("claims"),
+    ledgers: Annotated[
+        Path, typer.Option(help="Folder of the claims ledger.")
+    ] = verification.CLAIMS,
     results: Annotated[Path, typer.Option(help="Root of the results.")] = Path("results"),
     figures: Annotated[Path, typer.Option(help="Root of the figures.")] = Path("figures"),
     report_only: Annotated[

@@ -7,6 +7,7 @@ devices of the processor.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,14 @@ def want(count: int) -> None:
 def wanted() -> int:
     """Among how many devices batches are shared."""
     return _wanted
+
+
+def usable_processors() -> int:
+    """How many processors this process may use, which may be fewer than the machine has."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1
 
 
 def capability(name: str) -> tuple[int, int]:

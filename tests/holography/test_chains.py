@@ -81,7 +81,7 @@ def test_refreshed_latents_have_the_exact_small_torus(settings_of: Of, crooked: 
     [
         {},
         {"exchanges": 1},
-        {"exchanges": 2, "shifts": 2},
+        {"exchanges": 2, "shifts": 2, "precision": "float64"},
         {"shifts": 1, "reflections": 3, "precision": "float64"},
     ],
 )
@@ -207,9 +207,10 @@ def test_other_weights_and_impossible_settings_are_refused(
         (REFRESHED | {"flow": "disc", "exchanges": 1}, "exchanged between hoppings"),
         (REFRESHED | {"flow": "disc", "shifts": 7}, "share the sweeps"),
         (REFRESHED | {"flow": "line", "t": "diagram", "exchanges": 7}, "share the sweeps"),
+        (REFRESHED | {"flow": "disc", "shifts": 2}, "shifts need the precision float64"),
         (REFRESHED | {"flow": "disc", "reflections": 2}, "reflected before it is shifted"),
         (
-            REFRESHED | {"flow": "spins", "shifts": 1, "reflections": 2},
+            REFRESHED | {"flow": "spins", "shifts": 1, "reflections": 2, "precision": "float64"},
             "reflections are of complex",
         ),
     ):

@@ -142,3 +142,68 @@ def test_what_chains_share_is_told_from_their_records() -> None:
         same = rows.assign(kind="reference")
         halved = diagram.correlations(drawn, pd.concat([rows, same]), 8)
         np.testing.assert_allclose(halved["order"][0, 1], 0.5 * found["order"][0, 1], rtol=1e-9)
+
+
+def recorded(hoppings: list[float]) -> dict[str, np.ndarray]:
+    """Records of chains, each hopping's the same whatever its place."""
+    series = {}
+    for name in PRIMARY:
+        rows = [
+            np.random.default_rng([int(1000 * t), len(name)]).standard_normal((8, 300))
+            for t in hoppings
+        ]
+        series[name] = 20.0 + np.stack(rows)
+    series["square"] += 90.0
+    return series | {"t": np.array(hoppings)}
+
+
+class Stand:
+    """Results of one torus whose chains know a part of the hoppings of the reference."""
+
+    def __init__(self, hoppings: list[float]) -> None:
+        self.drawn = recorded(hoppings)
+        self.chosen = type("Chosen", (), {})()
+        self.chosen.diagram = type("Diagram", (), {"sides": [8]})()
+        self.chosen.chains = {"line_8": None}
+
+    def has(self, *_: object) -> bool:
+        return True
+
+    def chains(self, _: str) -> tuple[dict, dict]:
+        return self.drawn, {}
+
+    def reference(self, _: int) -> dict[str, np.ndarray]:
+        rows = diagram.corrected_rows(recorded([0.1, 0.2, 0.3, 0.4]), 8)
+        found = {"t": np.array([0.1, 0.2, 0.3, 0.4])}
+        for name, part in rows.groupby("observable"):
+            part = part.sort_values("t")
+            found |= {f"{name}{end}": part[key].to_numpy() for end, key in
+                      (("", "value"), ("_error", "error"), ("_tau", "tau"))}  # fmt: skip
+        return found
+
+    def flow(self, *_: object) -> Flow:
+        hoppings = self.drawn["t"]
+        arrays = {name: self.drawn[name].reshape(len(hoppings), 1, -1) for name in PRIMARY}
+        arrays |= {"t": hoppings, "log_weights": np.zeros((len(hoppings), 1, 2400))}
+        arrays["shipped"] = np.array(0.0)
+        return Flow("line_8", 8, arrays, 0.1)
+
+
+@pytest.mark.parametrize("hoppings", [[0.2, 0.3, 0.4], [0.4, 0.2, 0.3], [0.3]])
+def test_a_part_of_the_line_in_any_order_is_compared_where_it_was_drawn(hoppings) -> None:
+    """The same records as the reference's are no deviation."""
+    found = dict(diagram.diagram(Stand(hoppings)))
+    assert found["diagram.corrected_p_smallest_8"].value == 1.0
+    assert sorted(set(found["pulls"]["t"])) == sorted(hoppings)
+    every = dict(diagram.diagram(Stand(sorted(hoppings))))
+    for name, item in found.items():
+        if not isinstance(item, pd.DataFrame):
+            assert item.value == pytest.approx(every[name].value, rel=1e-9), name
+
+
+def test_chains_are_trusted_where_only_the_correlation_length_has_no_value() -> None:
+    drawn = recorded([0.2, 0.3])
+    drawn["square"] -= 100.0  # of one hopping and all: ξ² is negative
+    rows = diagram.corrected_rows(drawn, 8)
+    assert rows.loc[rows["observable"] == "correlation_length", "value"].isna().all()
+    assert rows["equilibrated"].all()

@@ -85,7 +85,6 @@ def test_ratios_are_those_of_the_chains() -> None:
         ("cluster_tau", 2.0),
         ("tau_ratio", 10.0),
         ("force_ratio", 100.0),
-        ("force_ratio_exchanged", 0.01),
         # Nearly independent proposals against two trajectories of five evaluations.
         ("whole_field_ratio", 0.09),
         # Twenty times dearer, ten times faster.

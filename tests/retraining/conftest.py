@@ -78,9 +78,10 @@ def _energies(reference, before, rank, rng, scratch):
     scale = abs(reference)
     worse = 40.0 if scratch else 1.0
     levels = {"": worse * 1e-5 / (1 + rank), "zero_shot_": 3e-3, "untrained_": 0.3, "plain_": 4e-4}
+    levels["shuffled_"] = 0.9
     arrays = {}
     for kind, level in levels.items():
-        if kind == "zero_shot_" and before is None:
+        if kind in ("zero_shot_", "shuffled_") and before is None:
             continue
         spread = 1.0 + 0.01 * rng.random(SEEDS)
         arrays[f"{kind}energy"] = reference + scale * level * spread

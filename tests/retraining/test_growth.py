@@ -45,6 +45,8 @@ def test_the_second_size_tells_its_energy_before_any_step_and_what_went_into_it(
     first, second = grown[0][0], grown[1][0]
     assert not [name for name in first if name.startswith("zero_shot")]
     assert np.isfinite(second["zero_shot_energy"]).all()
+    assert np.isfinite(second["shuffled_energy"]).all()
+    assert (second["shuffled_energy"] != second["zero_shot_energy"]).all()
     assert second["cost_total"] == first["cost"] + second["cost"]
     assert len(second["renyi"][0]) == len(second["lengths"])
     assert second["response"].shape == (1, 3)

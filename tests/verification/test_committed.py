@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from emergence.artifacts import read_numbers
+from emergence.artifacts import read_numbers, read_table
 from emergence.settings import load
 from emergence.statistics import read_measurements
+from emergence.verification import drift
 from emergence.verification.claims import load_ledgers
+from emergence.verification.criteria import keys_of
 from emergence.verification.verdicts import check, decide
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +45,22 @@ def test_the_shipped_measurements_decide_them():
         decisions = decide(ledger, read_measurements(path), "laptop")
         assert {d.claim.id: d.verdict for d in decisions}.items() <= committed.items()
         check(decisions)
+
+
+def test_the_certificate_of_drift_tells_of_the_shipped_numbers():
+    frame = read_table(ROOT / "figures/laptop/drift.csv", drift.COLUMNS)
+    present = drift.refreshed(frame, "laptop", ROOT / "claims", ROOT / "weights/laptop")
+    columns = ["claim", "measurement", "axis", "value", "room"]
+    pd.testing.assert_frame_equal(frame[columns], present[columns])
+
+
+def test_no_control_is_its_claim_the_other_way_round():
+    """Such a control is red whenever its claim is green, and says nothing of what was measured."""
+    for ledger in load_ledgers(ROOT / "claims"):
+        for claim in ledger.claims:
+            for criterion in claim.criteria:
+                control = claim.asked_of(claim.control)
+                assert keys_of(control) != keys_of(criterion)[::-1], claim.id
 
 
 def test_a_claim_that_must_fail_is_shown_what_passes():

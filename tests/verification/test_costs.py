@@ -4,7 +4,7 @@ import pytest
 
 from emergence.errors import ArtifactError
 from emergence.verification import costs
-from emergence.verification.costs import Cost, measured_costs, recorded_costs, speed_ratio
+from emergence.verification.costs import Cost, measured_costs, recorded_costs
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 
@@ -70,13 +70,6 @@ def test_a_malformed_record_is_told(tmp_path, text):
 def test_a_missing_record_is_told(tmp_path):
     with pytest.raises(ArtifactError, match="cannot be read"):
         recorded_costs(tmp_path / "costs.csv", "laptop")
-
-
-def test_the_speed_of_a_machine_is_the_median_over_common_jobs():
-    base = {name: Cost(name, 10.0, 1.0, 1.0) for name in "abc"} | {"tiny": Cost("tiny", 0.1, 1, 1)}
-    here = {"a": Cost("a", 20.0, 1, 1), "b": Cost("b", 30.0, 1, 1), "tiny": Cost("tiny", 9, 1, 1)}
-    assert speed_ratio(base, here) == 2.5
-    assert speed_ratio(base, {}) == 1.0
 
 
 def test_the_calibration_takes_a_moment_and_repeats(record_property):

@@ -6,8 +6,7 @@ import pytest
 
 from emergence.errors import SettingsError
 from emergence.settings import load, parse
-from emergence.verification.drift_runs import begun_elsewhere
-from emergence.verification.jobs import jobs_of
+from emergence.verification.jobs import begun_elsewhere, jobs_of
 from emergence.verification.origin import PREFIX, trained_anew
 
 ROOT = Path(__file__).parents[2]

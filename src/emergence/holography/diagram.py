@@ -67,6 +67,8 @@ def diagram(results: Results) -> Found:
             reference_rows(reference), corrected_rows(chains, side), flow_rows(flow)
         ])  # fmt: skip
         # Only chains have a start to forget.
+        # A flow may be of a part of the line only.
+        table = table[table["t"].isin(chains["t"])].copy()
         table["equilibrated"] = table["equilibrated"].isin([True]) | (table["kind"] != "corrected")
         tables.append(table.assign(size=side, shipped=flow.shipped))
         own = pulls_of(table).assign(size=side)
@@ -121,7 +123,8 @@ def corrected_rows(chains: Arrays, side: int) -> pd.DataFrame:
     for index, t in enumerate(chains["t"]):
         found = estimate_all(_series(chains, index), chosen)
         values = {name: (each.value, each.error, each.tau) for name, each in found.items()}
-        trusted = all(each.equilibrated for each in found.values())
+        # ξ has no value, and no window, where noise makes ξ² negative; ξ² is judged in its place.
+        trusted = all(each.equilibrated for name, each in found.items() if name not in TESTED)
         rows += [row | {"equilibrated": trusted} for row in _rows("corrected", t, values)]
     return pd.DataFrame(rows)
 
@@ -138,11 +141,12 @@ def correlations(chains: Arrays, table: pd.DataFrame, side: int) -> dict[str, np
     reference are not. Told from blocks of the chains, each a tenth of one.
     """
     found = {}
+    order = np.argsort(chains["t"])  # as the pulls are
     for observable in OBSERVABLES:
         name = TESTED.get(observable, observable)
         formula = formulas(side)[name]
         each = np.stack(
-            [fluctuations(_series(chains, index), formula) for index in range(len(chains["t"]))]
+            [fluctuations(_series(chains, index), formula) for index in order]
         )
         length = max(1, each.shape[2] // BLOCKS)
         blocks = each[..., : each.shape[2] // length * length]
@@ -150,6 +154,7 @@ def correlations(chains: Arrays, table: pd.DataFrame, side: int) -> dict[str, np
         part = table[table["observable"] == name].pivot_table(
             index="t", columns="kind", values="error", dropna=False
         )
+        part = part.loc[chains["t"][order]]
         own = (part["corrected"] / np.hypot(part["corrected"], part["reference"])).to_numpy()
         shared = shrunk_correlation(blocks.reshape(len(each), -1)) * np.outer(own, own)
         np.fill_diagonal(shared, 1.0)
@@ -192,7 +197,7 @@ def pulls_of(table: pd.DataFrame) -> pd.DataFrame:
     for observable in OBSERVABLES:
         part = wide.loc[TESTED.get(observable, observable)]
         reference = [part[column, "reference"].to_numpy() for column in ("value", "error")]
-        shifted = [np.append(each[1:], each[-2:-1]) for each in reference]
+        shifted = [_of_next(each) for each in reference]
         found = {"observable": observable, "t": part.index.to_numpy()}
         for kind in ("corrected", "raw"):
             value, error = (part[column, kind].to_numpy() for column in ("value", "error"))
@@ -202,6 +207,11 @@ def pulls_of(table: pd.DataFrame) -> pd.DataFrame:
         found["neighbour"] = (reference[0] - shifted[0]) / np.hypot(reference[1], shifted[1])
         frames.append(pd.DataFrame(found))
     return pd.concat(frames, ignore_index=True)
+
+
+def _of_next(values: np.ndarray) -> np.ndarray:
+    """At the next hopping, for the last at that before it; nothing where there is only one."""
+    return np.append(values[1:], values[-2:-1]) if len(values) > 1 else np.full(1, np.nan)
 
 
 def probability(pulls: pd.Series, correlation: np.ndarray | None = None) -> float:

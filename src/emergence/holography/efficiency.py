@@ -92,7 +92,7 @@ def sampling(results: Results) -> Found:
             if f"cold_{key}" in arrays:
                 cold.append(_cold_rows(arrays[f"cold_{key}"][0], pair, space, timing, truth))
         yield from _measurements({each.sampler: each for each in found}, pair, truth, error)
-        yield from _relaxations(results, pair, truth)
+        yield from _relaxations(results, pair, truth, error)
     yield (
         "sampling",
         pd.DataFrame(samplers, columns=[*Sampler._fields, "truth", "truth_error", "size"]),
@@ -222,7 +222,6 @@ def _measurements(found: dict[str, Sampler], pair: str, truth: float, error: flo
     yield _ratio(pair, "tau_ratio", boundary, bulk, 1.0, 0.0)
     forces = boundary.forces / bulk.forces
     yield _ratio(pair, "force_ratio", boundary, bulk, forces, 0.0)
-    yield _ratio(pair, "force_ratio_exchanged", bulk, boundary, 1.0 / forces, 0.0)
     seconds = boundary.seconds / bulk.seconds
     yield _ratio(pair, "seconds_ratio", boundary, bulk, seconds, TIMING_ERROR)
     if "independence" in found:
@@ -237,7 +236,6 @@ def _measurements(found: dict[str, Sampler], pair: str, truth: float, error: flo
         best = min((bulk, boundary), key=lambda each: each.tau * each.seconds)
         faster = best.seconds / cluster.seconds
         yield _ratio(pair, "cluster_advantage", best, cluster, faster, TIMING_ERROR)
-        yield _ratio(pair, "cluster_advantage_exchanged", cluster, best, 1.0 / faster, TIMING_ERROR)
         slower = cluster.seconds / bulk.seconds
         yield _ratio(pair, "cluster_over_bulk", cluster, bulk, slower, TIMING_ERROR)
 
@@ -251,12 +249,12 @@ def _ratio(
     return _named(pair, name, value, None if np.isnan(relative) else value * relative)
 
 
-def _relaxations(results: Results, pair: str, truth: float) -> Found:
+def _relaxations(results: Results, pair: str, truth: float, truth_error: float) -> Found:
     """Σ over trajectories of (value − truth)/(start − truth), from the cold start, in each space.
 
     For a single exponential it is its relaxation time in trajectories; the error is the scatter of
-    the chains. A chain that never moves has the number of trajectories. Beside it the same in
-    evaluations of the theory.
+    the chains and what that of the true value moves the sum by. A chain that never moves has the
+    number of trajectories. Beside it the same in evaluations of the theory.
     """
     for space in spaces(results, pair):
         arrays, timing = results.chains(f"{pair}_{space}")
@@ -270,7 +268,11 @@ def _relaxations(results: Results, pair: str, truth: float) -> Found:
         point = (float(arrays["t"][0]), float(arrays["mu"][0]))
         start = 1.0 if key == ISING else np.sqrt(cold_density(action_of(told, point)))
         totals = (series - truth).sum(axis=1) / (start - truth)
-        error = totals.std(ddof=1) / np.sqrt(len(totals)) if len(totals) > 1 else None
+        error = None
+        if len(totals) > 1:
+            scatter = totals.std(ddof=1) / np.sqrt(len(totals))
+            by_truth = (totals.mean() - series.shape[1]) / (start - truth) * truth_error
+            error = float(np.hypot(scatter, by_truth))
         yield _named(pair, f"{space}_relaxation", totals.mean(), error)
         forces = timing["evaluations"]
         scaled = None if error is None else error * forces

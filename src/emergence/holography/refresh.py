@@ -226,11 +226,11 @@ class RefreshSampler:
                 change = tf.where(exchanging, both, change)
                 luck = tf.where(exchanging, first, luck)
             # What is not finite is not accepted.
-            accepted = tf.math.log(luck) < change
+            finite = tf.math.is_finite(change)
+            accepted = finite & (tf.math.log(luck) < change)
             if self._invert is not None:
-                same = tf.math.is_finite(change) & _agree(made, wanted)
-                accepted = tf.where(shifting, same, accepted)
-            chance = tf.where(tf.math.is_finite(change), tf.exp(tf.minimum(change, 0.0)), 0.0)
+                accepted = tf.where(shifting, finite & _agree(made, wanted), accepted)
+            chance = tf.where(finite, tf.exp(tf.minimum(change, 0.0)), 0.0)
             state, field = (
                 tf.where(accepted[:, None, None, None], new, old)
                 for new, old in ((proposal, state), (made, field))

@@ -147,7 +147,13 @@ def analyse(
     return tables, measurements
 
 
-KINDS = {"": "grown", "zero_shot_": "zero-shot", "untrained_": "untrained", "plain_": "plain"}
+KINDS = {
+    "": "grown",
+    "zero_shot_": "zero-shot",
+    "shuffled_": "shuffled",
+    "untrained_": "untrained",
+    "plain_": "plain",
+}
 """Prefix of the arrays → what the table calls it."""
 
 

@@ -25,7 +25,7 @@ Arrays = dict[str, np.ndarray]
 REFERENCE_SITES = 80
 """Below, more samples are drawn, so that their number times the sites stays the same."""
 
-SHARES = {"final": 1.0, "plain": 0.5, "zero shot": 0.125, "untrained": 0.125}
+SHARES = {"final": 1.0, "plain": 0.5, "zero shot": 0.125, "shuffled": 0.125, "untrained": 0.125}
 """Of the samples, by purpose: what misses by a thousandth and more is told apart by fewer, and the
 plain network counts each sample once from either side."""
 

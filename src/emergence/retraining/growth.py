@@ -19,7 +19,7 @@ import tensorflow as tf
 from emergence import training
 from emergence.errors import ArtifactError
 from emergence.finished import Finished
-from emergence.randomness import derive_seed
+from emergence.randomness import derive_seed, generator
 from emergence.retraining.arms import hamiltonian_of, state_of
 from emergence.retraining.evaluation import evaluate, probe
 from emergence.retraining.vmc import EnergyMinimisation
@@ -50,7 +50,8 @@ def grow(
 
     Returns:
         Arrays, the history table, and the tensors that the next size starts from. Arrays: as
-        :func:`evaluate`, the error named ``energy_error``; ``zero_shot_…`` before the first step;
+        :func:`evaluate`, the error named ``energy_error``; ``zero_shot_…`` before the first step, and
+        ``shuffled_…`` with the entries of each of its arrays in another order;
         ``plain_…`` of the network alone, where ``energy`` is of its average; ``untrained_…`` of
         random weights; ``cost`` and ``cost_total``, cell evaluations of this training and of all up
         to it; ``shipped``, whether it began from weights that come with the project; and what the
@@ -73,6 +74,11 @@ def grow(
         check_parameters(parameters_of(before), fresh, f"{name}, size {size}")
         found = evaluate(settings, name, size, parameters_of(before), "zero shot", arm.averaged)
         arrays |= {f"zero_shot_{key}": found[key] for key in ("energy", "error", "variance")}
+        order = generator(root, "shuffled")
+        found = evaluate(
+            settings, name, size, shuffled(parameters_of(before), order), "shuffled", arm.averaged
+        )
+        arrays |= {f"shuffled_{key}": found[key] for key in ("energy", "error", "variance")}
     found = evaluate(settings, name, size, fresh, "untrained", arm.averaged)
     arrays |= {f"untrained_{key}": found[key] for key in ("energy", "error", "variance")}
     stages = [
@@ -103,6 +109,14 @@ def grow(
     arrays["cost_total"] = arrays["cost"] + spent
     arrays["shipped"] = np.array(float(arm.shipped is not None))
     return arrays, trained.history, trained.tensors
+
+
+def shuffled(parameters: Arrays, order: np.random.Generator) -> Arrays:
+    """The same weights, of each array ``[seeds, ...]`` in another order: as large, and nothing learnt."""
+    return {
+        name: np.stack([order.permutation(one.ravel()).reshape(one.shape) for one in values])
+        for name, values in sorted(parameters.items())
+    }
 
 
 def identity(settings: Settings, name: str, size: int) -> str:

@@ -2,7 +2,9 @@
 
 The seed draws arms, the dearer the likelier. Of each, the claim it decides at the least further
 expense is taken, with everything that claim needs; all of it is trained anew from that seed in
-``results/audit-<seed>``. :mod:`.comparison` then tests the numbers against those of the run.
+``results/audit-<seed>``. What only goes on from shipped weights or records is not drawn: it would be
+nearly the same again, and agree by construction. :mod:`.comparison` then tests the numbers against
+those of the run.
 """
 
 from __future__ import annotations
@@ -20,7 +22,15 @@ from emergence.errors import ArtifactError, SettingsError
 from emergence.progress import clock
 from emergence.randomness import generator
 from emergence.settings import Settings, load, parse
-from emergence.verification.jobs import Needs, Pace, deciding_jobs, reduced, training_jobs
+from emergence.verification.jobs import (
+    Needs,
+    Pace,
+    begun_elsewhere,
+    deciding_jobs,
+    records_continued,
+    reduced,
+    training_jobs,
+)
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,8 @@ def draw(
         )
     scale = settings.judged_as or settings.scale
     claims, system_of, _ = deciding_jobs(settings, needs, scale, ledgers)
+    bound = begun_elsewhere(settings) | records_continued(settings)
+    claims = {name: needed for name, needed in claims.items() if not needed & bound}
     arms: dict[str, set[str]] = {}
     for job in training_jobs(settings):
         arms.setdefault("/".join(job.split("/")[:3]), set()).add(job)

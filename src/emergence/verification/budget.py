@@ -120,6 +120,17 @@ def choose(
     return Plan(tuple(chosen), tuple(left_out), wall(jobs), frozenset(jobs), systems)
 
 
+def of_some_claim(plan: Plan, budget_s: float) -> Plan:
+    """The plan itself, if it decides anything.
+
+    Raises:
+        SettingsError: no claim fits in the time.
+    """
+    if not plan.claims:
+        raise SettingsError(f"No claim can be decided in {clock(budget_s)}.", "Give more time.")
+    return plan
+
+
 def write_plan(plan: Plan, settings_file: Path, scale: str, folder: Path) -> None:
     """Write settings.yaml, plan.json and targets.txt of a plan.
 

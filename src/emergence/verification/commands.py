@@ -48,9 +48,10 @@ def readme(
     figures: Figures = FIGURES,
     record: Record = COSTS,
 ) -> None:
-    """Write the README's tables anew from the committed verdicts, controls and costs."""
+    """Write the README's tables anew from what is committed, and the numbers of the certificate of drift."""
     from emergence.artifacts import read_numbers, read_table
     from emergence.settings import load
+    from emergence.verification import drift
     from emergence.verification import readme as text
     from emergence.verification.costs import recorded_costs
     from emergence.verification.drawn import cost_table, load_drawn
@@ -67,6 +68,11 @@ def readme(
     steps = read_table(record.parent / "steps.csv", COLUMNS)
     paper = steps_table(steps[steps["scale"] == "paper"])
     changed |= text.put(document, paper, text.STEPS_MARKS)
+    certificate = figures / scale / "drift.csv"
+    if certificate.is_file():
+        earlier = read_table(certificate, drift.COLUMNS)
+        present = drift.refreshed(earlier, scale, HOUSE / "claims", HOUSE / "weights" / scale)
+        drift.write(present, scale, figures / scale)
     print(f"The tables of {document} {'were written anew' if changed else 'are up to date'}.")
 
 

@@ -65,22 +65,8 @@ def recorded_costs(path: str | Path, scale: str) -> dict[str, Cost]:
     Raises:
         ArtifactError: the record is missing or malformed.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        what = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise ArtifactError(
-            f"The record of costs {path} cannot be read: {what}.", "git checkout restores it."
-        ) from error
-    rows = csv.DictReader(io.StringIO(text))
-    if tuple(rows.fieldnames or ()) != COLUMNS:
-        raise ArtifactError(
-            f"The record of costs {path} must have the columns {', '.join(COLUMNS)}.",
-            "git checkout restores it.",
-        )
     costs = {}
-    for line, row in enumerate(rows, start=2):
+    for line, row in enumerate(_rows(Path(path)), start=2):
         if row["scale"] == scale:
             costs[row["job"]] = _cost(f"{path}, line {line}", row["job"], row, COLUMNS[2:])
     return costs
@@ -95,9 +81,7 @@ def record(path: str | Path, scale: str, costs: Iterable[Cost]) -> None:
     path = Path(path)
     kept: list[tuple[str, Cost]] = []
     if path.is_file():
-        with path.open(encoding="utf-8", newline="") as file:
-            scales = dict.fromkeys(row["scale"] for row in csv.DictReader(file))
-        for other in scales:
+        for other in dict.fromkeys(row["scale"] for row in _rows(path)):
             if other != scale:
                 kept += [(other, cost) for cost in recorded_costs(path, other).values()]
     kept += [(scale, cost) for cost in costs]
@@ -132,17 +116,22 @@ def calibrate() -> Cost:
     return Cost(CALIBRATION, min(times), min(times), 0.0)
 
 
-def speed_ratio(recorded: Mapping[str, Cost], measured: Mapping[str, Cost]) -> float:
-    """Return how much longer this machine takes than the recorded one; 1 where nothing is common.
-
-    The median over the jobs of half a processor second or more that both have: smaller ones are
-    mostly start-up.
-    """
-    common = [job for job in recorded if job in measured and recorded[job].cpu_s >= 0.5]
-    common = [job for job in common if measured[job].cpu_s > 0]
-    if not common:
-        return 1.0
-    return float(np.median([measured[job].cpu_s / recorded[job].cpu_s for job in common]))
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The lines of a record of costs."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        what = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise ArtifactError(
+            f"The record of costs {path} cannot be read: {what}.", "git checkout restores it."
+        ) from error
+    rows = csv.DictReader(io.StringIO(text))
+    if tuple(rows.fieldnames or ()) != COLUMNS:
+        raise ArtifactError(
+            f"The record of costs {path} must have the columns {', '.join(COLUMNS)}.",
+            "git checkout restores it.",
+        )
+    return list(rows)
 
 
 def _read_benchmark(path: Path, job: str) -> Cost:

@@ -7,7 +7,6 @@ a GPU would need, is advice: every number of the project can be computed without
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import re
 import shutil
 import sys
@@ -15,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from emergence.devices import capability
+from emergence.devices import capability, usable_processors
 from emergence.errors import HostError
 from emergence.progress import clock
 from emergence.verification.claims import SCALES
@@ -126,10 +125,7 @@ def locked_versions(lock: Path) -> Finding:
 
 def processors() -> Finding:
     """How many processors this process may use."""
-    try:
-        count = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        count = os.cpu_count() or 1
+    count = usable_processors()
     return Finding("processors", "well", f"{count} processor{'s' if count > 1 else ''} to use.")
 
 
@@ -144,8 +140,12 @@ def available_memory_gib() -> float | None:
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
         used = Path("/sys/fs/cgroup/memory.current").read_text()
-        found.append((int(limit) - int(used)) / 2**30)
-    except (OSError, ValueError):  # no limit: the file says "max"
+        # Pages of files that were read or written lately are counted, but given back where needed.
+        kept = re.search(
+            r"^inactive_file (\d+)", Path("/sys/fs/cgroup/memory.stat").read_text(), re.M
+        )
+        found.append((int(limit) - int(used) + int(kept[1])) / 2**30)
+    except (OSError, ValueError, TypeError):  # no limit: the file says "max"
         pass
     return min(found, default=None)
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from emergence.artifacts import read_numbers, read_table, write_table, write_text
 from emergence.errors import ArtifactError
+from emergence.provenance import code_in_use
 from emergence.statistics import FEWEST, Measurement, read_measurements, scatter
 from emergence.verification.claims import Ledger, load_ledgers
 from emergence.verification.comparison import Spreads
@@ -85,6 +86,27 @@ def measure(
                 changed[axis_of[name]] = found or {}
         rows += _rows(ledger, judged_as, base, changed, [first, *again])
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def refreshed(earlier: pd.DataFrame, judged_as: str, ledgers: Path, shipped: Path) -> pd.DataFrame:
+    """An earlier certificate with the numbers that are shipped now, and the room that these have.
+
+    Args:
+        earlier: as of :func:`measure`, with the column ``commit``.
+        judged_as: whose claims are meant.
+        ledgers: the folder of ledgers.
+        shipped: folder of the shipped weights and measurements.
+
+    Raises:
+        ArtifactError: a measurement is corrupt.
+        LedgerError: a ledger is malformed.
+    """
+    rows = []
+    for ledger in load_ledgers(ledgers):
+        found = _read(shipped, ledger.system) or {}
+        rows += _rows(ledger, judged_as, found, {}, [found])
+    frame = pd.DataFrame(rows, columns=COLUMNS).assign(commit=code_in_use()["commit"])
+    return joined(frame, earlier)
 
 
 def _read(folder: Path, system: str) -> Found | None:
@@ -216,8 +238,8 @@ def render_markdown(frame: pd.DataFrame, scale: str) -> str:
         "same, and leaves the machine out. Samples that are drawn in single precision, or without "
         "compilation, are other samples: in brackets is the difference in its own standard errors, "
         "and up to three of them are noise. What was varied at another time is kept; drift.csv has the "
-        "commit of each. *Room* is how far the number may move before its "
-        "criterion comes out otherwise, *ratio* the room over the largest of the spreads that are "
+        "commit of each. *Room* is how far the number is from where the statement itself begins to hold or "
+        "to fail of it, errors apart; *ratio* the room over the largest of the spreads that are "
         "more than noise. A dash: not varied. Chains and bulks are not evaluated fast: to them any "
         "change of rounding is another draw.",
         "",

@@ -25,7 +25,14 @@ from emergence.statistics import read_measurements
 from emergence.verification.budget import choose
 from emergence.verification.claims import load_ledgers
 from emergence.verification.criteria import keys_of
-from emergence.verification.jobs import Needs, Pace, deciding_jobs, reduced
+from emergence.verification.jobs import (
+    Needs,
+    Pace,
+    begun_elsewhere,
+    deciding_jobs,
+    records_continued,
+    reduced,
+)
 from emergence.verification.origin import trained_anew
 from emergence.verification.packing import SYSTEMS
 from emergence.verification.shipping import evaluable, judged_scale
@@ -114,6 +121,8 @@ def _plan_evaluations(
 ) -> tuple[list[Run], list[str]]:
     """The base, and a run for each axis along which the same weights are evaluated."""
     jobs, _ = evaluable(settings, manifest)
+    # Records drawn beforehand are the same along every axis, and nearly all that these chains have.
+    jobs -= records_continued(settings)
     if fast:
         jobs = {j for j in jobs if not j.startswith(("holography/chains/", "holography/bulks/"))}
     content = reduced(settings, jobs, judged_scale(settings), "base")
@@ -187,7 +196,7 @@ def _plan_seeds(
     judged = judged_scale(settings)
     single = single_claims(manifest.folder, ledgers, judged)
     deciding = deciding_jobs(settings, needs, judged, ledgers)[0]
-    begun = begun_elsewhere(settings)
+    begun = begun_elsewhere(settings) | records_continued(settings)
     bound = {name for name in single if deciding.get(name, set()) & begun}
     among = single - bound
     part = choose(
@@ -238,16 +247,6 @@ def _plan_seeds(
             f"nothing is told of {', '.join(sorted(bound))} (--anew CLAIM trains them)."
         )
     return lines
-
-
-def begun_elsewhere(settings: Settings) -> set[str]:
-    """Return the trainings that start from shipped weights; another seed does not train them anew."""
-    found = set()
-    for system, kind in (("holography", "flows"), ("retraining", "chains")):
-        for name, arm in getattr(getattr(settings, system), kind).items():
-            if arm.shipped:
-                found |= {f"{system}/{kind}/{name}/{size}" for size in arm.sizes}
-    return found
 
 
 def single_claims(reference: Path, ledgers: Path, scale: str) -> set[str]:

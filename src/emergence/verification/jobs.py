@@ -133,6 +133,22 @@ _OF_SYSTEM = {
 }
 
 
+def begun_elsewhere(settings: Settings) -> set[str]:
+    """Return the trainings that start from shipped weights; another seed does not train them anew."""
+    found = set()
+    for system, kind in (("holography", "flows"), ("retraining", "chains")):
+        for name, arm in getattr(getattr(settings, system), kind).items():
+            if arm.shipped:
+                found |= {f"{system}/{kind}/{name}/{size}" for size in arm.sizes}
+    return found
+
+
+def records_continued(settings: Settings) -> set[str]:
+    """Return the runs of chains that go on from shipped records, which no other seed draws anew."""
+    chains = settings.holography.chains
+    return {f"holography/chains/{name}" for name, run in chains.items() if run.shipped}
+
+
 def training_jobs(settings: Settings) -> set[str]:
     """Return the jobs that train."""
     chosen = settings.introspection

@@ -102,7 +102,8 @@ def evaluate(criterion: Criterion, find: Callable[[str], Measurement]) -> Outcom
 
 
 def _room(criterion: Criterion, tested: Measurement) -> float | None:
-    """Distance to the bound; of what is stated in errors, to as many errors from the target."""
+    """How far the number is from where the statement itself holds or fails of it, errors apart: from
+    the bound; of what is stated in errors, from as many errors off the target as are allowed."""
     if isinstance(criterion, EqualWithinErrors | ScalingExponent):
         if tested.error is None:
             return None
@@ -176,7 +177,9 @@ def _judge(criterion: Criterion, tested: Measurement) -> tuple[Verdict, str]:
         return ("compatible" if distance <= criterion.sigmas * error else "deviates"), note
     margin = _margin(criterion, tested.value)
     note = f"{'clears' if margin >= 0 else 'misses'} its bound by {_in_errors(abs(margin), error)}"
-    required = criterion.sigmas if isinstance(criterion, ModelComparison) else MARGIN
+    # What must be exceeded by many errors is missed as anything else is.
+    strict = isinstance(criterion, ModelComparison) and margin >= 0
+    required = criterion.sigmas if strict else MARGIN
     if error > 0 and abs(margin) <= required * error:
         return "compatible", note
     return ("reproduced" if _passes(criterion, margin) else "deviates"), note

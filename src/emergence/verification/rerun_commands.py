@@ -95,7 +95,7 @@ def plan(
         load(settings_file), load_needs(needs), pace.costs, seconds, scale, ledgers, pace.cores,
         pace.ratio,
     )  # fmt: skip
-    for line in part.told(chosen, seconds):
+    for line in part.told(part.of_some_claim(chosen, seconds), seconds):
         print(line)
     part.write_plan(chosen, settings_file, scale, results / part.BUDGET_SCALE)
 
@@ -117,7 +117,7 @@ audit = typer.Typer(
 )
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Your own: any but the run's.")]
 Weights = Annotated[Path, typer.Option(help="Root of the shipped weights.")]
-WEIGHTS = Path("weights")
+WEIGHTS = HOUSE / "weights"
 
 
 @audit.command("plan")
@@ -199,9 +199,8 @@ def drift_plan(
         list[str] | None,
         typer.Option(help="A claim whose shipped weights and records are made again too."),
     ] = None,
-    origin: Annotated[Path, typer.Option(help="Settings of what is shipped.")] = Path(
-        "config/shipped.yaml"
-    ),
+    origin: Annotated[Path, typer.Option(help="Settings of what is shipped.")] = CONFIG
+    / "shipped.yaml",
     cores: Annotated[int, typer.Option(min=0, help="Processors to use; 0: all.")] = 0,
     config: Config = CONFIG,
     needs: NeedsFile = NEEDS,
@@ -297,8 +296,7 @@ def _pace(
     Of an evaluation, what does not train takes as long as where its weights were trained, and so do
     shipped samplings that are drawn again; those that are read take a moment, or as long as recorded.
     """
-    import os
-
+    from emergence.devices import usable_processors
     from emergence.settings import load
     from emergence.verification.costs import CALIBRATION, Cost, calibrate, recorded_costs
     from emergence.verification.jobs import Pace, training_jobs
@@ -312,7 +310,7 @@ def _pace(
         costs |= {job: own.get(job, Cost(job, READING_S, READING_S, 0.0)) for job in read}
     base = costs.pop(CALIBRATION, None)
     ratio = calibrate().cpu_s / base.cpu_s if base else 1.0
-    return Pace(costs, cores or os.cpu_count() or 1, ratio, scale)
+    return Pace(costs, cores or usable_processors(), ratio, scale)
 
 
 def register(app: typer.Typer) -> None:

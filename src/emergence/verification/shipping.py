@@ -15,7 +15,7 @@ from emergence.progress import clock
 from emergence.settings import Settings, load
 from emergence.shipped import VERIFY_SCALE, Manifest
 from emergence.statistics import read_measurements
-from emergence.verification.budget import choose
+from emergence.verification.budget import choose, of_some_claim
 from emergence.verification.claims import SCALES, load_ledgers
 from emergence.verification.jobs import (
     Needs,
@@ -142,6 +142,7 @@ def write_evaluation(
         chosen = choose(
             settings, needs, pace.costs, budget_s, judged, ledgers, pace.cores, pace.ratio, open_
         )
+        of_some_claim(chosen, budget_s)
         left_out = chosen.reasons() | left_out
         jobs, systems = set(chosen.jobs), chosen.systems
     content: dict[str, Any] = reduced(settings, jobs, judged, VERIFY_SCALE)
