@@ -10,6 +10,8 @@ from emergence.holography.points import points_of
 
 SYSTEMS = ["introspection", "holography", "retraining"]
 SCALES = ["smoke", "laptop", "paper"]
+# As whose claims these are decided.
+JUDGED_AS = SETTINGS.judged_as or (SETTINGS.scale if SETTINGS.scale in SCALES else "laptop")
 
 # How trained networks are evaluated, where it is not as always: a part of every fingerprint.
 EVALUATION = SETTINGS.model_dump(mode="json", include={"evaluation"}, exclude_defaults=True)
@@ -67,6 +69,12 @@ def measured_folder(wildcards, input):
 def measurements_at_hand():
     paths = [f"{MEASURED}/{SCALE}/{system}/measurements.json" for system in SYSTEMS]
     return paths if MEASURED == Path("results") else [local(path) for path in paths]
+
+
+def certificate():
+    """The certificate of drift that says which verdicts rest on their seed, where there is one."""
+    path = Path("figures", JUDGED_AS, "drift.csv")
+    return [local(str(path))] if path.is_file() else []
 
 
 def cases_folder(wildcards, input):

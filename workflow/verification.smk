@@ -10,6 +10,7 @@ rule verify:
     input:
         measurements=collect(f"{RESULTS}/{{system}}/measurements.json", system=SYSTEMS),
         ledgers=local(collect(HOUSE / "claims/{system}.yaml", system=SYSTEMS)),
+        spreads=certificate(),
         # Not read, but linked to.
         figures=[
             rules.introspection_figures.input,
@@ -29,7 +30,7 @@ rule verify:
         runtime=5,
     params:
         scale=SCALE,
-        judged_as=SETTINGS.judged_as or (SETTINGS.scale if SETTINGS.scale in SCALES else "laptop"),
+        judged_as=JUDGED_AS,
         ledgers=ledgers_folder,
     message:
         "Deciding the claims; read {output.table}."
@@ -68,7 +69,7 @@ rule report:
 
 rule sabotage_case:
     input:
-        ledgers=collect(HOUSE / "claims/{system}.yaml", system=SYSTEMS),
+        ledgers=rules.verify.input.ledgers,
     output:
         "results/sabotage/{case}.json",
     log:

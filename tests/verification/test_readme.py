@@ -8,7 +8,9 @@ from emergence.artifacts import read_numbers, write_numbers
 from emergence.errors import ArtifactError
 from emergence.verification.readme import (
     CLAIMS_MARKS,
+    FINDINGS_MARKS,
     SABOTAGE_MARKS,
+    findings,
     number,
     put,
     sabotage_table,
@@ -103,6 +105,21 @@ def test_the_committed_table_of_breakages_is_that_of_the_committed_numbers():
     text = (HOUSE / "README.md").read_text("utf-8")
     judged = read_numbers(HOUSE / "figures/laptop/sabotage.json")
     assert text.split(begin)[1].split(end)[0] == f"\n{sabotage_table(judged)}\n"
+
+
+def test_the_committed_findings_are_those_of_the_shipped_numbers():
+    begin, end = FINDINGS_MARKS
+    text = (HOUSE / "README.md").read_text("utf-8")
+    told = findings(HOUSE / "claims/findings.md", HOUSE / "weights/laptop")
+    assert text.split(begin)[1].split(end)[0] == f"\n{told}\n"
+
+
+def test_findings_of_what_was_not_measured_are_refused(tmp_path):
+    (tmp_path / "findings.md").write_text("It is {unheard.of}.", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"tells of 'unheard.of', which was not measured"):
+        findings(tmp_path / "findings.md", tmp_path)
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        findings(tmp_path / "none.md", tmp_path)
 
 
 class TestUpdate:

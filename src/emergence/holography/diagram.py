@@ -145,9 +145,7 @@ def correlations(chains: Arrays, table: pd.DataFrame, side: int) -> dict[str, np
     for observable in OBSERVABLES:
         name = TESTED.get(observable, observable)
         formula = formulas(side)[name]
-        each = np.stack(
-            [fluctuations(_series(chains, index), formula) for index in order]
-        )
+        each = np.stack([fluctuations(_series(chains, index), formula) for index in order])
         length = max(1, each.shape[2] // BLOCKS)
         blocks = each[..., : each.shape[2] // length * length]
         blocks = blocks.reshape(*each.shape[:2], -1, length).mean(axis=3)

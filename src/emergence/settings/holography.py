@@ -117,7 +117,9 @@ class DiagramSettings(Section):
     lam: float = Field(25.0, gt=0, le=1e4, description="λ of the paper, recalled.")
     mu: Coupling = Field(-200.0, description="μ at t = 0, recalled.")
     mu_slope: Coupling = Field(2.0, description="dμ/dt, recalled; 2 keeps |φ|² the same.")
-    t: list[Coupling] = Field(min_length=2, description="Hoppings; the control compares neighbours.")
+    t: list[Coupling] = Field(
+        min_length=2, description="Hoppings; the control compares neighbours."
+    )
     sides: list[Side] = Field(min_length=1, description="Sides of the lattice.")
     chains: Count = Field(4, description="Cluster chains at each t and side.")
     sweeps: Count = Field(description="Measured sweeps of each chain.")

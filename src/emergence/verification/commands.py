@@ -57,11 +57,15 @@ def readme(
     from emergence.verification.drawn import cost_table, load_drawn
     from emergence.verification.rehearsal import COLUMNS, steps_table
 
-    claims = text.table(read_numbers(figures / scale / "verdict.json", required=["claims"]))
+    claims = text.claims_section(
+        read_numbers(figures / scale / "verdict.json", required=["claims"])
+    )
     chosen = load(HOUSE / f"config/{scale}.yaml")
     drawn = load_drawn(HOUSE / "workflow/figures.yaml")
     costs = cost_table(drawn, chosen, recorded_costs(record, scale))
     changed = text.put(document, claims, text.CLAIMS_MARKS)
+    told = text.findings(HOUSE / "claims/findings.md", HOUSE / "weights" / scale)
+    changed |= text.put(document, told, text.FINDINGS_MARKS)
     judged = read_numbers(figures / scale / "sabotage.json", required=["controls"])
     changed |= text.put(document, text.sabotage_table(judged), text.SABOTAGE_MARKS)
     changed |= text.put(document, costs, text.COSTS_MARKS)

@@ -1,8 +1,8 @@
 """The run as a Workflow Run RO-Crate: one zip of what was run, on what, and what came of it.
 
 The profile is Workflow Run RO-Crate 0.5 (https://w3id.org/ro/wfrun/workflow): the Snakefile is the main
-entity, one CreateAction is the whole run, and one more for each stage tells what it read and wrote, from
-the provenance that stands beside every result. Trained weights and arrays stay where they are; what a
+entity, one CreateAction is the whole run, and one more for each stage tells what it wrote, from the
+provenance that stands beside every result. Trained weights and arrays stay where they are; what a
 reader can open stands in the crate.
 """
 

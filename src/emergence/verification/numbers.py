@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
+
+from emergence.statistics import Measurement
 
 
 def number(value: float | None, error: float | None) -> str:
@@ -22,3 +26,21 @@ def number(value: float | None, error: float | None) -> str:
         return f"{value:.9g} ± {error:.1g}"
     text = f"{value / unit:.{digits}f} ± {error / unit:.{digits}f}"
     return f"({text})e{exponent:+03d}" if exponent else text
+
+
+def filled(text: str, find: Callable[[str], Measurement]) -> str:
+    """The text with each ``{measurement}`` as it came out, so that no sentence tells an old number.
+
+    ``{measurement:.2f}`` is its value alone, in Python's format.
+
+    Args:
+        find: the measurement of a name; what it raises is raised.
+    """
+
+    def told(match: re.Match[str]) -> str:
+        found = find(match[1])
+        if match[2] is None or found.value is None:
+            return number(found.value, found.error)
+        return format(found.value, match[2])
+
+    return re.sub(r"\{([\w.-]+)(?::([^{}]+))?\}", told, text)

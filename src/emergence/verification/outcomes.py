@@ -2,7 +2,8 @@
 
 The margin of a test is the distance to its bound, positive where it passes. A test that passes by
 more than two standard errors is *reproduced*, one that fails by more than two *deviates*, and one
-in between is *compatible*. A test that is itself stated in standard errors (equality, an exponent)
+in between is *compatible*; a comparison of models has its own ``sigmas`` in place of the two, both
+ways. A test that is itself stated in standard errors (equality, an exponent)
 is reproduced within two of them, compatible up to its ``sigmas`` and deviates beyond. Where the
 error is missing, too large, or taken from too few seeds, nothing is decided: *underpowered*.
 """
@@ -177,9 +178,7 @@ def _judge(criterion: Criterion, tested: Measurement) -> tuple[Verdict, str]:
         return ("compatible" if distance <= criterion.sigmas * error else "deviates"), note
     margin = _margin(criterion, tested.value)
     note = f"{'clears' if margin >= 0 else 'misses'} its bound by {_in_errors(abs(margin), error)}"
-    # What must be exceeded by many errors is missed as anything else is.
-    strict = isinstance(criterion, ModelComparison) and margin >= 0
-    required = criterion.sigmas if strict else MARGIN
+    required = criterion.sigmas if isinstance(criterion, ModelComparison) else MARGIN
     if error > 0 and abs(margin) <= required * error:
         return "compatible", note
     return ("reproduced" if _passes(criterion, margin) else "deviates"), note

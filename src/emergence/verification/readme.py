@@ -7,12 +7,15 @@ from typing import Any
 
 from emergence.artifacts import write_text
 from emergence.errors import ArtifactError
+from emergence.statistics import Measurement, read_measurements
 from emergence.verification import numbers
+from emergence.verification.wording import tally
 
 CLAIMS_MARKS = "<!-- claims: begin -->", "<!-- claims: end -->"
 COSTS_MARKS = "<!-- costs: begin -->", "<!-- costs: end -->"
 STEPS_MARKS = "<!-- steps: begin -->", "<!-- steps: end -->"
 SABOTAGE_MARKS = "<!-- sabotage: begin -->", "<!-- sabotage: end -->"
+FINDINGS_MARKS = "<!-- findings: begin -->", "<!-- findings: end -->"
 """Between these stands what is written here."""
 
 
@@ -43,6 +46,12 @@ def table(verdict: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def claims_section(verdict: dict[str, Any]) -> str:
+    """How many claims came to which verdict, and their table."""
+    decided = [(claim["verdict"], claim["place"]) for claim in verdict["claims"]]
+    return f"{tally(decided)}\n\n{table(verdict)}"
+
+
 def sabotage_table(judged: dict[str, Any]) -> str:
     """Markdown table of sabotage.json: a row per breakage of an experiment, beside it whole."""
     rows = ["| broken | claim | whole | broken |", "|---|---|---|---|"]
@@ -61,6 +70,38 @@ def sabotage_table(judged: dict[str, Any]) -> str:
         ]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
+
+
+def findings(template: Path, shipped: Path) -> str:
+    """What the verdicts mean, with the numbers that were measured.
+
+    Args:
+        template: Markdown with ``{measurement}`` in it, see :func:`.numbers.filled`.
+        shipped: folder of the measurements of each system.
+
+    Raises:
+        ArtifactError: the template cannot be read, a measurement is corrupt, or none has the name.
+    """
+    measured = {
+        name: found
+        for path in sorted(shipped.glob("*/measurements.json"))
+        for name, found in read_measurements(path).items()
+    }
+
+    def find(name: str) -> Measurement:
+        if name not in measured:
+            raise ArtifactError(
+                f"{template} tells of {name!r}, which was not measured.", "Correct it."
+            )
+        return measured[name]
+
+    try:
+        text = template.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ArtifactError(
+            f"{template} cannot be read ({error.strerror}).", "Restore it."
+        ) from None
+    return numbers.filled(text.strip(), find)
 
 
 def put(readme: Path, content: str, marks: tuple[str, str]) -> bool:

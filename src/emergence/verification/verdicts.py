@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from emergence.errors import LedgerError, VerdictMismatch
 from emergence.statistics import Measurement
 from emergence.verification.claims import NEEDS_REASON, NOT_RUN, Claim, Ledger, Verdict
-from emergence.verification.numbers import number
+from emergence.verification.numbers import filled
 from emergence.verification.outcomes import Outcome, evaluate
 
 _SEVERITY: tuple[Verdict, ...] = ("reproduced", "compatible", "underpowered", "deviates")
@@ -155,20 +154,10 @@ def _decide_claim(
     verdict = max((outcome.verdict for outcome in outcomes), key=_SEVERITY.index)
     control = evaluate(claim.asked_of(claim.control), find)
     positive = evaluate(claim.asked_of(claim.positive), find) if claim.positive else None
-    reason = _with_numbers(claim.reason or "", find) if expected in NEEDS_REASON else ""
+    reason = filled(claim.reason or "", find) if expected in NEEDS_REASON else ""
     return Decision(
         ledger.system, claim, scale, verdict, expected, outcomes, control, reason, positive
     )
-
-
-def _with_numbers(text: str, find: Callable[[str], Measurement]) -> str:
-    """The text with each ``{measurement}`` as it came out, so that no reason tells an old number."""
-
-    def told(match: re.Match[str]) -> str:
-        found = find(match[1])
-        return number(found.value, found.error)
-
-    return re.sub(r"\{([\w.-]+)\}", told, text)
 
 
 def _faults(decision: Decision) -> list[str]:

@@ -27,16 +27,7 @@ def summary(decisions: Sequence[Decision]) -> str:
     """Return how many claims came to which verdict, and whether that was expected."""
     unexpected = [d.claim.id for d in decisions if not d.matches]
     green = [d.claim.id for d in decisions if not d.control_holds]
-    text = (
-        f"{len(decisions)} {'claim' if len(decisions) == 1 else 'claims'}: {_counts(decisions)}. "
-    )
-    ours = [d for d in decisions if d.claim.place.startswith(OURS)]
-    theirs = [d for d in decisions if not d.claim.place.startswith(OURS)]
-    if ours and theirs:
-        text += (
-            f"Of the papers' own, {len(theirs)}: {_counts(theirs)}; the other {len(ours)} are stricter "
-            "readings and checks of this project. "
-        )
+    text = tally([(d.verdict, d.claim.place) for d in decisions]) + " "
     text += (
         f"Not as the ledger expects: {', '.join(unexpected)}. "
         if unexpected
@@ -56,8 +47,25 @@ def summary(decisions: Sequence[Decision]) -> str:
     return text + "Every negative control that was run turned red."
 
 
-def _counts(decisions: Sequence[Decision]) -> str:
-    counts = Counter(decision.verdict for decision in decisions)
+def tally(decided: Sequence[tuple[str, str]]) -> str:
+    """How many claims came to which verdict, those of the papers apart.
+
+    Args:
+        decided: verdict and place of each claim.
+    """
+    number = len(decided)
+    text = f"{number} {'claim' if number == 1 else 'claims'}: {_counts(decided)}."
+    theirs = [one for one in decided if not one[1].startswith(OURS)]
+    if theirs and len(theirs) < number:
+        text += (
+            f" Of the papers' own, {len(theirs)}: {_counts(theirs)}; the other {number - len(theirs)} "
+            "are stricter readings and checks of this project."
+        )
+    return text
+
+
+def _counts(decided: Sequence[tuple[str, str]]) -> str:
+    counts = Counter(verdict for verdict, _ in decided)
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in STYLES if counts[verdict])
 
 

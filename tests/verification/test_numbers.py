@@ -1,0 +1,33 @@
+"""Numbers in sentences and tables."""
+
+import pytest
+
+from emergence.statistics import Measurement
+from emergence.verification.numbers import filled, number
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "told"),
+    [
+        (None, 0.1, "could not be told"),
+        (0.25, 0.0, "0.25"),
+        (0.25, None, "0.25 ± ?"),
+        (0.12471, 0.00065, "0.12471 ± 0.00065"),
+        (7.7e-6, 1.1e-6, "(7.7 ± 1.1)e-06"),
+        (819.3, 151.2, "819 ± 151"),
+    ],
+)
+def test_an_error_has_two_digits(value, error, told):
+    assert number(value, error) == told
+
+
+def test_sentences_tell_what_was_measured():
+    known = {
+        "a.b_1": Measurement("a.b_1", 0.1234, 0.0056),
+        "c-d": Measurement("c-d", None, None, note="too few"),
+    }
+    text = "It is {a.b_1}, so {a.b_1:.1%}; {c-d}, {c-d:.2f}; {not one}."
+    told = "It is 0.1234 ± 0.0056, so 12.3%; could not be told, could not be told; {not one}."
+    assert filled(text, known.__getitem__) == told
+    with pytest.raises(KeyError):
+        filled("{unknown}", known.__getitem__)
