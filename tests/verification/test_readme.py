@@ -10,6 +10,7 @@ from emergence.verification.readme import (
     CLAIMS_MARKS,
     FINDINGS_MARKS,
     SABOTAGE_MARKS,
+    claims_section,
     findings,
     number,
     put,
@@ -47,7 +48,7 @@ def project(tmp_path, verdict):
 
 def update(readme, numbers):
     """As the command does with the claims."""
-    return put(readme, table(read_numbers(numbers, required=["claims"])), CLAIMS_MARKS)
+    return put(readme, claims_section(read_numbers(numbers, required=["claims"])), CLAIMS_MARKS)
 
 
 class TestTable:
@@ -126,8 +127,11 @@ class TestUpdate:
     def test_writes_between_the_marks_and_nowhere_else(self, project, verdict):
         readme, numbers = project
         assert update(readme, numbers)
-        expected = f"# Ψ\n\nBefore.\n\n{BEGIN}\n{table(verdict())}\n{END}\n\nAfter.\n"
+        expected = f"# Ψ\n\nBefore.\n\n{BEGIN}\n{claims_section(verdict())}\n{END}\n\nAfter.\n"
         assert readme.read_text("utf-8") == expected
+
+    def test_says_first_how_many_claims_came_to_which_verdict(self, verdict):
+        assert claims_section(verdict()).splitlines()[:2] == ["1 claim: 1 reproduced.", ""]
 
     def test_a_second_time_touches_nothing(self, project):
         readme, numbers = project
