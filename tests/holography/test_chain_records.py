@@ -109,6 +109,21 @@ def test_a_third_run_does_not_draw_the_second_one_s_segments_again(brief, crooke
     assert found["order"].shape == (1, 32, 90)
 
 
+def test_a_few_more_trajectories_leave_the_blocks_of_the_correlation_alone(
+    brief, crooked, tmp_path
+):
+    weights = crooked(brief(), "disc")
+    found = chains.run(brief(cold=0, chains=8), "run", weights)[0]
+    write_arrays(tmp_path / "before.npz", found)
+    few = chains.run(brief(cold=0, chains=8, trajectories=1), "run", weights)[0]
+    assert few["correlation"].shape != found["correlation"].shape
+    joined = chains.run(
+        brief(cold=0, chains=8, trajectories=1), "run", weights, before=tmp_path / "before.npz"
+    )[0]
+    np.testing.assert_array_equal(joined["correlation"], found["correlation"])
+    assert joined["order"].shape[2] == found["order"].shape[2] + 1
+
+
 def test_a_single_segment_is_timed_by_another(brief, crooked, tmp_path):
     settings = brief(trajectories=20, cold=0)
     weights, file = crooked(settings, "disc"), tmp_path / "kept.npz"

@@ -87,6 +87,8 @@ def test_ratios_are_those_of_the_chains() -> None:
         ("force_ratio", 100.0),
         # Nearly independent proposals against two trajectories of five evaluations.
         ("whole_field_ratio", 0.09),
+        # 20 ms for five evaluations against 1 ms for fifty forces.
+        ("evaluation_cost", 200.0),
         # Twenty times dearer, ten times faster.
         ("seconds_ratio", 0.5),
         # 20 trajectories of 1 ms against 2 sweeps of 0.1 ms.

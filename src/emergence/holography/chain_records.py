@@ -158,7 +158,10 @@ class Beforehand:
             joined[name] = np.concatenate([self.arrays[name], arrays[name]], axis=2)
         for name in ("acceptance", "correlation"):
             if name in arrays and name in self.arrays:
-                joined[name] = weight * self.arrays[name] + (1.0 - weight) * arrays[name]
+                old, new = self.arrays[name], arrays[name]
+                # Too few trajectories for as many blocks leave those drawn beforehand alone.
+                same = old.shape == new.shape
+                joined[name] = weight * old + (1.0 - weight) * new if same else old
         return joined
 
 

@@ -18,10 +18,11 @@ Estimates at different couplings are then no longer independent.
 
 And the field may be *shifted* by a random vector between two sweeps, its latents being those that the
 inverse of the flow gives it: the theory is the same at every site, so that no shift need be rejected, but
-the flow is not. What was part of a block's corner before is part of its middle then, and a field that
-the flow makes too rarely, where chains wait for long, is often one that it makes readily after a shift.
-Before it, sites may be *reflected* (:mod:`.reflections`), which the theory does not notice either: its long
-waves, whose latents move by small steps only, then cross the torus. Neither changes the action.
+the flow is not. That is exact as far as the inverse is, hence in double precision. What was part of a
+block's corner before is part of its middle then, and a field that the flow makes too rarely, where
+chains wait for long, is often one that it makes readily after a shift. Before it, sites may be
+*reflected* (:mod:`.reflections`), which the theory does not notice either: its long waves, whose latents
+move by small steps only, then cross the torus. Neither changes the action.
 """
 
 from __future__ import annotations
@@ -53,9 +54,10 @@ GAIN, DECAY = 2.0, 0.6
 
 SHIFT_TOLERANCE = 1e-3
 """A shift is refused where the flow does not make the shifted field of the latents that were found, by so
-much of the field's size at any site. That of 32 × 32 magnifies changes of its latents by up to 3 × 10⁴ deep
-in the ordered phase, and makes of what rounding leaves another field; an inverse in double precision
-would not be that of the flow in single precision."""
+much of the field's size at any site. That of 32 × 32 magnifies changes of its latents by up to 3 × 10⁴
+deep in the ordered phase, and makes of what rounding leaves another field. Refusals are no part of the
+balance: a field that does not survive its inverse would be left and never entered. In double precision
+there are none."""
 
 REFRESH, SHIFT, EXCHANGE = range(3)
 """Kinds of proposals."""
