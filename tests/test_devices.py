@@ -1,5 +1,6 @@
 """Two devices that share every batch: the numbers of one to rounding, or a sentence why not."""
 
+import os
 import subprocess
 import sys
 import time
@@ -128,6 +129,12 @@ def test_a_checkpoint_of_another_number_of_devices_is_not_continued(tmp_path, ca
     finally:
         devices.want(1)
     assert "is of other settings" in capsys.readouterr().err
+
+
+def test_processors_are_those_that_this_process_may_use(monkeypatch):
+    assert 1 <= devices.usable_processors() <= os.cpu_count()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5}, raising=False)
+    assert devices.usable_processors() == 2
 
 
 def test_capabilities_are_read_as_tensorflow_names_them():

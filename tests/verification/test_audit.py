@@ -13,7 +13,14 @@ from emergence.statistics import Measurement, write_measurements
 from emergence.verification import audit
 from emergence.verification.audit_report import judge
 from emergence.verification.costs import CALIBRATION, recorded_costs
-from emergence.verification.jobs import Pace, deciding_jobs, load_needs, training_jobs
+from emergence.verification.jobs import (
+    Pace,
+    begun_elsewhere,
+    deciding_jobs,
+    load_needs,
+    records_continued,
+    training_jobs,
+)
 
 ROOT = Path(__file__).parents[2]
 LAPTOP = load(ROOT / "config/laptop.yaml")
@@ -51,6 +58,12 @@ class TestDraw:
                 assert own <= drawn.jobs
                 assert any(own <= claims[name] for name in drawn.claims), "It is compared."
             assert all(claims[name] <= drawn.jobs for name in drawn.claims)
+
+    def test_draws_nothing_that_would_only_be_continued(self, draw):
+        continued = begun_elsewhere(LAPTOP) | records_continued(LAPTOP)
+        assert {"holography/flows/line_32/32", "holography/chains/line_16"} <= continued
+        for seed in range(40):
+            assert not draw(seed).jobs & continued
 
     def test_dear_arms_are_likelier(self, draw, pace):
         first = [draw(seed, 1).drawn[0] for seed in range(24)]

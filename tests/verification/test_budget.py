@@ -107,6 +107,11 @@ class TestChoice:
             assert set(plan.claims) | set(left_out) == everything
             assert not set(plan.claims) & set(left_out)
 
+    def test_of_no_claim_at_all_it_is_refused(self, choose):
+        assert budget.of_some_claim(choose(5), 300.0) == choose(5)
+        with pytest.raises(SettingsError, match=r"No claim can be decided in 1 s\. Give more time"):
+            budget.of_some_claim(choose(1 / 60), 1.0)
+
     def test_half_an_hour_decides_most(self, choose):
         assert len(choose(30).claims) >= 30
 

@@ -63,8 +63,13 @@ def test_a_record_holds_every_scale_and_replaces_one(tmp_path):
 def test_a_malformed_record_is_told(tmp_path, text):
     record = tmp_path / "costs.csv"
     record.write_text(text)
-    with pytest.raises(ArtifactError, match=r"costs\.csv"):
-        recorded_costs(record, "laptop")
+    for use in (
+        lambda: recorded_costs(record, "laptop"),
+        lambda: costs.record(record, "smoke", [Cost("a/x", 1.0, 1.0, 1.0)]),
+    ):
+        with pytest.raises(ArtifactError, match=r"costs\.csv"):
+            use()
+    assert record.read_text() == text
 
 
 def test_a_missing_record_is_told(tmp_path):

@@ -70,6 +70,17 @@ def test_memory_of_this_machine_is_found():
     assert gib is None or 0 < gib < 1e5
 
 
+def test_pages_of_files_that_a_container_keeps_are_free_memory(tmp_path, monkeypatch):
+    told = {
+        "/proc/meminfo": "MemAvailable:   20971520 kB\n",
+        "/sys/fs/cgroup/memory.max": "8589934592\n",
+        "/sys/fs/cgroup/memory.current": "7516192768\n",
+        "/sys/fs/cgroup/memory.stat": "anon 1\ninactive_file 5368709120\nactive_file 2\n",
+    }
+    monkeypatch.setattr(Path, "read_text", lambda self, *_, **__: told[str(self)])
+    assert doctor.available_memory_gib() == 6.0
+
+
 def test_disk(tmp_path):
     assert doctor.disk(1.0, tmp_path).state == "fault"
     assert doctor.disk(50.0, tmp_path).state == "well"

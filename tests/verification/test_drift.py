@@ -292,6 +292,24 @@ class TestJoined:
         pd.testing.assert_frame_equal(found, later)
 
 
+class TestRefreshed:
+    """A certificate beside numbers that were shipped later."""
+
+    def test_has_their_values_and_room_and_the_spreads_of_before(self, measured, tmp_path):
+        numbers = {"verify": 30.0, "drift-seed-1": 34.0, "drift-seed-2": 26.0, "shipped": 30.0}
+        frame = measured({key: single(value) for key, value in numbers.items()})
+        write_measurements(tmp_path / "shipped/introspection/measurements.json", [single(41.0)])
+        places = tmp_path / "claims", tmp_path / "shipped"
+        found = drift.refreshed(frame.assign(commit="old"), "laptop", *places)
+        before, after = (one.set_index("axis").loc["seeds"] for one in (frame, found))
+        assert after["value"] == 41.0
+        assert after["room"] == before["room"] + 11.0
+        assert after["spread"] == before["spread"] > 0
+        assert after["commit"] == "old"
+        again = drift.refreshed(found, "laptop", *places)
+        pd.testing.assert_frame_equal(again, found)
+
+
 class TestCertificate:
     @pytest.fixture
     def frame(self, measured):
