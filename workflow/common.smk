@@ -99,8 +99,9 @@ def flow_fingerprint(chosen, common, name, size):
     stages = chosen.stages[arm.sizes[size]]
     theory = chosen.theories[arm.theory]
     return fingerprint(
-        arm.model_dump(mode="json", exclude={"sizes"})
-        | {
+        {
+            # Apart, as an arm may have samples of its own.
+            "arm": arm.model_dump(mode="json", exclude={"sizes"}),
             "precision": chosen.precision,
             "samples": chosen.samples,
             "chunk": chosen.chunk,

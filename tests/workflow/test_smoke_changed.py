@@ -229,6 +229,14 @@ class TestChangedSettings:
         ]
         assert rerun != everything
 
+    def test_one_flow_when_it_has_samples_of_its_own(self, kept, planned):
+        change = changed("holography", "flows", "disc", "samples", value=1024)
+        rerun = self.plan(kept, planned, change)
+        assert "holography flow disc" in rerun
+        assert "holography analysis" in rerun
+        assert "holography flow line_4" not in rerun
+        assert not [job for job in rerun if job.startswith("retraining")]
+
     def test_a_scale_of_its_own_has_results_of_its_own(self, kept, planned, everything):
         assert self.plan(kept, planned, changed("scale", value="mine")) == everything
         assert planned(kept) == []
