@@ -15,10 +15,9 @@ from emergence.verification.audit_report import judge
 from emergence.verification.costs import CALIBRATION, recorded_costs
 from emergence.verification.jobs import (
     Pace,
-    begun_elsewhere,
     deciding_jobs,
     load_needs,
-    records_continued,
+    only_continued,
     training_jobs,
 )
 
@@ -60,7 +59,7 @@ class TestDraw:
             assert all(claims[name] <= drawn.jobs for name in drawn.claims)
 
     def test_draws_nothing_that_would_only_be_continued(self, draw):
-        continued = begun_elsewhere(LAPTOP) | records_continued(LAPTOP)
+        continued = only_continued(LAPTOP)
         assert {"holography/flows/line_32/32", "holography/chains/line_16"} <= continued
         for seed in range(40):
             assert not draw(seed).jobs & continued

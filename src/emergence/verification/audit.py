@@ -25,9 +25,8 @@ from emergence.settings import Settings, load, parse
 from emergence.verification.jobs import (
     Needs,
     Pace,
-    begun_elsewhere,
     deciding_jobs,
-    records_continued,
+    only_continued,
     reduced,
     training_jobs,
 )
@@ -89,7 +88,7 @@ def draw(
         )
     scale = settings.judged_as or settings.scale
     claims, system_of, _ = deciding_jobs(settings, needs, scale, ledgers)
-    bound = begun_elsewhere(settings) | records_continued(settings)
+    bound = only_continued(settings)
     claims = {name: needed for name, needed in claims.items() if not needed & bound}
     arms: dict[str, set[str]] = {}
     for job in training_jobs(settings):

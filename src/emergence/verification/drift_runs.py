@@ -28,8 +28,8 @@ from emergence.verification.criteria import keys_of
 from emergence.verification.jobs import (
     Needs,
     Pace,
-    begun_elsewhere,
     deciding_jobs,
+    only_continued,
     records_continued,
     reduced,
 )
@@ -196,8 +196,8 @@ def _plan_seeds(
     judged = judged_scale(settings)
     single = single_claims(manifest.folder, ledgers, judged)
     deciding = deciding_jobs(settings, needs, judged, ledgers)[0]
-    begun = begun_elsewhere(settings) | records_continued(settings)
-    bound = {name for name in single if deciding.get(name, set()) & begun}
+    continued = only_continued(settings)
+    bound = {name for name in single if deciding.get(name, set()) & continued}
     among = single - bound
     part = choose(
         settings,

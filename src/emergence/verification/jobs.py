@@ -149,6 +149,11 @@ def records_continued(settings: Settings) -> set[str]:
     return {f"holography/chains/{name}" for name, run in chains.items() if run.shipped}
 
 
+def only_continued(settings: Settings) -> set[str]:
+    """Return every job that goes on from something shipped: from another seed it is nearly the same."""
+    return begun_elsewhere(settings) | records_continued(settings)
+
+
 def training_jobs(settings: Settings) -> set[str]:
     """Return the jobs that train."""
     chosen = settings.introspection
