@@ -293,6 +293,24 @@ class TestShifts:
             RefreshSampler(self.evaluate, Scattered(LEVELS, CHART.move), moments, 6, shifts=2)
 
 
+@pytest.mark.parametrize("weight", [np.inf, -np.inf, np.nan])
+def test_what_has_no_finite_weight_is_never_entered(weight) -> None:
+    """A chain that took +∞ would refuse everything from there on."""
+
+    def evaluate(latents, couplings):
+        found, field = coupled(0.3)(latents, couplings)
+        outside = latents[:, 1, 1, 0] > 0.5
+        return tf.where(outside, tf.constant(weight, found.dtype), found), field
+
+    start = started(CHART)
+    start = tf.where(start > 0.5, -start, start)
+    sampler = RefreshSampler(evaluate, Scattered(LEVELS, CHART.move), moments, 3)
+    found = run(sampler, start, trajectories=60)
+    assert found.fields[:, :, 1, 1, 0].max() <= 0.5
+    assert np.ptp(found.fields[:, -1, 1, 1, 0]) > 0.5, "And they move."
+    assert found.accepted[:, -20:].mean() > 0.1
+
+
 def test_no_refreshes_are_refused() -> None:
     with pytest.raises(SettingsError, match="do not move"):
         RefreshSampler(coupled(1.0), Scattered(LEVELS, CHART.move), moments, refreshes=0)

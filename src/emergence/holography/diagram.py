@@ -66,9 +66,9 @@ def diagram(results: Results) -> Found:
         table = pd.concat([
             reference_rows(reference), corrected_rows(chains, side), flow_rows(flow)
         ])  # fmt: skip
-        # Only chains have a start to forget.
         # A flow may be of a part of the line only.
         table = table[table["t"].isin(chains["t"])].copy()
+        # Only chains have a start to forget.
         table["equilibrated"] = table["equilibrated"].isin([True]) | (table["kind"] != "corrected")
         tables.append(table.assign(size=side, shipped=flow.shipped))
         own = pulls_of(table).assign(size=side)
@@ -238,6 +238,12 @@ def _measurements(
     trusted = bool(corrected["equilibrated"].all())
     for kind in ("corrected", "displaced", "neighbour", "raw"):
         drawn = kind in ("corrected", "displaced")
+        if kind in ("displaced", "neighbour") and pulls[kind].isna().all():
+            # Nothing was compared, so that nothing differs: no p-value, which would be 0, tells it.
+            name = f"diagram.{kind}_p_smallest_{side}"
+            note = "a single hopping has no neighbour"
+            yield name, Measurement(name, None, None, source=source, note=note)
+            continue
         exact = partial(_exact, trusted=trusted or not drawn)
         found = {
             name: probability(part[kind], shared[name] if drawn else None)

@@ -52,7 +52,7 @@ def measure(
         A row per claim, number and axis, with the columns :data:`COLUMNS`: ``runs`` are the values
         that the spread is of, ``noise`` the standard error of the difference of two evaluations
         of other samples, NaN where they are the same, ``demanded`` the criterion in words, ``room``
-        how far the value may move before the criterion comes out otherwise.
+        how far the value is from where the statement itself begins to hold or to fail of it.
 
     Raises:
         ArtifactError: the runs were not planned or not made, or a measurement is corrupt.

@@ -55,7 +55,7 @@ class Outcome:
     extremes: tuple[float, float] | None = None
     """The least and the largest of them, where each is known."""
     room: float | None = None
-    """How far the number may move before the criterion comes out otherwise; None without an error."""
+    """How far the number is from where the statement itself holds or fails of it; None without an error."""
 
     @property
     def rests_on_seed(self) -> bool:
