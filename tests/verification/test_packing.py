@@ -15,6 +15,7 @@ from emergence.artifacts import (
     write_numbers,
 )
 from emergence.errors import ArtifactError
+from emergence.holography import chains, commands
 from emergence.holography.commands import (
     holography_bulk,
     holography_chains,
@@ -109,6 +110,39 @@ def test_a_stage_that_takes_them_writes_the_same_bytes(place):
         assert sha256(run / name) == sha256(here / name), name
     record = json.loads((here / CHAINS / "arrays.provenance.json").read_text())
     assert record["extra"]["sampled"] == {"folder": str(shipped), "commit": "c0ffee"}
+
+
+def test_chains_that_are_compared_are_timed_where_they_are_taken(place, monkeypatch):
+    content = yaml.safe_load((place / "tiny.yaml").read_text())
+    content["holography"]["chains"]["short"]["cold"] = 4
+    (place / "tiny.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    settings, here = place / "tiny.yaml", place / "results/verify"
+    shipped = ship(place)
+    with pytest.raises(ArtifactError, match="do not tell how their chains moved"):
+        holography_chains(settings, "short", place / "none", here / CHAINS, sampled=shipped)
+    assert not (here / CHAINS).exists()
+
+    drawn = place / "results/tiny" / CHAINS / "arrays.npz"
+    write_arrays(drawn, dict(read_arrays(drawn)) | {"tuned": np.array([0.5])})
+    record_provenance(
+        [drawn, drawn.with_name("timing.json")],
+        stage="s", settings=load(settings), seed=1, started=time.time(), device="CPU",
+    )  # fmt: skip
+    asked = []
+
+    def time_of(settings, name, parameters, tuned):
+        asked.append((name, parameters, tuned.tolist()))
+        return {"seconds_per_sweep": 7.0}
+
+    monkeypatch.setattr(chains, "time_of", time_of)
+    monkeypatch.setattr(commands, "_parameters", lambda run, weights: {"of": weights.name})
+    shipped = ship(place)
+    holography_chains(settings, "short", place / "none", here / CHAINS, sampled=shipped)
+    assert asked == [("short", {"of": "none"}, [0.5])]
+    assert json.loads((here / CHAINS / "timing.json").read_text()) == {"seconds_per_sweep": 7.0}
+    assert sha256(drawn) == sha256(here / CHAINS / "arrays.npz")
+    record = json.loads((here / CHAINS / "arrays.provenance.json").read_text())
+    assert record["extra"]["sampled"]["folder"] == str(shipped)
 
 
 @pytest.mark.parametrize(

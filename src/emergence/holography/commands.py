@@ -128,18 +128,14 @@ def holography_chains(
     with stage("holography chains", settings, files) as run:
         chosen = run["settings"]
         choose(chosen.holography.chains, name, "run of chains")
-        # Times of samplers that are compared are taken here, whoever drew the records.
-        timed = bool(sampled and chosen.holography.chains[name].cold)
-        parameters = _parameters(run, weights) if timed or not sampled else {}
         if sampled:
             arrays, timing = _taken(run, sampled, "chains", name)
-        if timed:
-            from emergence.holography.chains import time_of
-
-            timing = time_of(chosen, name, parameters, arrays["tuned"])
-        if not sampled:
+            if chosen.holography.chains[name].cold:
+                timing = _timed(run, name, weights, arrays)
+        else:
             from emergence.holography import chains
 
+            parameters = _parameters(run, weights)
             arrays, timing = chains.run(chosen, name, parameters, checkpoint, before)
         artifacts.write_numbers(files[1], timing)
         artifacts.write_arrays(files[0], arrays)
@@ -198,6 +194,24 @@ def _taken(
     settings = run["settings"]
     known = study_of(settings, getattr(settings.holography, kind)[name])
     return take_samples(run, sampled, f"holography/{kind}/{name}", known)
+
+
+def _timed(
+    run: dict[str, Any], name: str, weights: Path, arrays: dict[str, Any]
+) -> dict[str, float]:
+    """Times of chains that are compared with others: taken here, whoever drew the records."""
+    from emergence.errors import ArtifactError
+    from emergence.holography import chains
+
+    if "tuned" not in arrays:
+        raise ArtifactError(
+            f"The shipped samples of {name} do not tell how their chains moved.",
+            "Sample: leave --sampled out.",
+        )
+    taken_from = run["extra"]
+    parameters = _parameters(run, weights)
+    run["extra"] = taken_from  # the records are what was not drawn here
+    return chains.time_of(run["settings"], name, parameters, arrays["tuned"])
 
 
 def _parameters(run: dict[str, Any], weights: Path) -> dict[str, Any]:
