@@ -176,6 +176,21 @@ class TestRefreshed:
         again = drift.refreshed(found, "laptop", *places)
         pd.testing.assert_frame_equal(again, found)
 
+    def test_an_ensemble_keeps_its_commit_until_its_spread_is_another(
+        self, measured, tmp_path, monkeypatch
+    ):
+        def ensemble(*values):
+            return Measurement("loss_ratio", float(np.median(values)), 0.5, values=values)
+
+        frame = measured({"verify": ensemble(1.0, 2.0, 4.0), "shipped": ensemble(1.0, 2.0, 4.0)})
+        places = tmp_path / "claims", tmp_path / "shipped"
+        monkeypatch.setattr(drift, "code_in_use", lambda: {"commit": "new"})
+        for values, commit in (((1.0, 2.0, 4.0), "old"), ((1.0, 2.0, 9.0), "new")):
+            path = tmp_path / "shipped/introspection/measurements.json"
+            write_measurements(path, [ensemble(*values)])
+            found = drift.refreshed(frame.assign(commit="old"), "laptop", *places)
+            assert found.set_index("axis")["commit"]["seeds"] == commit
+
 
 class TestCertificate:
     @pytest.fixture

@@ -106,6 +106,13 @@ def refreshed(earlier: pd.DataFrame, judged_as: str, ledgers: Path, shipped: Pat
         found = _read(shipped, ledger.system) or {}
         rows += _rows(ledger, judged_as, found, {}, [found])
     frame = pd.DataFrame(rows, columns=COLUMNS).assign(commit=code_in_use()["commit"])
+    # Ensembles bring their spread along; where it is what it was, so is the code that measured it.
+    about = ["system", "claim", "measurement", "demanded", "axis", "spread"]
+    commits = earlier.drop_duplicates(about).set_index(about)["commit"]
+    same = pd.Index(pd.MultiIndex.from_frame(frame[about])).isin(commits.index)
+    frame.loc[same, "commit"] = commits.reindex(
+        pd.MultiIndex.from_frame(frame.loc[same, about])
+    ).to_numpy()
     return joined(frame, earlier)
 
 
