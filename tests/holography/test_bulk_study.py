@@ -41,7 +41,7 @@ CHOSEN = Holography.model_validate(
             },
             "ising": {"theory": "ising", "network": "real_nvp", "sizes": {4: "brief"}},
         },
-        "diagram": {"t": [0.2], "sides": [4], "sweeps": 10},
+        "diagram": {"t": [0.2, 0.9], "sides": [4], "sweeps": 10},
         "bulks": {
             "free": {"flow": "free", "size": 8, "samples": 100, "footprints": 20},
             "ising": {"flow": "ising", "size": 4, "samples": 10},
