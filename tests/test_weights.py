@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from emergence import artifacts
 from emergence.errors import ArtifactError
-from emergence.weights import check_weights, read_weights, write_weights
+from emergence.weights import check_weights, read_weights, tell_other_physics, write_weights
 
 
 @pytest.fixture
@@ -95,3 +95,33 @@ class TestWeights:
                     assert weights[name].tobytes() == value.tobytes()
 
         check()
+
+
+class TestOtherPhysics:
+    """Weights that go on with what they were not trained for are told of, and nothing else is."""
+
+    @pytest.fixture
+    def trained(self, folder):
+        artifacts.record_provenance(
+            [folder],
+            stage="test",
+            settings={"couplings": {"lam": 25.0, "t": 0.28}},
+            seed=1,
+            started=time.time(),
+            device="CPU",
+        )
+        return folder
+
+    def told(self, folder, capsys, physics, **now):
+        tell_other_physics(folder, physics, {"couplings": now})
+        return capsys.readouterr().err
+
+    def test_what_differs_is_named(self, trained, capsys):
+        told = self.told(trained, capsys, lambda s: s["couplings"], lam=20.0, t=0.28)
+        assert "trained with lam = 25.0; this training goes on with lam = 20.0." in told
+
+    def test_nothing_is_said_of_the_same(self, trained, capsys):
+        assert not self.told(trained, capsys, lambda s: s["couplings"], lam=25.0, t=0.28)
+
+    def test_a_record_of_something_else_says_nothing(self, folder, capsys):
+        assert not self.told(folder, capsys, lambda s: s["couplings"], lam=20.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,10 @@ import tensorflow as tf
 
 from emergence import artifacts
 from emergence.errors import ArtifactError
+from emergence.progress import say
+
+Physics = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Settings → what of them a network is trained for."""
 
 
 def write_weights(
@@ -63,6 +67,32 @@ def check_weights(folder: Path) -> None:
         raise ArtifactError(
             f"The weights in {folder} are not those that {record} was written for.",
             "Take both from the same place again; git checkout restores what is shipped.",
+        )
+
+
+def tell_other_physics(folder: Path, physics: Physics, settings: Mapping[str, Any]) -> None:
+    """Say so where weights that a training goes on from were trained for something else.
+
+    That is allowed, and tells nothing wrong: what comes of it is measured like any other network.
+
+    Args:
+        folder: the weights, with their record beside them.
+        physics: what to compare, of the recorded settings and of these.
+        settings: those of the training that goes on.
+    """
+    recorded = artifacts.read_numbers(artifacts.provenance_path(folder)).get("settings", {})
+    try:
+        before = physics(recorded)
+    except KeyError:
+        return  # the record is of other sections, or of an arm of another name
+    now = physics(settings)
+    others = [key for key in now if key in before and before[key] != now[key]]
+    if others:
+        told = ", ".join(f"{key} = {before[key]}" for key in others)
+        say(
+            f"The weights in {folder} were trained with {told}; this training goes on with "
+            f"{', '.join(f'{key} = {now[key]}' for key in others)}. Where that is far, leave the "
+            "arm's key `shipped` out and train from its smallest size."
         )
 
 

@@ -1,6 +1,7 @@
 """One side of a flow grown from another: what it writes, what it continues from, what it refuses."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from emergence.holography.exact import small_torus
 from emergence.holography.flow import compile_weigher
 from emergence.holography.observables import PRIMARY
 from emergence.holography.weights import Evaluation
-from emergence.settings import parse
+from emergence.settings import load, parse
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -143,4 +146,16 @@ def test_weights_that_are_all_but_one_negligible_are_told(capsys):
     told = capsys.readouterr().err
     assert re.fullmatch(
         r"At t = 0\.28 only 1\.\d of 500 samples are effective: numbers reweighted .+\.\n", told
+    )
+
+
+@pytest.mark.parametrize("lam", [25.0, 20.0])
+def test_shipped_weights_of_another_coupling_are_told_of(lam, capsys):
+    content = load(ROOT / "config" / "laptop.yaml").model_dump(mode="json")
+    content["holography"]["theories"]["line"]["lam"] = lam
+    growth.tell_other_theory(
+        ROOT / "weights/holography/line_32", parse(content, "another"), "line_32"
+    )
+    assert ("lam = 25.0; this training goes on with lam = 20.0" in capsys.readouterr().err) == (
+        lam != 25.0
     )

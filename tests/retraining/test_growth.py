@@ -1,5 +1,7 @@
 """One size grown from another: what it writes, what it continues from, what it refuses."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,10 @@ from emergence.errors import ArtifactError, DivergenceError, SettingsError
 from emergence.randomness import generator
 from emergence.retraining import evaluation, exact, growth
 from emergence.retraining.cells import GatedUnit
-from emergence.settings import parse
+from emergence.settings import load, parse
 from emergence.steps import parameters_of
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +115,14 @@ def test_what_cannot_be_grown_is_refused_before_any_work(build_settings, change,
     content["retraining"]["chains"]["ising"] |= change
     with pytest.raises(SettingsError, match=told):
         parse(content, "mine.yaml")
+
+
+@pytest.mark.parametrize("boundary", ["open", "periodic"])
+def test_shipped_weights_of_another_lattice_are_told_of(boundary, capsys):
+    content = load(ROOT / "config" / "laptop.yaml").model_dump(mode="json")
+    content["retraining"]["chains"]["paper_chain"]["boundary"] = boundary
+    growth.tell_other_model(
+        ROOT / "weights/retraining/paper_chain", parse(content, "another"), "paper_chain"
+    )
+    told = capsys.readouterr().err
+    assert ("this training goes on with boundary = periodic" in told) == (boundary != "open")

@@ -85,6 +85,8 @@ def holography_flow(
         from emergence.host import use_host
 
         start = growth.read_flow(before) if before else None
+        if before:
+            growth.tell_other_theory(before, chosen, arm)
         run["device"] = use_host(chosen.threads)
         checkpoint = output / "checkpoint"
         arrays, history, parameters, pace = growth.grow(

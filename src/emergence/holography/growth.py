@@ -26,7 +26,13 @@ from emergence.holography.weights import Evaluation, check_finite
 from emergence.progress import say
 from emergence.randomness import derive_seed
 from emergence.settings import FlowStage, Settings, fingerprint
-from emergence.weights import check_weights, digest, read_weights, write_weights
+from emergence.weights import (
+    check_weights,
+    digest,
+    read_weights,
+    tell_other_physics,
+    write_weights,
+)
 
 Arrays = dict[str, np.ndarray]
 
@@ -204,6 +210,18 @@ def write_flow(folder: Path, parameters: Arrays, side: int) -> None:
         ArtifactError: the folder cannot be written.
     """
     write_weights(folder, parameters, {"side": side, "order": list(parameters)})
+
+
+def tell_other_theory(folder: Path, settings: Settings, name: str) -> None:
+    """Say so where the weights that a flow goes on from were trained for another theory."""
+
+    # By the theory's name, as shipped weights come from arms of other names.
+    theory = settings.holography.flows[name].theory
+    tell_other_physics(
+        folder,
+        lambda recorded: recorded["holography"]["theories"][theory],
+        settings.model_dump(mode="json"),
+    )
 
 
 def read_flow(folder: Path) -> tuple[Arrays, int]:

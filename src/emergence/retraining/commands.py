@@ -57,6 +57,7 @@ def retraining_grow(
         if before:
             check_weights(before)
             found, numbers = read_weights(before)
+            growth.tell_other_model(before, chosen, arm)
             tensors = {name: found[name] for name in numbers.get("order", sorted(found))}
         run["device"] = use_host(chosen.threads)
         spent = float(numbers.get("cost_total", 0.0))

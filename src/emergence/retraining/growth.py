@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from emergence.retraining.evaluation import evaluate, probe
 from emergence.retraining.vmc import EnergyMinimisation
 from emergence.settings import GrowthStage, Settings, fingerprint
 from emergence.steps import parameters_of
-from emergence.weights import digest
+from emergence.weights import digest, tell_other_physics
 
 Arrays = dict[str, np.ndarray]
 
@@ -109,6 +110,19 @@ def grow(
     arrays["cost_total"] = arrays["cost"] + spent
     arrays["shipped"] = np.array(float(arm.shipped is not None))
     return arrays, trained.history, trained.tensors
+
+
+def tell_other_model(folder: Path, settings: Settings, name: str) -> None:
+    """Say so where the weights that a wave function goes on from were trained for another model."""
+    arm = settings.retraining.chains[name]
+
+    def model(recorded: Mapping[str, Any]) -> dict[str, Any]:
+        found = recorded["retraining"]["chains"][arm.shipped or name]
+        return {key: found[key] for key in ("model", "boundary", "field", "j2")}
+
+    given = settings.model_dump(mode="json")
+    given["retraining"]["chains"][arm.shipped or name] = given["retraining"]["chains"][name]
+    tell_other_physics(folder, model, given)
 
 
 def shuffled(parameters: Arrays, order: np.random.Generator) -> Arrays:
