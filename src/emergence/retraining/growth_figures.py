@@ -43,7 +43,7 @@ def marks(
     axis: Axes,
     points: pd.DataFrame,
     colour: str,
-    label: str,
+    label: str | None,
     marker: str = "o",
     line: str = "none",
 ) -> None:
@@ -102,9 +102,11 @@ def of_arms(table: pd.DataFrame, *arms: str) -> pd.DataFrame:
 
 _LOOKS = {
     "untrained": (ROLES["baseline"], "s", "untrained"),
+    "shuffled": (SEQUENCE[3], "P", "shuffled weights of the size before"),
     "zero-shot": (SEQUENCE[1], "^", "zero-shot (weights of the size before)"),
     "grown": (ROLES["learnt"], "o", "grown"),
 }
+_LINES = {"j1j2": ("-", "J2 = 0.2"), "majumdar_ghosh": ("--", "J2 = 0.5")}
 
 
 def energy_error(tables: Path, stem: Path) -> None:
@@ -125,32 +127,39 @@ def energy_error(tables: Path, stem: Path) -> None:
         # Linear below the smallest bound, so that exact has a place: zero.
         axis.set_yscale("symlog", linthresh=1e-6, linscale=0.4)
         plotting.reference_line(axis, y=0.0, label="exact")
-        for kind, (colour, marker, label) in _LOOKS.items():
-            chosen = part[part["kind"] == kind]
-            if title == "J1–J2" and kind == "grown":
-                _both_couplings(axis, chosen)
-            elif len(chosen):
-                points = over_seeds(chosen, "sites", "relative_error", "relative_uncertainty")
-                marks(axis, points, colour, label, marker, "-")
+        if title == "J1–J2":
+            _both_couplings(axis, part)
+        else:
+            _kinds(axis, part)
         if title == "critical Ising":
             scratch = of_arms(table[table["kind"] == "grown"], "ising_scratch")
             points = over_seeds(scratch, "sites", "relative_error", "relative_uncertainty")
             marks(axis, points, ROLES["control"], "from scratch, equal cost", "D")
         sizes_axis(axis, part["sites"])
-        axis.set_ylim(-3e-7, 1e4)  # room for the legend above the untrained
+        axis.set_ylim(-3e-7, 3e5)  # room for the legend above the untrained
         legend(axis, any_shipped(part), loc="upper left", fontsize=5.5, ncols=1)
     axes[0].set_ylabel("relative error of the energy")
     plotting.panel_letters(axes)
     plotting.save(fig, stem, table)
 
 
-def _both_couplings(axis: Axes, table: pd.DataFrame) -> None:
-    names = {"j1j2": ("J2 = 0.2, grown", "o"), "majumdar_ghosh": ("J2 = 0.5, grown", "v")}
-    for index, (arm, (label, marker)) in enumerate(names.items()):
-        chosen = of_arms(table, arm)
+def _kinds(axis: Axes, table: pd.DataFrame, line: str = "-", named: bool = True) -> None:
+    """What is known of each kind of network, in its look."""
+    for kind, (colour, marker, label) in _LOOKS.items():
+        chosen = table[table["kind"] == kind]
         if len(chosen):
             points = over_seeds(chosen, "sites", "relative_error", "relative_uncertainty")
-            marks(axis, points, SEQUENCE[2 * index], label, marker, "-")
+            marks(axis, points, colour, label if named else None, marker, line)
+
+
+def _both_couplings(axis: Axes, table: pd.DataFrame) -> None:
+    """Kinds told apart by their looks as elsewhere, couplings by their lines."""
+    present = [arm for arm in _LINES if len(of_arms(table, arm))]
+    for arm in present:
+        _kinds(axis, of_arms(table, arm), _LINES[arm][0], named=arm == present[0])
+    for arm in present:
+        line, label = _LINES[arm]
+        axis.plot([], [], color=ROLES["baseline"], linestyle=line, linewidth=0.8, label=label)
 
 
 def bulk_energy(tables: Path, stem: Path) -> None:
