@@ -47,7 +47,8 @@ def translation(tables: Path, stem: Path) -> None:
     axes[0, 0].set_ylabel("V  (1/length²)")
     axes[1, 0].set_ylabel("density ρ")
     axes[2, 0].set_ylabel("density ρ")
-    axes[1, 0].legend(loc="best")
+    axes[1, 0].set_ylim(top=1.5 * axes[1, 0].get_ylim()[1])  # room for the legend
+    axes[1, 0].legend(loc="upper right", ncols=2)
     plotting.panel_letters(axes)
     plotting.save(fig, stem, table)
 
