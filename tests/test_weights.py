@@ -112,16 +112,16 @@ class TestOtherPhysics:
         )
         return folder
 
-    def told(self, folder, capsys, physics, **now):
-        tell_other_physics(folder, physics, {"couplings": now})
+    def told(self, folder, capsys, **now):
+        tell_other_physics(folder, lambda settings: settings["couplings"], now)
         return capsys.readouterr().err
 
     def test_what_differs_is_named(self, trained, capsys):
-        told = self.told(trained, capsys, lambda s: s["couplings"], lam=20.0, t=0.28)
+        told = self.told(trained, capsys, lam=20.0, t=0.28)
         assert "trained with lam = 25.0; this training goes on with lam = 20.0." in told
 
     def test_nothing_is_said_of_the_same(self, trained, capsys):
-        assert not self.told(trained, capsys, lambda s: s["couplings"], lam=25.0, t=0.28)
+        assert not self.told(trained, capsys, lam=25.0, t=0.28)
 
     def test_a_record_of_something_else_says_nothing(self, folder, capsys):
-        assert not self.told(folder, capsys, lambda s: s["couplings"], lam=20.0)
+        assert not self.told(folder, capsys, lam=20.0)

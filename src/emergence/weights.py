@@ -14,9 +14,6 @@ from emergence import artifacts
 from emergence.errors import ArtifactError
 from emergence.progress import say
 
-Physics = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Settings → what of them a network is trained for."""
-
 
 def write_weights(
     folder: Path, weights: dict[str, np.ndarray], numbers: dict[str, Any] | None = None
@@ -70,22 +67,23 @@ def check_weights(folder: Path) -> None:
         )
 
 
-def tell_other_physics(folder: Path, physics: Physics, settings: Mapping[str, Any]) -> None:
+def tell_other_physics(
+    folder: Path, recorded: Callable[[Mapping[str, Any]], Mapping[str, Any]], now: Mapping[str, Any]
+) -> None:
     """Say so where weights that a training goes on from were trained for something else.
 
     That is allowed, and tells nothing wrong: what comes of it is measured like any other network.
 
     Args:
         folder: the weights, with their record beside them.
-        physics: what to compare, of the recorded settings and of these.
-        settings: those of the training that goes on.
+        recorded: finds in the settings of that record what the weights were trained for.
+        now: the same of the training that goes on, as JSON has it.
     """
-    recorded = artifacts.read_numbers(artifacts.provenance_path(folder)).get("settings", {})
+    settings = artifacts.read_numbers(artifacts.provenance_path(folder)).get("settings", {})
     try:
-        before = physics(recorded)
+        before = recorded(settings)
     except KeyError:
         return  # the record is of other sections, or of an arm of another name
-    now = physics(settings)
     others = [key for key in now if key in before and before[key] != now[key]]
     if others:
         told = ", ".join(f"{key} = {before[key]}" for key in others)

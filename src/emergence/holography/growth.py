@@ -214,13 +214,13 @@ def write_flow(folder: Path, parameters: Arrays, side: int) -> None:
 
 def tell_other_theory(folder: Path, settings: Settings, name: str) -> None:
     """Say so where the weights that a flow goes on from were trained for another theory."""
-
-    # By the theory's name, as shipped weights come from arms of other names.
-    theory = settings.holography.flows[name].theory
+    chosen = settings.holography
+    theory = chosen.flows[name].theory
     tell_other_physics(
         folder,
+        # By the theory's name, as shipped weights come from arms of other names.
         lambda recorded: recorded["holography"]["theories"][theory],
-        settings.model_dump(mode="json"),
+        chosen.theories[theory].model_dump(mode="json"),
     )
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -115,14 +114,11 @@ def grow(
 def tell_other_model(folder: Path, settings: Settings, name: str) -> None:
     """Say so where the weights that a wave function goes on from were trained for another model."""
     arm = settings.retraining.chains[name]
-
-    def model(recorded: Mapping[str, Any]) -> dict[str, Any]:
-        found = recorded["retraining"]["chains"][arm.shipped or name]
-        return {key: found[key] for key in ("model", "boundary", "field", "j2")}
-
-    given = settings.model_dump(mode="json")
-    given["retraining"]["chains"][arm.shipped or name] = given["retraining"]["chains"][name]
-    tell_other_physics(folder, model, given)
+    tell_other_physics(
+        folder,
+        lambda recorded: recorded["retraining"]["chains"][arm.shipped or name],
+        arm.model_dump(mode="json", include={"model", "geometry", "boundary", "field", "j2"}),
+    )
 
 
 def shuffled(parameters: Arrays, order: np.random.Generator) -> Arrays:
