@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # As the command line does, before TensorFlow is imported: it starts a second sooner.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 # As the command line has it, before NumPy is loaded: threads of small matrices wait for each other,
 # and where processes share the tests they wait for the other process's too.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false"
+# What a test compiles it runs a few times: less optimised it is there sooner. Commands inherit it.
+os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=1"
+# How long an example takes depends on what else the machine does.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 MINIMAL_SETTINGS: dict[str, Any] = {
     "scale": "tiny",

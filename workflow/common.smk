@@ -13,8 +13,8 @@ SCALES = ["smoke", "laptop", "paper"]
 # As whose claims these are decided.
 JUDGED_AS = SETTINGS.judged_as or (SETTINGS.scale if SETTINGS.scale in SCALES else "laptop")
 
-# How trained networks are evaluated, where it is not as always: a part of every fingerprint.
-EVALUATION = SETTINGS.model_dump(mode="json", include={"evaluation"}, exclude_defaults=True)
+# How networks are compiled and evaluated, where it is not as always: a part of every fingerprint.
+EVALUATION = SETTINGS.unusual()
 VERB = "Evaluating the shipped weights of" if TRAINED else "Training"
 GROWING = "Evaluating the shipped weights of" if TRAINED else "Growing"
 TRAINED_OPTION = f"--trained {shlex.quote(TRAINED)}" if TRAINED else ""

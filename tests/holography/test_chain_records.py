@@ -27,6 +27,25 @@ def brief(settings_of):
     return brief
 
 
+@pytest.fixture(scope="module")
+def drawn_before():
+    """Arrays of undisturbed runs by their settings."""
+    return {}
+
+
+@pytest.fixture
+def quietly(drawn_before, crooked):
+    """What a run of these settings comes to undisturbed; drawn once for all tests."""
+
+    def quietly(settings):
+        key = settings.model_dump_json()
+        if key not in drawn_before:
+            drawn_before[key] = chains.run(settings, "run", crooked(settings, "disc"))[0]
+        return drawn_before[key]
+
+    return quietly
+
+
 def stopped(settings, weights, file, after: int) -> None:
     """Run until so many segments were kept, then stop without a word."""
     kept = Store.keep
@@ -43,10 +62,10 @@ def stopped(settings, weights, file, after: int) -> None:
 
 
 @pytest.mark.parametrize("after", [1, 3, 4])
-def test_interrupted_they_end_with_the_same_bytes(brief, crooked, tmp_path, after):
+def test_interrupted_they_end_with_the_same_bytes(brief, crooked, quietly, tmp_path, after):
     settings = brief()
     weights = crooked(settings, "disc")
-    quiet, _ = chains.run(settings, "run", weights)
+    quiet = quietly(settings)
     stopped(settings, weights, tmp_path / "kept.npz", after)
     drawn = []
     segment = chains.Batch._segment
@@ -59,10 +78,10 @@ def test_interrupted_they_end_with_the_same_bytes(brief, crooked, tmp_path, afte
     assert timing["seconds_per_trajectory"] > 0.0
 
 
-def test_other_weights_or_a_damaged_file_begin_anew(brief, crooked, tmp_path, capfd):
+def test_other_weights_or_a_damaged_file_begin_anew(brief, crooked, quietly, tmp_path, capfd):
     settings = brief()
     weights, file = crooked(settings, "disc"), tmp_path / "kept.npz"
-    quiet, _ = chains.run(settings, "run", weights)
+    quiet = quietly(settings)
     stopped(settings, crooked(settings, "disc", 0.05), file, 2)
     assert whole(chains.run(settings, "run", weights, file)[0]) == whole(quiet)
     assert "is of other settings or weights and is not continued." in capfd.readouterr().err
@@ -145,10 +164,9 @@ def test_another_theory_or_other_records_begin_anew(brief, crooked, tmp_path, ca
     assert "is of other settings or weights" in capfd.readouterr().err
 
 
-def test_records_of_another_run_are_refused(brief, crooked, tmp_path):
+def test_records_of_another_run_are_refused(brief, crooked, quietly, tmp_path):
     settings = brief()
-    weights = crooked(settings, "disc")
-    found, _ = chains.run(settings, "run", weights)
+    weights, found = crooked(settings, "disc"), quietly(settings)
     write_arrays(tmp_path / "few.npz", found | {"field": found["field"][:, 1:]})
     with pytest.raises(
         ArtifactError, match="of other couplings, moves or sides, or of another number"

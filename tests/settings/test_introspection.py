@@ -21,6 +21,7 @@ class TestValues:
             (("seed",), [1], "integer"),
             (("threads",), 0, "greater than or equal to 1"),
             (("threads",), 257, "less than or equal to 256"),
+            (("optimisation",), 4, "less than or equal to 3"),
             (("precision",), "float16", "'float32' or 'float64'"),
             (("scale",), "../laptop", "pattern"),
             (("scale",), False, "string"),

@@ -69,7 +69,7 @@ def run_all(place: Path, results: Path, trained: Path | None = None) -> None:
 def once():
     """TensorFlow's threads are fixed once in a process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(host, "use_host", lambda threads: "CPU")
+        patch.setattr(host, "use_host", lambda threads, optimisation: "CPU")
         yield patch
 
 

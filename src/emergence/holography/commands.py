@@ -87,7 +87,7 @@ def holography_flow(
         start = growth.read_flow(before) if before else None
         if before:
             growth.tell_other_theory(before, chosen, arm)
-        run["device"] = use_host(chosen.threads)
+        run["device"] = use_host(chosen.threads, chosen.optimisation)
         checkpoint = output / "checkpoint"
         arrays, history, parameters, pace = growth.grow(
             chosen, arm, size, start, checkpoint, training.finished
@@ -222,7 +222,8 @@ def _parameters(run: dict[str, Any], weights: Path) -> dict[str, Any]:
     from emergence.host import use_host
 
     parameters, _ = growth.read_flow(weights)
-    run |= {"device": use_host(run["settings"].threads), "extra": drawn_with(weights)}
+    device = use_host(run["settings"].threads, run["settings"].optimisation)
+    run |= {"device": device, "extra": drawn_with(weights)}
     return parameters
 
 

@@ -7,17 +7,12 @@ from emergence.settings.holography import BulkSettings, ChainsSettings
 
 NEWER = ("exchanges", "precision", "reflections", "shifts", "shipped", "subtrees", "untrained")
 """Keys of a study that change nothing where they are not given."""
-EVALUATED = "evaluation"
-"""The section of the settings that says how networks are evaluated."""
 
 
 def common_of(settings: Settings) -> str:
     """Return the fingerprint of what every number of holography depends on."""
     usual = {"seed": settings.seed, "threads": settings.threads, "devices": settings.devices}
-    # Only what is not as always, so that a new key of it leaves older results as they are.
-    return fingerprint(
-        usual | settings.model_dump(mode="json", include={EVALUATED}, exclude_defaults=True)
-    )
+    return fingerprint(usual | settings.unusual())
 
 
 def study_of(settings: Settings, study: ChainsSettings | BulkSettings) -> str:

@@ -90,7 +90,7 @@ def _train(
         from emergence.introspection import experiments
         from emergence.weights import write_weights
 
-        run["device"] = use_host(chosen.threads)
+        run["device"] = use_host(chosen.threads, chosen.optimisation)
         train = getattr(experiments, f"train_{kind}s")
         checkpoints = output / "checkpoints"
         arrays, history = train(chosen, arm, *loaded, checkpoints, training.finished)

@@ -59,7 +59,7 @@ def retraining_grow(
             found, numbers = read_weights(before)
             growth.tell_other_model(before, chosen, arm)
             tensors = {name: found[name] for name in numbers.get("order", sorted(found))}
-        run["device"] = use_host(chosen.threads)
+        run["device"] = use_host(chosen.threads, chosen.optimisation)
         spent = float(numbers.get("cost_total", 0.0))
         arrays, history, tensors = growth.grow(
             chosen, arm, size, tensors, spent, output / "checkpoint", training.finished

@@ -91,6 +91,14 @@ class Settings(Section):
         description="GPUs, or logical devices of the processor, that share each batch of Adam: the "
         "numbers of one device to rounding. Other updates, and retraining, stay on the first.",
     )
+    optimisation: int = Field(
+        3,
+        strict=True,
+        ge=0,
+        le=3,
+        description="Of what XLA compiles: with 1 a flow is compiled in two thirds of the time and its "
+        "steps take half as long again, which pays where there are few; numbers change by rounding.",
+    )
     precision: Literal["float32", "float64"] = Field("float64", description="Of the training.")
     checkpoint_seconds: float = Field(20.0, ge=0, le=86_400, description="Between checkpoints.")
     evaluation: EvaluationSettings = Field(
@@ -99,6 +107,14 @@ class Settings(Section):
     introspection: Introspection
     holography: Holography
     retraining: Retraining
+
+    def unusual(self) -> dict[str, Any]:
+        """Return how networks are compiled and evaluated, only what is not as always.
+
+        A part of every fingerprint, which so stays what it was when a choice is added.
+        """
+        chosen = {"evaluation", "optimisation"}
+        return self.model_dump(mode="json", include=chosen, exclude_defaults=True)
 
 
 def load(path: str | Path) -> Settings:

@@ -127,7 +127,7 @@ def time_step(training: Training, alone: Any) -> Timed:
     from emergence.steps import CHUNK_STEPS, begin_stage, compile_chunk
 
     settings = load(training.settings_file)
-    device = host.use_host(settings.threads)
+    device = host.use_host(settings.threads, settings.optimisation)
     problem = problem_of(settings, training.flow, training.side)
     chosen = settings.holography
     last = chosen.stages[chosen.flows[training.flow].sizes[training.side]][-1]
