@@ -286,5 +286,6 @@ def nothing(table: pd.DataFrame, stem: str | Path) -> bool:
 
 
 def _median_bar(values: ArrayLike) -> tuple[float, float]:
+    """The median minus and plus its standard error, no further than the values themselves go."""
     middle, error = float(np.median(values)), median_error(values) or 0.0
-    return middle - error, middle + error
+    return max(middle - error, float(np.min(values))), min(middle + error, float(np.max(values)))

@@ -153,10 +153,14 @@ class TestJoined:
         assert found["spread"]["seeds"] == 4.0
         assert pd.isna(found["commit"]["seeds"])
 
-    @pytest.mark.parametrize("changes", [{"measurement": "x"}, {"demanded": "x"}])
-    def test_not_of_another_number(self, later, changes):
-        found = drift.joined(later, self.earlier(later, **changes))
+    def test_not_of_another_number(self, later):
+        found = drift.joined(later, self.earlier(later, measurement="x"))
         pd.testing.assert_frame_equal(found, later)
+
+    @pytest.mark.parametrize("changes", [{"demanded": "x"}, {"claim": "x"}])
+    def test_whatever_is_claimed_of_it(self, later, changes):
+        asked = drift.joined(later, self.earlier(later, **changes))
+        pd.testing.assert_frame_equal(asked, drift.joined(later, self.earlier(later)))
 
 
 class TestRefreshed:

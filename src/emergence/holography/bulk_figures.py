@@ -148,7 +148,7 @@ def footprints(tables: Path, stem: Path) -> None:
     part = table[(table["bulk"] == name) & (table["map"] == "trained")]
     levels = sorted(set(part["level"])) or [0]
     fig, axes = plotting.figure(
-        1, len(levels) + 1, height=2.4, width_ratios=[1.0] * len(levels) + [1.7]
+        1, len(levels) + 1, height=2.4, width_ratios=[1.0] * len(levels) + [2.2]
     )
     if nothing(fig, stem, table):
         return
@@ -161,7 +161,7 @@ def footprints(tables: Path, stem: Path) -> None:
         bar.ax.tick_params(labelsize=6)
         bar.locator = _few()
         bar.update_ticks()
-    axes[0].set_ylabel(r"mean $|\Delta\varphi|$")
+        bar.set_label(r"mean $|\Delta\varphi|$", fontsize=6)
     areas = areas[areas["bulk"] == name]
     _areas(axes[-1], areas)
     plotting.panel_letters(axes)
@@ -188,14 +188,13 @@ def _areas(axis: Axes, areas: pd.DataFrame) -> None:
             if name == "trained":
                 axis.plot(2.0 ** one["level"], one["half_maximum"], color=colour, marker=marker,
                           markerfacecolor="white", linestyle="none", markersize=3, zorder=3,
-                          label="trained, above half of the maximum")  # fmt: skip
+                          label="trained, half maximum")  # fmt: skip
     plotting.reference_line(axis, scale, 4.0 * scale**2, label=r"$4\cdot 4^{\ell}$")
     plotting.reference_line(axis, y=sites, linestyle=":", label="whole torus")
     axis.set_xticks(scale, [f"{one:g}" for one in scale])
     axis.set(xlabel=r"$2^{\ell}$", ylabel="area of the footprint (sites)")
-    low, high = axis.get_ylim()
-    axis.set_ylim(low, high * (high / low) ** 2.2)
-    axis.legend(fontsize=5.5, loc="upper left")
+    axis.set_ylim(0.7, 500.0 * sites)
+    axis.legend(fontsize=5.5, loc="upper left", ncols=2, columnspacing=0.6, handlelength=1.2)
 
 
 def layers(tables: Path, stem: Path) -> None:

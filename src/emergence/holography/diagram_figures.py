@@ -128,7 +128,7 @@ def correlation(tables: Path, stem: Path) -> None:
         axes[row, 0].legend(fontsize=6, loc="lower left")
     plotting.panel_letters(axes)
     for row, phase in enumerate(phases):
-        axes[row, 1].set_title(f"{phase} phase, logarithm of C only")
+        axes[row, 1].set_title(f"{phase} phase, linear in r")
     plotting.save(fig, stem, {"points": table, "fits": fits})
 
 
@@ -138,8 +138,15 @@ def _phase(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame) -> None:
         "corrected": (ROLES["learnt"], "o", "bulk Monte Carlo"),
     }
     for source, (colour, marker, label) in looks.items():
-        # A logarithm has no place for what noise made negative.
-        chosen = part[(part["source"] == source) & (part["value"] > part["error"])]
+        # A logarithm has no place for what noise made negative: there is only a bound.
+        own = part[part["source"] == source]
+        chosen = own[own["value"] > own["error"]]
+        hidden = own[own["value"] <= own["error"]]
+        bound = np.maximum(hidden["value"], 0.0) + 2.0 * hidden["error"]
+        axis.plot(
+            hidden["r"], bound, color=colour, marker="v", linestyle="none", markersize=3.0,
+            markerfacecolor="white", label=f"{label}, bound of two errors" if len(hidden) else None,
+        )  # fmt: skip
         trusted = bool(chosen["equilibrated"].astype(bool).all())
         axis.errorbar(
             chosen["r"], chosen["value"], yerr=chosen["error"], color=colour, marker=marker,

@@ -17,7 +17,7 @@ from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 THEORIES = {
     "disc": "φ⁴, disc",
-    "hat": "φ⁴, hat",
+    "hat": "φ⁴, wide ring",
     "ring": "φ⁴, thin ring",
     "free": "free, real NVP",
     "free_splines": "free, splines",
@@ -35,7 +35,8 @@ def likelihood(tables: Path, stem: Path) -> None:
     place = np.arange(len(part))
     off, error = part["log_partition"] - part["exact"], part["log_partition_error"]
     plotting.reference_line(left, x=0.0, label="exact")
-    left.axvspan(-2.0, 2.0, color=ROLES["reference"], alpha=0.08, linewidth=0)
+    left.axvspan(-2.0, 2.0, color=ROLES["reference"], alpha=0.08, linewidth=0,
+                 label="two standard errors")  # fmt: skip
     left.errorbar(
         off / error, place, xerr=1.0, color=ROLES["learnt"], linestyle="none", marker="o",
         label="importance weights",
@@ -58,7 +59,7 @@ def likelihood(tables: Path, stem: Path) -> None:
     # The marks of the left panel are among those of the right one.
     handles, labels = right.get_legend_handles_labels()
     line, label = left.get_legend_handles_labels()
-    fig.legend([line[0], *handles], [label[0], *labels], loc="outside lower center", ncols=3)
+    fig.legend([*line[:2], *handles], [*label[:2], *labels], loc="outside lower center", ncols=3)
     plotting.panel_letters([left, right])
     plotting.save(fig, stem, part)
 

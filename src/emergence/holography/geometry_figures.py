@@ -22,7 +22,8 @@ from emergence.holography.bulk_figures import (
 from emergence.plotting import ROLES, SEQUENCE
 
 SLOPES = {"same layer": ("o", "same layer"), "vertical": ("s", "vertical")}
-
+SAME = r"distance, $|\Delta x|/2^\ell$"
+ACROSS = r"ratio of scales, $2^{\ell'-\ell}$"
 
 UNRESOLVED = 5.0
 """Error of 1/ξ beyond which nothing is drawn: too few pairs share any information."""
@@ -47,11 +48,10 @@ def geometry(tables: Path, stem: Path) -> None:
     for row, name in zip(axes, SHOWN, strict=True):
         part = table[about & (table["map"] == name)]
         own = fits[(fits["bulk"] == names[0]) & (fits["map"] == name) & (fits["cut"] == "half")]
-        for axis, kind, x in ((row[0], "same layer", "|Δx| / z"), (row[1], "vertical", "z′ / z")):
+        for axis, kind, x in ((row[0], "same layer", SAME), (row[1], "vertical", ACROSS)):
             _decay(axis, part[part["kind"] == kind], own[own["kind"] == kind], kind)
             axis.set(xlabel=x, ylabel="mutual information (nats)")
-        row[1].set_title(LOOKS[name][2], fontsize=7)
-    axes[0, 0].set_title(f"  {title(table[about])}", fontsize=7)
+            axis.set_title(f"     {LOOKS[name][2]}, {kind}", fontsize=6)
     for axis, name in zip(axes[:, 2], names, strict=False):
         _slopes(axis, fits[fits["bulk"] == name])
         axis.set_title(f"  {title(table[table['bulk'] == name])}", fontsize=7)
@@ -114,14 +114,16 @@ def _slopes(axis: Axes, fits: pd.DataFrame) -> None:
                     )  # fmt: skip
     for marker, label in SLOPES.values():
         axis.plot([], [], marker, color=ROLES["baseline"], label=label)
-    axis.plot([], [], "o", color=ROLES["baseline"], markerfacecolor="white", label="up to L/4")
+    axis.plot(
+        [], [], "o", color=ROLES["baseline"], markerfacecolor="white", label="pairs up to L/4"
+    )
     plotting.reference_line(axis, y=0.0, linewidth=0.5)
     axis.set_xticks(range(len(present)), [LOOKS[n][2].split(" ")[0] for n in present], rotation=30)
     axis.set_xlim(-0.6, len(present) - 0.4)
     low, high = axis.get_ylim()
     axis.set_ylim(low, high + 0.4 * (high - low))
     axis.set_ylabel("1/ξ from the slope")
-    axis.legend(fontsize=6, loc="upper right", ncols=2)
+    axis.legend(fontsize=5.5, loc="upper right", ncols=2, columnspacing=0.8)
 
 
 def information_budget(tables: Path, stem: Path) -> None:

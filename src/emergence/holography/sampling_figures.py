@@ -33,7 +33,7 @@ def sampling(tables: Path, stem: Path) -> None:
         return
     pairs = list(pd.unique(table["pair"]))
     fig, axes = plotting.figure(
-        len(pairs), 3, height=2.35 * len(pairs), squeeze=False, width_ratios=[1.3, 1, 1]
+        len(pairs), 3, height=2.1 * len(pairs), squeeze=False, width_ratios=[1.6, 1, 1]
     )
     for row, pair in enumerate(pairs):
         own = table[table["pair"] == pair]
@@ -43,8 +43,12 @@ def sampling(tables: Path, stem: Path) -> None:
         seconds = 2.0 * own["seconds"]
         _bars(
             axes[row, 2], own, seconds * own["tau"], seconds * own["tau_error"],
-            "processor seconds per\nindependent sample",
+            "processor s per sample",
         )  # fmt: skip
+        # The names stand at the middle panel.
+        axes[row, 2].tick_params(labelleft=False)
+        axes[row, 1].set_title("  hollow: lower bound", fontsize=6)
+        axes[row, 2].set_title("  two τ_int steps each", fontsize=6)
     plotting.panel_letters(axes)
     for row, pair in enumerate(pairs):
         side = int(table.loc[table["pair"] == pair, "size"].iloc[0])
@@ -72,8 +76,8 @@ def _cold(axis: Axes, cold: pd.DataFrame, pair: str, exact: bool) -> None:
     axis.set(xscale="log", xlabel="trajectory from a cold start", ylabel=what)
     # The curves leave no corner free.
     low, high = axis.get_ylim()
-    axis.set_ylim(low, high + 0.35 * (high - low))
-    axis.legend(fontsize=6, loc="upper right", ncols=2, columnspacing=1.0, handlelength=1.2)
+    axis.set_ylim(low, high + 0.6 * (high - low))
+    axis.legend(fontsize=6, loc="upper right", ncols=2, columnspacing=0.8, handlelength=1.0)
 
 
 def _bars(
@@ -82,27 +86,27 @@ def _bars(
     """One bar per sampler; a τ_int without an error is a lower bound, drawn hollow."""
     order = [name for name in SAMPLERS if name in set(table["sampler"])]
     values, errors = (each.set_axis(table["sampler"]).astype(float) for each in (values, errors))
-    axis.set_yscale("log")
+    axis.set_xscale("log")
     for place, name in enumerate(order):
         colour, _ = SAMPLERS[name]
         known = np.isfinite(errors[name])
-        axis.bar(
-            place, values[name], color=colour if known else "white", edgecolor=colour, width=0.7,
-            yerr=errors[name] if known else None, capsize=2, ecolor=SEQUENCE[5],
+        axis.barh(
+            place, values[name], color=colour if known else "white", edgecolor=colour, height=0.7,
+            xerr=errors[name] if known else None, capsize=2, ecolor=SEQUENCE[5],
         )  # fmt: skip
         bound = "" if known else "≥ "
         axis.text(
+            1.4 * (values[name] + (errors[name] if known else 0.0)),
             place,
-            1.25 * (values[name] + (errors[name] if known else 0.0)),
             f"{bound}{values[name]:.3g}" if values[name] >= 100 else f"{bound}{values[name]:.2g}",
-            ha="center",
+            va="center",
             fontsize=6,
         )
-    low, high = axis.get_ylim()
-    axis.set_ylim(low, 4.0 * high)
-    names = [SAMPLERS[name][1] for name in order]
-    axis.set_xticks(range(len(order)), names, fontsize=6, rotation=30, ha="right")
-    axis.set_ylabel(label)
+    low, high = axis.get_xlim()
+    axis.set_xlim(low, high * (high / low) ** 0.45)
+    axis.set_yticks(range(len(order)), [SAMPLERS[name][1] for name in order], fontsize=6)
+    axis.invert_yaxis()
+    axis.set_xlabel(label)
 
 
 FIGURES: dict[str, Drawing] = {"sampling": sampling}

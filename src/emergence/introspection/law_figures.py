@@ -47,8 +47,8 @@ def latents(tables: Path, stem: Path) -> None:
             0.5, 1.05, family, transform=axes[0, column].transAxes, ha="center", fontsize=8
         )
         axes[1, column].set_xlabel("x (length)")
-    axes[0, 0].set_ylabel("ψ against q·g")
-    axes[1, 0].set_ylabel("ψ′ against second latent")
+    axes[0, 0].set_ylabel("ψ and first latent")
+    axes[1, 0].set_ylabel("ψ′ and second latent")
     axes[0, 0].legend()
     plotting.panel_letters(axes)
     plotting.save(fig, stem, table)
@@ -78,7 +78,9 @@ def law(tables: Path, stem: Path) -> None:
         row, column = (int(digit) - 1 for digit in element)
         plotting.reference_line(gauge, potential, unit * exact[:, row, column])
         scaled = table.assign(value=unit * table[f"gauge_{element}"])
-        _band(gauge, scaled, "potential", "value", label, SEQUENCE[index])
+        # M₁₁ and M₂₂ are the same: the one's marks are larger and lie below.
+        marker = "s" if element == "11" else "o"
+        _band(gauge, scaled, "potential", "value", label, SEQUENCE[index], marker)
     gauge.set(xlabel="V (1/length²)", ylabel="elements of B W(V) B⁻¹")
     gauge.legend(ncols=2)
     x = np.linspace(strong["x"].min(), strong["x"].max(), 200)

@@ -195,7 +195,7 @@ def _alternating_excess(
             distance = (exact["exact"] - infinite).abs()
             plotting.reference_line(axis, exact["bond"], distance, label=f"exact, N = {size}")
     axis.set_title("where two standard errors resolve it", fontsize=7)
-    axis.set_ylabel("|energy of the bond − e∞|  (units of J1)")
+    axis.set_ylabel("|energy of the bond − e∞|  (units of J)")
 
 
 def _folded(profile: pd.DataFrame) -> pd.DataFrame:

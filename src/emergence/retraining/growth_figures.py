@@ -190,8 +190,7 @@ def bulk_energy(tables: Path, stem: Path) -> None:
         plotting.reference_line(axis, raw["size"], distance, label="exact E/N")
         _exact_differences(axis, raw)
         sizes_axis(axis, part["size"], "sites N (the larger of two)")
-        unit = "J" if title == "critical Ising" else "J1"
-        axis.set_ylabel(f"|estimate − e∞|  (units of {unit})")
+        axis.set_ylabel("|estimate − e∞|  (units of J)")
         axis.set_ylim(top=50.0 * axis.get_ylim()[1])
         legend(axis, any_shipped(part), loc="upper right", fontsize=6)
     plotting.panel_letters(axes)
@@ -226,10 +225,15 @@ def training(tables: Path, stem: Path) -> None:
             colour = SEQUENCE[index % len(SEQUENCE)]
             for seed, one in run.groupby("seed"):
                 label = f"N = {size}" if seed == run["seed"].min() else None
-                shown = one["excess"].where(one["excess"] > 0.0)
                 style = {"color": colour, "linewidth": 0.6, "label": label}
-                against_step.plot(one["total"], shown, **style)
-        against_step.set(xlabel="step, over all sizes", ylabel="(E − exact)/N")
+                against_step.plot(one["total"], one["excess"].abs(), **style)
+                # A batch's energy may lie below that of the ground state, by its noise.
+                below = one[one["excess"] < 0.0]
+                against_step.plot(below["total"], below["excess"].abs(), "o", color=colour,
+                                  markersize=2.5, markerfacecolor="white")  # fmt: skip
+        against_step.plot([], [], "o", color=ROLES["baseline"], markersize=2.5,
+                          markerfacecolor="white", label="E below exact")  # fmt: skip
+        against_step.set(xlabel="step, over all sizes", ylabel="|E − exact|/N  (units of J)")
         against_step.set_title(f"{arm.capitalize()} chain")
         legend(against_step, False, fontsize=6)
         _to_zero(against_variance, part, lines[lines["arm"] == arm])
@@ -258,7 +262,9 @@ def _to_zero(axis: Axes, part: pd.DataFrame, lines: pd.DataFrame) -> None:
                   "o", color=SEQUENCE[2], label="final, variational")  # fmt: skip
     plotting.reference_line(axis, y=0.0, label="exact")
     axis.set_title(f"N = {largest['size'].max()}")
-    axis.set(xlabel="variance of the local energy / N", ylabel="10⁴ (E − exact)/N")
+    axis.set(
+        xlabel="variance of the local energy / N  (J²)", ylabel="10⁴ (E − exact)/N  (units of J)"
+    )
     axis.locator_params(axis="x", nbins=4)
     legend(axis, any_shipped(largest), fontsize=6)
 

@@ -192,21 +192,23 @@ def between(key: str, base: Found, other: Found) -> tuple[float, int, float]:
 def joined(frame: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
     """What an earlier certificate knows of axes that these runs did not vary, put in.
 
-    A spread is of how a number is obtained and not of its value, and is kept with the commit of the
-    code that it was measured by.
+    A spread is of how a number is obtained, not of its value or of what is claimed of it, and is kept
+    with the commit of the code that it was measured by.
     """
-    about = ["system", "claim", "measurement", "demanded", "axis"]
-    known = earlier[earlier["spread"].notna()].drop_duplicates(about).set_index(about)
-    varied = frame[frame["spread"].notna()].set_index(about).index
-    values = frame.drop_duplicates(about[:-1]).set_index(about[:-1])[["value", "room"]]
-    known = known[~known.index.isin(varied)].drop(columns=["value", "room"])
-    known = known.join(values, how="inner").reset_index().reindex(columns=list(frame))
-    rest = frame[~frame.set_index(about).index.isin(known.set_index(about).index)]
+    number, row = ["system", "measurement"], ["system", "claim", "measurement", "demanded"]
+    known = earlier[earlier["spread"].notna()].drop_duplicates([*number, "axis"])
+    varied = frame[frame["spread"].notna()].set_index([*number, "axis"]).index
+    known = known[~known.set_index([*number, "axis"]).index.isin(varied)]
+    rows = frame.drop_duplicates(row)[[*row, "value", "room"]]
+    known = known.drop(columns=["claim", "demanded", "value", "room"])
+    known = rows.merge(known, on=number).reindex(columns=list(frame))
+    rest = frame[~frame.set_index([*row, "axis"]).index.isin(known.set_index([*row, "axis"]).index)]
     # In the order of the ledger, and of the axes within each number.
-    places = {key: place for place, key in enumerate(values.index)}
+    places = {key: place for place, key in enumerate(rows.set_index(row).index)}
     both = pd.concat([rest, known], ignore_index=True)
     order = [
-        (places[tuple(row[:-1])], AXES.index(row[-1])) for row in both[about].to_numpy().tolist()
+        (places[tuple(one[:-1])], AXES.index(one[-1]))
+        for one in both[[*row, "axis"]].to_numpy().tolist()
     ]
     return both.iloc[sorted(range(len(both)), key=order.__getitem__)].reset_index(drop=True)
 

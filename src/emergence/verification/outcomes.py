@@ -58,6 +58,11 @@ class Outcome:
     """How far the number is from where the statement itself holds or fails of it; None without an error."""
 
     @property
+    def errors_left(self) -> float:
+        """How many standard errors the number is from there; infinite without an error."""
+        return self.room / self.error if self.room is not None and self.error else math.inf
+
+    @property
     def rests_on_seed(self) -> bool:
         """Whether single trainings scatter by more than the room; not where shares of them count."""
         if self.spread is None or self.room is None or self.verdict == "underpowered":

@@ -54,7 +54,7 @@ def claims_section(verdict: dict[str, Any]) -> str:
 
 def sabotage_table(judged: dict[str, Any]) -> str:
     """Markdown table of sabotage.json: a row per breakage of an experiment, beside it whole."""
-    rows = ["| broken | claim | whole | broken |", "|---|---|---|---|"]
+    rows = ["| what is broken | claim and bound | intact run | broken run |", "|---|---|---|---|"]
     whole: dict[str, Any] = {}
     for row in judged["controls"]:
         if "demanded" not in row:  # a control of the ledger, which stands in its own table

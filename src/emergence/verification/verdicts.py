@@ -45,12 +45,15 @@ class Decision:
     def deciding(self) -> Outcome | None:
         """The criterion that the verdict rests on, of those that came out as the claim did.
 
-        The ledger's headline if it is one of them, else the first.
+        Of a compatible claim the one that is the fewest standard errors from where it turns; else the
+        ledger's headline if it is one of them, else the first.
         """
         headline = self.claim.headline
         places = sorted(range(len(self.outcomes)), key=lambda place: (place != headline, place))
-        found = (self.outcomes[place] for place in places)
-        return next((one for one in found if one.verdict == self.verdict), None)
+        found = [self.outcomes[one] for one in places if self.outcomes[one].verdict == self.verdict]
+        if self.verdict == "compatible":
+            found.sort(key=lambda outcome: outcome.errors_left)
+        return found[0] if found else None
 
     @property
     def rests_on_seed(self) -> bool:
