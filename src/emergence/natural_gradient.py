@@ -43,7 +43,7 @@ def step(
     index: tf.Tensor,
     rate_scale: tf.Tensor,
 ) -> tuple[Parameters, Parameters, tf.Tensor]:
-    """One step of length rate · min(1, clip_norm / |direction|) along the natural gradient.
+    """One step along the natural gradient, of length min(rate · |direction|, clip_norm).
 
     Args:
         carried: ``direction`` ``[seeds, parameters]``, from :func:`start`.

@@ -262,12 +262,17 @@ def save(
             buffer = io.BytesIO()
             fig.savefig(buffer, format=kind, metadata=metadata)
             images[kind] = buffer.getvalue()
-    # Not with_suffix: a stem may end in a number such as 0.44.
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg", "csv")]
+    paths = paths_of(stem)
     write_bytes(paths[0], images["png"])
     write_bytes(paths[1], images["svg"])
     write_table(paths[2], tables)
     return paths
+
+
+def paths_of(stem: Path) -> list[Path]:
+    """Where a figure's image, its drawing and its table lie."""
+    # Not with_suffix: a stem may end in a number such as 0.44.
+    return [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg", "csv")]
 
 
 def nothing(table: pd.DataFrame, stem: str | Path) -> bool:

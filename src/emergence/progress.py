@@ -55,6 +55,12 @@ class Progress(AbstractContextManager):
             )
         return self
 
+    def skip(self, done: float) -> None:
+        """Tell that so much was done before: it took no time."""
+        self._first, self._began = done, time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done)
+
     def advance(self, done: float, note: str) -> None:
         """Tell that ``done`` of the total is done; ``note`` says how it goes."""
         now = time.monotonic()

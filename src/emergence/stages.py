@@ -160,6 +160,6 @@ def add_readings(app: typer.Typer, system: str, does: str) -> None:
 
         figures = import_module(f"emergence.{system}.figures").FIGURES
         choose(figures, name, "figure")
-        written = [output.with_suffix(suffix) for suffix in (".png", ".svg", ".csv")]
+        written = plotting.paths_of(output)
         with stage(f"{system} figure", settings, written):
             plotting.draw(figures, name, tables, output)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from emergence.artifacts import write_arrays
+from emergence.artifacts import provenance_path, write_arrays, write_numbers
 from emergence.errors import ArtifactError
 from emergence.holography import chains
-from emergence.holography.chain_records import Store
+from emergence.holography.chain_records import Store, require_theory
 
 BRIEF = {"trajectories": 60, "tuning": 30, "cold": 30}
 
@@ -181,3 +181,17 @@ def test_records_of_another_run_are_refused(brief, crooked, quietly, tmp_path):
     write_arrays(tmp_path / "steps.npz", found | {"tuned": found["tuned"][0]})
     with pytest.raises(ArtifactError, match="of other couplings, moves or sides"):
         chains.run(settings, "run", weights, before=tmp_path / "steps.npz")
+
+
+def test_records_of_another_theory_are_refused(brief, tmp_path):
+    path = tmp_path / "line.npz"
+    theories = brief().holography.theories
+    told = {name: theory.model_dump(mode="json") for name, theory in theories.items()}
+    require_theory(path, "line", told["line"])  # no record tells of another
+    write_numbers(provenance_path(path), {"settings": {"holography": {"theories": told}}})
+    for name in theories:
+        require_theory(path, name, told[name])
+    require_theory(path, "line", told["line"] | {"t": [0.1, 0.9]})  # its points are compared apart
+    for name, key in (("line", "lam"), ("spins", "temperature")):
+        with pytest.raises(ArtifactError, match=rf"theory with {key} = .*run's has {key} = 2.5"):
+            require_theory(path, name, told[name] | {key: 2.5})

@@ -17,7 +17,7 @@ from emergence.verification.verdicts import decide
 LEDGER = load_ledger(Path(__file__).parents[2] / "claims" / "introspection.yaml")
 TABLES = {
     "translation", "translator_errors", "translator_segments", "bottleneck", "law", "latents",
-    "density_form", "discretisation", "noise", "spectral_spectrum", "spectral",
+    "density_form", "discretisation", "lattice", "noise", "spectral_spectrum", "spectral",
 }  # fmt: skip
 
 

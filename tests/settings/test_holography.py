@@ -27,6 +27,8 @@ CHAINS = {
         (("stages", "brief", 0, "candidates"), 2, "must fall to 1"),
         (("stages", "brief", 0, "groups"), 3, "multiple of its groups"),
         (("samples",), 13, "no multiple of the chunk"),
+        (("flows", "disc", "samples"), 12, "flows.disc: the samples 12 are no multiple"),
+        (("diagram", "lam"), 20.0, "whose λ is 20, but line is of λ = 25"),
         (("chains",), {"a": {**CHAINS, "flow": "none"}}, "chains.a.flow"),
         (("chains",), {"a": {**CHAINS, "size": 8}}, "has no size 8"),
         (("chains",), {"a": {**CHAINS, "flow": "disc", "t": [0.2]}}, "is not told t"),
@@ -34,7 +36,9 @@ CHAINS = {
     ],
 )
 def test_a_fault_names_file_key_and_reason(build_settings, path, value, told):
-    assert told in refusal(changed(build_settings(), ("holography", *path), value))
+    settings = build_settings()
+    settings["holography"]["chains"] = {"along": {**CHAINS, "t": [0.2]}}
+    assert told in refusal(changed(settings, ("holography", *path), value))
 
 
 def test_what_goes_on_from_weights_is_one_candidate(build_settings):

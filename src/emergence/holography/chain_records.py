@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from emergence.artifacts import read_arrays, write_arrays
+from emergence.artifacts import provenance_path, read_arrays, read_numbers, write_arrays
 from emergence.errors import ArtifactError
 from emergence.holography.positions import bulk_positions
 from emergence.progress import say
@@ -204,3 +204,29 @@ def read_beforehand(
             "Name records of the same run, or leave `shipped` out of these chains.",
         )
     return Beforehand(dict(arrays))
+
+
+def require_theory(path: Path, name: str, theory: Mapping[str, Any]) -> None:
+    """Refuse records whose own record tells of another theory: they are averaged with those of a run.
+
+    Args:
+        path: of the records.
+        name: of the theory, in both settings.
+        theory: as JSON has it. Its hoppings and couplings μ are those of the points, compared apart.
+
+    Raises:
+        ArtifactError: they are of another theory, or their record is corrupt.
+    """
+    record = provenance_path(path)
+    if not record.is_file():
+        return
+    settings = read_numbers(record).get("settings", {})
+    known = settings.get("holography", {}).get("theories", {}).get(name, {})
+    others = [key for key in known if key not in ("t", "mu") and known[key] != theory.get(key)]
+    if others:
+        told = ", ".join(f"{key} = {known[key]}" for key in others)
+        raise ArtifactError(
+            f"The records in {path} are of a theory with {told}; this run's has "
+            f"{', '.join(f'{key} = {theory.get(key)}' for key in others)}.",
+            "Leave `shipped` out of these chains, or name records of this theory.",
+        )

@@ -31,6 +31,7 @@ from emergence.holography.chain_records import (
     Store,
     identity_of,
     read_beforehand,
+    require_theory,
 )
 from emergence.holography.chain_timing import time_of_trajectory, timing_of
 from emergence.holography.flow import FlowProblem, symmetrised
@@ -87,6 +88,8 @@ def run(
     store = Store(checkpoint, identity_of(depends, parameters), settings.checkpoint_seconds)
     shape = (entry.size, entry.size, problem.flow.chart.components)
     known = read_beforehand(before, np.array(points), entry, shape) if before else None
+    if before:
+        require_theory(before, chosen.flows[entry.flow].theory, depends["theory"])
     with Progress(f"chains {name}", entry.tuning + entry.trajectories + entry.cold) as progress:
         arrays = batch.measure(seed, progress, store, known)
     arrays |= {
@@ -181,7 +184,12 @@ class Batch:
     ) -> Arrays:
         """Tune, measure and start cold; the arrays of :func:`run` but for the couplings."""
         entry = self.entry
-        records = store.resume() or self._begin(seed, progress, before)
+        records = store.resume()
+        if records:
+            drawn = sum(len(found) for found in records.series.values())
+            progress.skip(entry.tuning + drawn * self._length)
+        else:
+            records = self._begin(seed, progress, before)
         # Seeds of segments that were drawn beforehand are not taken twice.
         passed = before.segments if before else 0
         self._measure(records, "run", entry.trajectories, seed, progress, store, passed)

@@ -92,6 +92,8 @@ def flows(results: Results) -> Found:
     """Every flow against its theory; per arm and side its KL, effective fraction and ln Z."""
     table = pd.DataFrame([row for flow in results.flows() for row in evaluations(results, flow)])
     yield "flows", table
+    if table.empty:  # a part of a scale may hold no flow
+        return
     for (arm, size), part in table.groupby(["arm", "size"], sort=False):
         if results.chosen.theories[results.chosen.flows[arm].theory].conditional:
             continue
@@ -156,7 +158,8 @@ def symmetry(results: Results) -> Found:
         name = f"symmetry.time_ratio_{size}"
         # What this run spent is what it spent: it is no estimate of anything.
         note = "processor time of all steps up to this side, real NVP over splines, of this run"
-        yield name, Measurement(name, ratio, 0.0, source=f"flows/{other}/{size}", note=note)
+        told = (ratio, 0.0) if np.isfinite(ratio) else (None, None)  # trainings too brief to time
+        yield name, Measurement(name, *told, source=f"flows/{other}/{size}", note=note)
     yield "symmetry", pd.concat(rows[1:] or rows, ignore_index=True)
 
 

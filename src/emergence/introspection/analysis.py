@@ -88,7 +88,10 @@ def analyse(settings: Settings, folder: Path) -> tuple[Tables, list[Measurement]
         ArtifactError: a result is missing or corrupt.
     """
     results = Results(settings, folder)
-    tables: Tables = {}
+    chosen = settings.introspection
+    # What the figures' reference curves and panels depend on.
+    lattice = pd.DataFrame([{"spacing": chosen.spacing, "window": chosen.window}])
+    tables: Tables = {"lattice": lattice}
     measurements: list[Measurement] = []
     for part in (
         translation.read,
@@ -237,15 +240,18 @@ def discretisation(results: Results) -> Found:
                 }
             )
         )
-    if frames:
-        yield "discretisation", pd.concat(frames, ignore_index=True)
+    columns = ["data", "seed", "x", "normalised_trace"]
+    yield (
+        "discretisation",
+        pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns),
+    )
 
 
 def noise(results: Results) -> Found:
     """How the law's slope and the translation degrade with noise on every density.
 
     ``noise_*`` start every system alike, so that noise on the profiles alone matters;
-    ``noise_start_*`` also take the start from noisy detectors, which dilutes the law (errors in
+    ``noisy_start_*`` also take the start from noisy detectors, which dilutes the law (errors in
     variables): the two are kept apart.
     """
     rows = []

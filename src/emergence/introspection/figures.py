@@ -19,18 +19,18 @@ from emergence.introspection.parsimony import LOSS_THRESHOLD
 from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 FAMILIES = ("shallow", "deep", "rough")
-WINDOW = 50
 
 
 def translation(tables: Path, stem: Path) -> None:
     """Potentials, and density predicted against true inside and ten times beyond the window."""
     table = artifacts.read_table(tables / "translation.csv")
+    window = law_figures.lattice_of(tables).window
     seed = int(table["seed"].min())
     table = table[table["seed"] == seed]
     fig, axes = plotting.figure(3, 3, height=5.2)
     for column, family in enumerate(FAMILIES):
         part = table[table["family"] == family]
-        inside = part[part["site"] <= WINDOW]
+        inside = part[part["site"] <= window]
         top, middle, bottom = axes[:, column]
         top.axhline(0.0, color=ROLES["baseline"], linewidth=0.5)
         top.step(inside["site"], inside["potential"], where="mid", color=SEQUENCE[1])
@@ -40,10 +40,10 @@ def translation(tables: Path, stem: Path) -> None:
         bottom.set_yscale("log")
         floor = np.quantile(part["density"], 0.002)
         bottom.set_ylim(max(floor, 1e-8), 5.0 * part["density"].max())
-        bottom.axvline(WINDOW, color=ROLES["baseline"], linestyle=":", linewidth=0.8)
+        bottom.axvline(window, color=ROLES["baseline"], linestyle=":", linewidth=0.8)
         top.set_xlabel("site i")
         middle.set_xlabel("site i")
-        bottom.set_xlabel("site i (window: 50)")
+        bottom.set_xlabel(f"site i (window: {window})")
     axes[0, 0].set_ylabel("V  (1/length²)")
     axes[1, 0].set_ylabel("density ρ")
     axes[2, 0].set_ylabel("density ρ")
@@ -64,6 +64,7 @@ def _truth_and_prediction(axis: Axes, part: pd.DataFrame) -> None:
 def extrapolation(tables: Path, stem: Path) -> None:
     """Translation error against length, along long systems, and against hidden dimension."""
     errors = artifacts.read_table(tables / "translator_errors.csv")
+    window = law_figures.lattice_of(tables).window
     segments = artifacts.read_table(tables / "translator_segments.csv")
     main = errors[errors["arm"] == "main"]
     fig, axes = plotting.figure(1, 3, height=2.6)
@@ -74,18 +75,18 @@ def extrapolation(tables: Path, stem: Path) -> None:
     plotting.seed_cloud(length, main, "sites", "error", hue="family")
     length.set(xlabel="length of the system (sites)", ylabel="RMS error / RMS density")
     plotting.seed_cloud(along, segments, "last_site", "error", hue="family")
-    along.set(xlabel="stretch of 50 sites ending at", ylabel="RMS error / RMS density")
+    along.set(xlabel=f"stretch of {window} sites ending at", ylabel="RMS error / RMS density")
     along.get_legend().remove()
     sizes = errors[
         errors["arm"].isin(["main", "sizes", "single_linear", "single_quadratic", "single_general"])
     ]
-    sizes = sizes[sizes["sites"] == WINDOW]
+    sizes = sizes[sizes["sites"] == window]
     sizes = sizes.groupby(["readout", "arm", "hidden", "seed"], as_index=False)["error"].median()
     sizes["P(h)"] = sizes["readout"] + np.where(
         sizes["arm"].str.startswith("single"), ", one start", ""
     )
     plotting.seed_cloud(size, sizes.sort_values("arm"), "hidden", "error", hue="P(h)")
-    size.set(xlabel="hidden dimension", ylabel="RMS error / RMS density (50 sites)")
+    size.set(xlabel="hidden dimension", ylabel=f"RMS error / RMS density ({window} sites)")
     length.get_legend().set_title(None)
     size.get_legend().set_title("readout P(h), start data")
     size.set_ylim(top=3e5)  # room for the legend above the failures at 1

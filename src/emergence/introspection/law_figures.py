@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,26 @@ from emergence import artifacts, plotting
 from emergence.introspection import schrodinger
 from emergence.plotting import ROLES, SEQUENCE, Drawing
 
-SPACING = 0.1
 RIVALS = {
     "Schrödinger": (schrodinger.transfer_matrix, "-"),
     "lattice": (schrodinger.lattice_matrix, "--"),
     "slides (Euler)": (schrodinger.euler_matrix, ":"),
 }
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """What the data were made on."""
+
+    spacing: float
+    window: int
+    """Sites of a training window."""
+
+
+def lattice_of(tables: Path) -> Lattice:
+    """Read it from the tables of the analysis."""
+    row = artifacts.read_table(tables / "lattice.csv", ["spacing", "window"]).iloc[0]
+    return Lattice(float(row["spacing"]), int(row["window"]))
 
 
 def latents(tables: Path, stem: Path) -> None:
@@ -58,20 +73,21 @@ def law(tables: Path, stem: Path) -> None:
     """Determinant, gauge elements, and the trace that tells three laws apart."""
     table = artifacts.read_table(tables / "law.csv")
     strong = artifacts.read_table(tables / "discretisation.csv")
+    spacing = lattice_of(tables).spacing
     fig, axes = plotting.figure(1, 3, height=2.7)
     determinant, gauge, trace = axes
     potential = np.sort(table["potential"].unique())
     plotting.reference_line(determinant, y=1.0, label="Schrödinger and lattice")
-    euler = np.linalg.det(schrodinger.euler_matrix(potential, SPACING))
+    euler = np.linalg.det(schrodinger.euler_matrix(potential, spacing))
     plotting.reference_line(determinant, potential, euler, label="slides (Euler)", linestyle=":")
     _band(determinant, table, "potential", "determinant", "learnt, all seeds")
     determinant.set(xlabel="V (1/length²)", ylabel="det W(V)")
     determinant.legend(loc="lower left", handlelength=1.2, fontsize=6)
-    exact = schrodinger.transfer_matrix(potential, SPACING)
+    exact = schrodinger.transfer_matrix(potential, spacing)
     units = {
         "11": (1.0, "M₁₁"),
-        "12": (1.0 / SPACING, "M₁₂ / a"),
-        "21": (SPACING, "a M₂₁"),
+        "12": (1.0 / spacing, "M₁₂ / a"),
+        "21": (spacing, "a M₂₁"),
         "22": (1.0, "M₂₂"),
     }
     for index, (element, (unit, label)) in enumerate(units.items()):
@@ -83,9 +99,19 @@ def law(tables: Path, stem: Path) -> None:
         _band(gauge, scaled, "potential", "value", label, SEQUENCE[index], marker)
     gauge.set(xlabel="V (1/length²)", ylabel="elements of B W(V) B⁻¹")
     gauge.legend(ncols=2)
+    if strong.empty:  # a scale may leave out both arms
+        trace.set_axis_off()
+    else:
+        _traces(trace, strong, spacing)
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, {"law": table, "discretisation": strong})
+
+
+def _traces(trace: Axes, strong: pd.DataFrame, spacing: float) -> None:
+    """What the trace has beyond 2 + x, learnt from either solver's data, beside the three laws."""
     x = np.linspace(strong["x"].min(), strong["x"].max(), 200)
     for label, (matrix, line) in RIVALS.items():
-        update = matrix(x / SPACING**2, SPACING)
+        update = matrix(x / spacing**2, spacing)
         tau = np.trace(update, axis1=1, axis2=2) / np.sqrt(np.linalg.det(update))
         plotting.reference_line(trace, x, tau - 2.0 - x, label=label, linestyle=line)
     names = {"strong": "learnt, exact data", "lattice": "learnt, lattice data"}
@@ -97,8 +123,6 @@ def law(tables: Path, stem: Path) -> None:
     top = float(np.max(x**2)) / 12.0
     trace.set_ylim(-0.4 * top, 3.2 * top)
     trace.legend(loc="upper right", handlelength=1.2, fontsize=6)
-    plotting.panel_letters(axes)
-    plotting.save(fig, stem, {"law": table, "discretisation": strong})
 
 
 def _band(
@@ -123,9 +147,10 @@ def _band(
 def density_form(tables: Path, stem: Path) -> None:
     """The three-variable law: e₁ = e₂ = τ² − 1 and e₃ = 1, in the translator and in the distiller."""
     table = artifacts.read_table(tables / "density_form.csv")
+    spacing = lattice_of(tables).spacing
     fig, axes = plotting.figure(1, 3, height=2.6)
     potential = np.sort(table["potential"].unique())
-    tau = np.trace(schrodinger.transfer_matrix(potential, SPACING), axis1=1, axis2=2)
+    tau = np.trace(schrodinger.transfer_matrix(potential, spacing), axis1=1, axis2=2)
     plotting.reference_line(axes[0], potential, tau**2 - 1.0, label="τ² − 1, exact")
     for index, (network, part) in enumerate(table.groupby("network", sort=False)):
         marks = ("+", "x") if index else ("o", "|")
@@ -186,6 +211,7 @@ def spectral(tables: Path, stem: Path) -> None:
     spectrum = artifacts.read_table(tables / "spectral_spectrum.csv")
     table = artifacts.read_table(tables / "spectral.csv")
     errors = artifacts.read_table(tables / "translator_errors.csv")
+    window = lattice_of(tables).window
     fig, (values, error) = plotting.figure(1, 2, height=2.7)
     values.set_yscale("log")
     spectrum["noise"] = (100.0 * spectrum["noise"]).map("{:g} %".format)
@@ -194,7 +220,7 @@ def spectral(tables: Path, stem: Path) -> None:
     values.set(xlabel="index", ylabel="singular value of the Hankel matrix / first")
     error.set_yscale("log")
     network = errors[
-        (errors["arm"] == "main") & (errors["sites"] == 50) & (errors["family"] == "rough")
+        (errors["arm"] == "main") & (errors["sites"] == window) & (errors["family"] == "rough")
     ]
     clean = table[table["noise"] == 0.0]
     compared = pd.concat(
@@ -204,7 +230,7 @@ def spectral(tables: Path, stem: Path) -> None:
         ]
     )[["method", "seed", "value"]]
     plotting.seed_cloud(error, compared, "method", "value")
-    error.set(xlabel="", ylabel="RMS error / RMS density (rough, 50 sites)")
+    error.set(xlabel="", ylabel=f"RMS error / RMS density (rough, {window} sites)")
     plotting.panel_letters([values, error])
     plotting.save(fig, stem, {"spectrum": spectrum, "error": compared})
 

@@ -107,7 +107,7 @@ def grow(
         arrays |= probe(settings, name, size, trained.parameters, fresh, final["samples"])
     arrays["cost"] = np.array(float(sum(cost(problem, stage) for stage in stages)))
     arrays["cost_total"] = arrays["cost"] + spent
-    arrays["shipped"] = np.array(float(arm.shipped is not None))
+    arrays["shipped"] = np.array(float(arm.shipped is not None and size == min(arm.sizes)))
     return arrays, trained.history, trained.tensors
 
 

@@ -15,7 +15,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -50,12 +52,14 @@ class NetKet:
     def __init__(self, task: Task) -> None:
         if importlib.util.find_spec("netket") is None:
             raise HostError("NetKet cannot be imported (it is not installed).", REMEDY)
+        # A file, because nobody reads along: a full pipe would stop the process.
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", "emergence.retraining.peers", json.dumps(asdict(task))],
             env=os.environ | environment(task.threads),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._errors,
             text=True,
         )
         began = time.perf_counter()
@@ -77,7 +81,8 @@ class NetKet:
 
     def advance(self, steps: int) -> float:
         """Take so many steps; seconds it took."""
-        print(steps, file=self._process.stdin, flush=True)
+        with suppress(BrokenPipeError):  # it has ended, and its answer is missing
+            print(steps, file=self._process.stdin, flush=True)
         answer = self._answer()
         self.energy = answer["energy"]
         return answer["seconds"]
@@ -89,11 +94,17 @@ class NetKet:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
+        except BrokenPipeError:
+            self._process.wait()
+        finally:
+            self._errors.close()
 
     def _answer(self) -> dict[str, Any]:
         line = self._process.stdout.readline()
         if not line:
-            told = self._process.communicate()[1].strip().splitlines() or ["it said nothing"]
+            self._process.wait()
+            self._errors.seek(0)
+            told = self._errors.read().strip().splitlines() or ["it said nothing"]
             raise HostError(f"NetKet's process ended before its answer ({told[-1]}).", REMEDY)
         answer = json.loads(line)
         if "error" in answer:

@@ -280,6 +280,10 @@ class Holography(Section):
             model = self.theories[arm.theory].model
             if arm.network == "spline" and model != "phi4":
                 raise ValueError(f"flows.{name}: polar splines are for complex fields")
+            if arm.samples and arm.samples % self.chunk:
+                raise ValueError(
+                    f"flows.{name}: the samples {arm.samples} are no multiple of the chunk {self.chunk}"
+                )
             for size, stages in arm.sizes.items():
                 require(f"flows.{name}.sizes.{size}", stages, self.stages)
                 grown = arm.shipped or arm.before(size)
@@ -307,6 +311,15 @@ class Holography(Section):
                 theory = self.theories[arm.theory]
                 if kind == "chains" and study.t is not None and not theory.conditional:
                     raise ValueError(f"{kind}.{name}: {study.flow} is not told t")
+                if (
+                    theory.model == "phi4"
+                    and study.t is not None
+                    and theory.lam != self.diagram.lam
+                ):
+                    raise ValueError(
+                        f"{kind}.{name}: its t lie on the line of the diagram, whose λ is "
+                        f"{self.diagram.lam:g}, but {study.flow} is of λ = {theory.lam:g}"
+                    )
                 if kind == "chains" and study.reflections and theory.model != "phi4":
                     raise ValueError(f"{kind}.{name}: reflections are of complex fields")
                 listed = study.t if isinstance(study.t, list) else [study.t]

@@ -119,6 +119,11 @@ class Retraining(Section):
         for name, arm in self.chains.items():
             for size, stages in arm.sizes.items():
                 require(f"chains.{name}.sizes.{size}", stages, self.stages)
+            if arm.probes and self.configurations % (2 * self.batch):
+                raise ValueError(
+                    f"chains.{name} has probes, whose entropies compare two halves of the "
+                    f"configurations, but {self.configurations} are no multiple of twice the batch"
+                )
         for name, stages in self.stages.items():
             if any(
                 stage.update == "levenberg_marquardt" or stage.candidates > 1 for stage in stages

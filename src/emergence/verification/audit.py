@@ -94,7 +94,13 @@ def draw(
     for job in training_jobs(settings):
         arms.setdefault("/".join(job.split("/")[:3]), set()).add(job)
     names = sorted(arm for arm in arms if any(arms[arm] <= jobs for jobs in claims.values()))
-    weights = np.array([sum(pace.cpu(arms[arm])) for arm in names])
+    if not names:
+        raise SettingsError(
+            "No arm of these settings decides a claim by its training alone: none can be drawn.",
+            "Audit a scale that trains the arms of its claims, such as laptop.",
+        )
+    # A cost too small to have been measured is one nevertheless.
+    weights = np.array([max(sum(pace.cpu(arms[arm])), 1e-3) for arm in names])
     order = generator(seed, "audit").choice(
         len(names), size=len(names), replace=False, p=weights / weights.sum()
     )

@@ -22,7 +22,7 @@ from emergence.errors import ArtifactError, EmergenceError
 from emergence.progress import clock
 from emergence.settings import parse
 from emergence.verification.claims import Ledger, load_ledgers
-from emergence.verification.costs import Cost, measured_costs, recorded_costs
+from emergence.verification.costs import CALIBRATION, Cost, measured_costs, recorded_costs
 from emergence.verification.drawn import jobs_of_figures, load_drawn
 from emergence.verification.readme import number
 from emergence.verification.wording import STYLES
@@ -127,6 +127,8 @@ def render(
         claim["figure_drawn"] = figure is not None
         links = figure["links"] if figure else {}
         claim["links"] = {name: links[name] for name in FROM_A_CLAIM if name in links}
+    # What a machine of known speed took for the same is no job.
+    jobs = (set(measured) | set(expected)) - {CALIBRATION}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     contents = {
         "scale": verdict["scale"],
@@ -137,7 +139,7 @@ def render(
         "ledgers": ledgers,
         "figures": by_system,
         "costs": _cost_groups(measured, expected),
-        "totals": _cost_line("all jobs", measured, expected, set(measured) | set(expected)),
+        "totals": _cost_line("all jobs", measured, expected, jobs),
         "provenance": verdict["provenance"],
         "drift": _result(figures / "drift.md", folder).address,
     }
@@ -301,7 +303,7 @@ def _cost_groups(measured: Mapping[str, Cost], expected: Mapping[str, Cost]) -> 
         _cost_line(name, measured, expected, jobs)
         | {"jobs": [_cost_line(job, measured, expected, {job}) for job in sorted(jobs)]}
         for name, jobs in sorted(groups.items())
-        if not name.startswith("calibration")
+        if name != CALIBRATION
     ]
 
 

@@ -9,7 +9,6 @@ many times as long as they have steps, in proportion to their batches and candid
 from __future__ import annotations
 
 import multiprocessing
-import resource
 from collections.abc import Collection
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +21,7 @@ import pandas as pd
 from emergence.artifacts import read_table, write_table
 from emergence.errors import HostError, SettingsError
 from emergence.progress import Progress
+from emergence.provenance import host_in_use
 from emergence.settings import Settings, load
 
 COLUMNS = [
@@ -147,7 +147,7 @@ def time_step(training: Training, alone: Any) -> Timed:
         count = max(1, min(CHUNK_STEPS, int(TIMED_S / once)))
         pace = seconds(count) / count
     if device.startswith("CPU"):
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        memory = host_in_use()["peak_memory_mib"] / 2**10
     else:
         memory = tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**30
     return Timed(device, pace, memory)
