@@ -9,6 +9,7 @@ across the border, and it stands beside that of the slides' identity.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,7 @@ RANDOM_MAPS = 16
 SOURCE = "free field, exact"
 
 
+@cache
 def exact_budgets(seed: int) -> dict[str, list[InformationBudget]]:
     """Budgets of the reference free field by map; many of them for the random one."""
     covariance = free_field_covariance(REFERENCE_SIDE, REFERENCE_MASS)
