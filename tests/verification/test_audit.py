@@ -79,6 +79,11 @@ class TestDraw:
         with pytest.raises(SettingsError, match=r"fits in 1 s\. Give more time"):
             draw(7, 3, 1)
 
+    def test_where_no_arm_decides_a_claim_nothing_is_drawn(self, draw, monkeypatch):
+        monkeypatch.setattr(audit, "deciding_jobs", lambda *given: ({}, {}, {}))
+        with pytest.raises(SettingsError, match="none can be drawn"):
+            draw(7)
+
     def test_the_seed_of_the_run_is_refused(self, draw):
         with pytest.raises(SettingsError, match="the seed of the run itself"):
             draw(LAPTOP.seed)

@@ -69,6 +69,17 @@ def test_the_headline_stands_for_the_claim_where_it_came_out_as_the_claim_did(
     assert (decision.verdict, decision.deciding.measured) == ("deviates", 1)
 
 
+def test_of_a_compatible_claim_the_number_nearest_to_its_turn_is_shown(claim_ledger, measure, raw):
+    criterion = raw["claims"][0]["criteria"][0]
+    others = [criterion | {"measure": name} for name in ("second", "third")]
+    ledger = claim_ledger(criteria=[criterion, *others])
+    # The bound is ten: 1.5, 0.5 and 4 standard errors from it.
+    found = measure(**GOOD | {"loss_ratio": (13, 2)}, second=(12, 4), third=(14, 1))
+    (decision,) = decide(ledger, found, "laptop")
+    assert (decision.verdict, decision.deciding.measured) == ("compatible", 12)
+    assert decision.deciding.errors_left == 0.5
+
+
 POSITIVE = {"name": "more latents", "statement": "two of them", "measure": "better"}
 
 
