@@ -38,8 +38,8 @@ def measured(tmp_path, raw, write):
     return measured
 
 
-def single(value):
-    return Measurement("loss_ratio", value, 0.5)
+def single(value, source=""):
+    return Measurement("loss_ratio", value, 0.5, source=source)
 
 
 class TestMeasure:
@@ -59,6 +59,20 @@ class TestMeasure:
         assert frame["spread"]["threads"] == 0.25
         assert np.isnan(frame["spread"]["compiled"]), "It was not evaluated."
         assert set(frame["room"]) == {20.0}, "30 is 20 above the bound of 10."
+
+    @pytest.mark.parametrize(
+        ("source", "counted"), [("chains/line_32/8", 3), ("chains/line_8/8", 2)]
+    )
+    def test_a_number_read_off_another_arm_is_not_counted(self, measured, source, counted):
+        frame = measured(
+            {
+                "verify": single(30.0, "chains/line_32/32"),
+                "shipped": single(30.0, "chains/line_32/32"),
+                "drift-seed-1": single(34.0, "chains/line_32/16"),
+                "drift-seed-2": single(26.0, source),
+            }
+        ).set_index("axis")
+        assert frame["runs"]["seeds"] == counted
 
     def test_what_was_not_evaluated_is_named(self, measured, tmp_path):
         frame = measured({"verify": Measurement("other", 1.0)})

@@ -170,10 +170,19 @@ def over_seeds(key: str, base: Found, trained: list[Found]) -> tuple[float, int,
     if values is not None:
         spread = scatter(values)
         return np.nan if spread is None else spread, len(values), np.nan
-    singles = [run[key].value for run in trained if key in run]
+    singles = [run[key].value for run in trained if key in run and _same_arm(base[key], run[key])]
     singles = [value for value in singles if value is not None]
     enough = len(singles) >= FEWEST
     return float(np.std(singles, ddof=1)) if enough else np.nan, len(singles), np.nan
+
+
+def _same_arm(one: Measurement, other: Measurement) -> bool:
+    """Whether two numbers of one name are read off the same arm.
+
+    A run of fewer arms reads some off the largest torus that it has; the worst of an arm's sizes may
+    be another one.
+    """
+    return one.source.split("/")[:2] == other.source.split("/")[:2]
 
 
 def between(key: str, base: Found, other: Found) -> tuple[float, int, float]:
