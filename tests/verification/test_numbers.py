@@ -11,6 +11,7 @@ from emergence.verification.numbers import filled, number
     [
         (None, 0.1, "could not be told"),
         (0.25, 0.0, "0.25"),
+        (0.25, 2e-18, "0.25"),
         (0.25, None, "0.25 ± ?"),
         (0.12471, 0.00065, "0.12471 ± 0.00065"),
         (7.7e-6, 1.1e-6, "(7.7 ± 1.1)e-06"),

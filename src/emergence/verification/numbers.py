@@ -8,15 +8,19 @@ from collections.abc import Callable
 
 from emergence.statistics import Measurement
 
+ROUNDING = 1e-12
+"""Of double precision: a relative error below is no error of a measurement."""
+
 
 def number(value: float | None, error: float | None) -> str:
-    """Return a value with its standard error, which has two digits; 0 is exact, None unknown.
+    """Return a value with its standard error, which has two digits; None is unknown, 0 exact, and so
+    is what rounding leaves.
 
     Without a value: that the data could not tell it.
     """
     if value is None:
         return "could not be told"
-    if not error:
+    if not error or error < ROUNDING * abs(value):
         return f"{value:.6g}" + (" ± ?" if error is None else "")
     size = max(abs(value), error)
     exponent = 0 if 1e-3 <= size < 1e6 else math.floor(math.log10(size))
