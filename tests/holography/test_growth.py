@@ -152,7 +152,10 @@ def test_weights_that_are_all_but_one_negligible_are_told(capsys):
 @pytest.mark.parametrize("lam", [25.0, 20.0])
 def test_shipped_weights_of_another_coupling_are_told_of(lam, capsys):
     content = load(ROOT / "config" / "laptop.yaml").model_dump(mode="json")
-    content["holography"]["theories"]["line"]["lam"] = lam
+    # The diagram's, and of every flow that is studied on its line.
+    content["holography"]["diagram"]["lam"] = lam
+    for name in ("line", "critical"):
+        content["holography"]["theories"][name]["lam"] = lam
     growth.tell_other_theory(
         ROOT / "weights/holography/line_32", parse(content, "another"), "line_32"
     )
