@@ -6,6 +6,7 @@ import pytest
 from emergence.artifacts import provenance_path, write_arrays, write_numbers
 from emergence.errors import ArtifactError
 from emergence.holography import chains
+from emergence.holography.chain_moves import RefreshMoves
 from emergence.holography.chain_records import Store, require_theory
 
 BRIEF = {"trajectories": 60, "tuning": 30, "cold": 30}
@@ -13,6 +14,26 @@ BRIEF = {"trajectories": 60, "tuning": 30, "cold": 30}
 
 def whole(arrays: chains.Arrays) -> dict[str, bytes]:
     return {name: values.tobytes() for name, values in arrays.items()}
+
+
+@pytest.fixture(scope="module")
+def samplers():
+    """Compiled samplers by what they are compiled for."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def compiled_once(samplers, monkeypatch):
+    """Runs that move alike share what is compiled, which takes longer than they do."""
+
+    def moves(entry, problem, *given):
+        found = RefreshMoves(entry, problem, *given)
+        counts = {"chains", "trajectories", "tuning", "cold"}
+        key = f"{entry.model_dump_json(exclude=counts)} {problem}"
+        found._sampler = samplers.setdefault(key, found._sampler)
+        return found
+
+    monkeypatch.setattr(chains, "RefreshMoves", moves)
 
 
 @pytest.fixture
