@@ -83,11 +83,20 @@ def numpy_adam(parameters, stage, steps, rate_scale):
     return theta
 
 
+def adam_step(objective, parameters, carried, stage, step, rate_scale):
+    """One step of the training loop on named parameters: new ones, what they carry, the report."""
+    shapes = updates.shapes_of(parameters)
+    vectors = updates.adam_vectors(parameters, carried)
+    gradient, reported = updates.adam_gradient(objective, vectors["p"], shapes, stage)
+    vectors = updates.adam_update(gradient, vectors, stage, step, rate_scale)
+    return *updates.adam_named(vectors, shapes), reported
+
+
 def run_adam(values, stage=ADAM, steps=1, rate_scale=1.0, objective=quartic):
     parameters = constants(values)
     carried = updates.adam_start(parameters)
     for step in range(steps):
-        parameters, carried, reported = updates.adam_step(
+        parameters, carried, reported = adam_step(
             objective, parameters, carried, stage, tf.constant(step), tf.constant(rate_scale)
         )
     return parameters, carried, reported
@@ -136,7 +145,7 @@ class TestAdam:
         steps = []
         for step in range(stage.steps + 1):
             before = parameters["x"].numpy()[0, 0]
-            parameters, carried, _ = updates.adam_step(
+            parameters, carried, _ = adam_step(
                 lambda p: (tf.reduce_sum(0.5 * p["x"], axis=1), tf.zeros([1], tf.float64)),
                 parameters, carried, stage, tf.constant(step), tf.constant(1.0),
             )  # fmt: skip
@@ -159,7 +168,7 @@ class TestAdam:
 
     def test_keeps_single_precision(self):
         parameters = constants({"x": [[1.0, 2.0]]}, "float32")
-        new, carried, _ = updates.adam_step(
+        new, carried, _ = adam_step(
             quartic, parameters, updates.adam_start(parameters), ADAM,
             tf.constant(0), tf.constant(1.0, tf.float64),
         )  # fmt: skip

@@ -32,32 +32,6 @@ def per_seed(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     return tf.reshape(values, [-1] + [1] * (len(like.shape) - 1))
 
 
-def adam_step(
-    objective: Objective,
-    parameters: Parameters,
-    carried: Parameters,
-    stage: Stage,
-    step: tf.Tensor,
-    rate_scale: tf.Tensor,
-) -> tuple[Parameters, Parameters, tf.Tensor]:
-    """One Adam step with a cosine rate and the gradient norm clipped seed by seed.
-
-    Args:
-        objective: parameters → (loss to differentiate, value to report), each ``[seeds]``.
-        carried: ``m/<name>``, ``v/<name>`` and ``count``, from :func:`adam_start`.
-        step: index within the stage, for the schedule.
-        rate_scale: factor on the rate, lowered by the divergence guard.
-
-    Returns:
-        New parameters, new carried tensors, reported values ``[seeds]``.
-    """
-    shapes = shapes_of(parameters)
-    vectors = adam_vectors(parameters, carried)
-    gradient, reported = adam_gradient(objective, vectors["p"], shapes, stage)
-    vectors = adam_update(gradient, vectors, stage, step, rate_scale)
-    return *adam_named(vectors, shapes), reported
-
-
 def adam_gradient(
     objective: Objective, vector: tf.Tensor, shapes: Shapes, stage: Stage
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -76,7 +50,17 @@ def adam_update(
     step: tf.Tensor,
     rate_scale: tf.Tensor,
 ) -> Parameters:
-    """New vectors of :func:`adam_vectors`: what :func:`adam_step` makes of the gradient."""
+    """One step with a cosine rate and the gradient norm clipped seed by seed.
+
+    Args:
+        gradient: ``[seeds, parameters]``, from :func:`adam_gradient`.
+        vectors: ``p``, ``m``, ``v`` and ``count``, from :func:`adam_vectors`.
+        step: index within the stage, for the schedule.
+        rate_scale: factor on the rate, lowered by the divergence guard.
+
+    Returns:
+        The new vectors.
+    """
     dtype = gradient.dtype
     norm = tf.sqrt(tf.reduce_sum(gradient**2, axis=1, keepdims=True))
     gradient = gradient * tf.minimum(tf.ones([], dtype), stage.clip_norm / (norm + 1e-30))

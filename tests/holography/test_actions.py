@@ -113,15 +113,14 @@ def test_ising_dual_field_is_even_and_does_not_overflow() -> None:
 def test_recalled_couplings_keep_the_mean_field_density(t: float) -> None:
     action = ComplexPhi4.recalled(t)
     assert action.mean_field_density == pytest.approx(4.0)
-    assert action.xy_temperature == pytest.approx(1.0 / (4.0 * t))
     # The uniform field of that density is the lowest of all uniform fields.
     radii = np.linspace(1.9, 2.1, 201)
     values = action.value(np.tile(radii[:, None, None], (1, 4, 4)))
     assert radii[np.argmin(values)] == pytest.approx(2.0)
 
 
-def test_xy_temperature_without_order_is_infinite() -> None:
-    assert ComplexPhi4(t=0.1, mu=5.0, lam=1.0).xy_temperature == float("inf")
+def test_a_disordered_mean_field_and_the_free_field_have_no_density() -> None:
+    assert ComplexPhi4(t=0.1, mu=5.0, lam=1.0).mean_field_density == 0.0
     assert ComplexPhi4(t=0.1, mu=5.0, lam=0.0).mean_field_density == 0.0
 
 

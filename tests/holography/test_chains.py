@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import tensorflow as tf
+from ising_sums import sum_over_spins
 from pydantic import ValidationError
 
 from emergence.errors import ArtifactError
@@ -14,7 +15,6 @@ from emergence.holography.arms import problem_of
 from emergence.holography.autocorrelation import estimate_all, estimate_mean
 from emergence.holography.exact import small_torus
 from emergence.holography.improved import IMPROVED
-from emergence.holography.ising_exact import sum_over_spins
 from emergence.holography.observables import PRIMARY, formulas
 from emergence.settings import Settings
 

@@ -2,15 +2,17 @@
 
 import numpy as np
 import pytest
+from free_fields import free_correlation
+from ising_sums import CRITICAL_TEMPERATURE, draw_dual_field
 
 from emergence.errors import SettingsError
 from emergence.holography.actions import ComplexPhi4, FreeField, IsingDualField
 from emergence.holography.autocorrelation import estimate, estimate_all, estimate_mean
 from emergence.holography.cluster import draw_phi4, run_ising, run_phi4
 from emergence.holography.cluster_kernels import _clusters, _neighbours, _overrelax
-from emergence.holography.exact import free_correlation, small_torus
-from emergence.holography.ising_exact import CRITICAL_TEMPERATURE, energy, transfer_rows
-from emergence.holography.observables import draw_dual_field, formulas, ising_primary
+from emergence.holography.exact import small_torus
+from emergence.holography.ising_exact import energy, transfer_rows
+from emergence.holography.observables import formulas, ising_primary
 
 
 @pytest.mark.parametrize(

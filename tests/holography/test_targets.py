@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from ising_sums import sum_over_spins
 
 from emergence.holography.actions import ComplexPhi4, IsingDualField
 from emergence.holography.autocorrelation import estimate_all, estimate_mean
 from emergence.holography.densities import IsingTheory, Phi4Theory
 from emergence.holography.exact import small_torus
 from emergence.holography.hmc import HamiltonianSampler
-from emergence.holography.ising_exact import sum_over_spins
 from emergence.holography.observables import formulas, ising_primary, primary
 from emergence.holography.targets import (
     boundary_density,

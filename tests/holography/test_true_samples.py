@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from free_fields import free_correlation
 
 from emergence.holography.actions import ComplexPhi4, FreeField
-from emergence.holography.exact import free_correlation
 from emergence.holography.true_samples import draw, moved
 
 FREE = FreeField(1.0, 2.25)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waves import current, tunnelling_integral
 
 from emergence import settings
 from emergence.introspection import dataset, potentials, schrodinger
@@ -69,7 +70,7 @@ def test_families_stand_in_the_order_of_their_names(chosen):
         arrays["train_potential"][arrays["train_family"] == i] for i in range(3)
     )
     assert shallow.max() < 0.0
-    assert potentials.tunnelling_integral(deep, 0.1).min() >= potentials.DEEP_ACTION_RANGE[0]
+    assert tunnelling_integral(deep, 0.1).min() >= potentials.DEEP_ACTION_RANGE[0]
     neighbours = np.corrcoef(rough[:, 1:].ravel(), rough[:, :-1].ravel())[0, 1]
     assert abs(neighbours) < 0.15
 
@@ -95,7 +96,7 @@ def test_only_a_single_start_is_the_same_for_every_system(chosen):
 
 
 def test_a_current_flows_only_where_it_is_asked_for(chosen):
-    moving = schrodinger.current(dataset.make(chosen(), "moving", 3)["test_state"])
+    moving = current(dataset.make(chosen(), "moving", 3)["test_state"])
     assert moving.min() > 0.0
     assert not np.iscomplexobj(dataset.make(chosen(), "waves", 3)["test_state"])
 

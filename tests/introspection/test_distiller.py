@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,20 +13,20 @@ from hypothesis import strategies as st
 from emergence import jacobians
 from emergence.introspection import distiller
 from emergence.introspection.distiller import (
-    CELLS,
-    DECODERS,
     DistillerProblem,
     Shape,
     evaluate,
     initial_parameters,
     quadratic_features,
 )
-from emergence.settings import Stage
+from emergence.settings import DistillerSettings, Stage
 from emergence.training import train
 
 LATTICE = "central_difference"
 BORN = Shape(hidden=3, latent=2, degree=1, decoder="quadratic", cell="linear", unit=4.0)
 DENSITY = Shape(hidden=3, latent=3, degree=2, decoder="linear", cell="linear", unit=4.0)
+DECODERS = get_args(DistillerSettings.model_fields["decoder"].annotation)
+CELLS = get_args(DistillerSettings.model_fields["cell"].annotation)
 every_architecture = pytest.mark.parametrize(
     ("decoder", "cell"), list(itertools.product(DECODERS, CELLS))
 )

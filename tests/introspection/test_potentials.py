@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waves import tunnelling_integral
 
 from emergence.introspection import potentials
-from emergence.introspection.potentials import smooth_field, tunnelling_integral
+from emergence.introspection.potentials import smooth_field
 
 SPACING = 0.1
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
+from waves import current, rewind
 
-from emergence.introspection import schrodinger
 from emergence.introspection.potentials import GENERATORS
 from emergence.introspection.schrodinger import (
     SOLVERS,
@@ -18,7 +18,6 @@ from emergence.introspection.schrodinger import (
     lattice_matrix,
     lead_densities,
     propagate,
-    rewind,
     step_matrix,
     transfer_matrix,
 )
@@ -131,10 +130,10 @@ class TestEverySolver:
     def test_conserves_the_current(self, solver, family):
         start = starts_of("current")
         states = propagate(potential_of(family), start, SPACING, solver)
-        before = schrodinger.current(start)
+        before = current(start)
         size = np.abs(states[..., 0] * states[..., 1]).max(axis=1)
         assert np.all(before > 0.05)
-        error = np.abs(schrodinger.current(states) - before[:, None]).max(axis=1)
+        error = np.abs(current(states) - before[:, None]).max(axis=1)
         assert np.all(error < 1e-12 * (size + 1.0))
 
     @each_solver
@@ -267,7 +266,7 @@ class TestStarts:
         start = starts_of("current", batch=2000)
         assert start.dtype == np.complex128
         # J = k₀ · size · sin(turn) with a size of at least 0.3 and a turn of 30° to 150°.
-        flow = schrodinger.current(start)
+        flow = current(start)
         assert flow.min() >= 2.0 * 0.3 * 0.5
         assert flow.max() <= 2.0
         assert np.ptp(flow) > 1.0
@@ -275,7 +274,7 @@ class TestStarts:
     @pytest.mark.parametrize("kind", ["single", "arc", "circle"])
     def test_the_others_carry_none(self, kind):
         states = propagate(potential_of("rough"), starts_of(kind), SPACING)
-        assert np.all(schrodinger.current(states) == 0.0)
+        assert np.all(current(states) == 0.0)
 
     def test_an_unknown_one_is_refused(self):
         with pytest.raises(ValueError, match="spiral"):

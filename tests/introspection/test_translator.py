@@ -1,6 +1,7 @@
 """The translator: the exact law is among its weights, and only densities and V reach it."""
 
 import dataclasses
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from translators import LINEAR, WAVENUMBER, random_weights
 from emergence import jacobians
 from emergence.introspection import schrodinger, translator
 from emergence.introspection.translator import (
-    READOUTS,
     Shape,
     TranslatorProblem,
     evaluate,
@@ -18,9 +18,10 @@ from emergence.introspection.translator import (
     initial_parameters,
     lead_coordinates,
 )
-from emergence.settings import Stage
+from emergence.settings import Stage, TranslatorSettings
 from emergence.training import train
 
+READOUTS = get_args(TranslatorSettings.model_fields["readout"].annotation)
 SPACING, DISTANCE = 0.1, 0.8
 SINGLE = Shape(hidden=2, degree=1, readout="quadratic", learnt_start=True, unit=4.0)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from spin_models import ising_chain
 
 from emergence import artifacts
 from emergence.errors import ArtifactError
@@ -56,7 +57,7 @@ def test_of_what_a_scale_leaves_out_nothing_is_measured(analysed_growth):
 def test_energies_are_told_with_reference_cost_and_origin_of_the_weights(analysed_growth):
     table = analysed_growth().tables["energies"]
     one = table[(table["arm"] == "ising") & (table["size"] == 80) & (table["kind"] == "grown")]
-    exact = free_fermions.energy(free_fermions.chain(80, 1.0))
+    exact = free_fermions.energy(ising_chain(80, 1.0))
     np.testing.assert_allclose(one["reference"], exact, rtol=1e-12)
     np.testing.assert_allclose(
         one["relative_error"], np.abs(one["energy"] / exact - 1.0), rtol=1e-6

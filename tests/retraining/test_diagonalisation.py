@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spin_models import marshall_sign
 
 from emergence.errors import SettingsError
 from emergence.retraining import diagonalisation
 from emergence.retraining.diagonalisation import bits_of, ground_state, hamiltonian, patterns
 from emergence.retraining.lattice import Lattice
-from emergence.retraining.models import Heisenberg, Ising, build_model, marshall_sign
+from emergence.retraining.models import Heisenberg, Ising, build_model
 
 # Down before up, as a cleared bit before a set one.
 PAULI = {

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from spin_models import ising_chain
 
 from emergence.errors import SettingsError
-from emergence.retraining import entanglement, free_fermions
+from emergence.retraining import entanglement
 from emergence.retraining.cells import GatedUnit
 from emergence.retraining.diagonalisation import bits_of, ground_state, patterns, spins_of
 from emergence.retraining.models import build_model
@@ -55,11 +56,11 @@ def test_a_known_ground_state_has_the_exact_entropy_within_its_errors(name):
 
 
 def test_exact_entropies_of_both_methods_agree_and_the_table_is_met():
-    model = free_fermions.chain(SITES, 1.0)
+    model = ising_chain(SITES, 1.0)
     state = ground_state(model)
     by_schmidt = [state.entropy(range(int(length)), 2) for length in LENGTHS]
     np.testing.assert_allclose(entanglement.exact_entropy(model, LENGTHS), by_schmidt, atol=1e-10)
-    half = entanglement.exact_entropy(free_fermions.chain(80, 1.0), np.array([40]))
+    half = entanglement.exact_entropy(ising_chain(80, 1.0), np.array([40]))
     assert half[0] == pytest.approx(0.410430, abs=1e-6)
     assert entanglement.exact_entropy(build_model("heisenberg", "chain", 40), LENGTHS) is None
 

@@ -6,7 +6,7 @@ import pytest
 from emergence.errors import SettingsError
 from emergence.retraining import published
 from emergence.retraining.diagonalisation import ground_state
-from emergence.retraining.exact import bulk_energy, edge_free_energies, reference_energy
+from emergence.retraining.exact import bulk_energy, reference_energy
 from emergence.retraining.models import build_model
 
 
@@ -95,20 +95,6 @@ def test_bulk_energies(arguments, couplings, energy):
     assert bulk_energy(build_model(*arguments, **couplings)).energy == pytest.approx(energy)
 
 
-def test_edge_free_estimates_of_the_critical_chain():
-    estimates = edge_free_energies(build_model("ising", "chain", 80, field=1.0))
-    errors = {name: value + 4 / np.pi for name, value in estimates.items()}
-    assert errors["raw"] == pytest.approx(4.5e-3, rel=0.02)
-    assert abs(errors["centre"]) == pytest.approx(2.1e-5, rel=0.02)
-    assert errors["difference"] == pytest.approx(1.0e-5, rel=0.02)
-
-
-def test_edge_free_estimates_of_the_heisenberg_chain_beat_the_raw_energy():
-    estimates = edge_free_energies(build_model("heisenberg", "chain", 80))
-    errors = {name: abs(value - 0.25 + np.log(2)) for name, value in estimates.items()}
-    assert errors["difference"] < errors["raw"] / 100
-
-
 @pytest.mark.parametrize(
     ("function", "arguments", "couplings", "sentence"),
     [
@@ -125,13 +111,6 @@ def test_edge_free_estimates_of_the_heisenberg_chain_beat_the_raw_energy():
             {"field": 3.0},
             "No bulk energy is known for the transverse-field Ising model (h = 3) on the open "
             "square of 4 × 4. Extrapolate the energies of finite lattices instead.",
-        ),
-        (
-            edge_free_energies,
-            ("heisenberg", "chain", 8, "periodic"),
-            {},
-            "The Heisenberg model on the periodic chain of 8 sites is not solved at every size. "
-            "Choose an open Ising or Heisenberg chain.",
         ),
     ],
 )

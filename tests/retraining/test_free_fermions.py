@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spin_models import ising_chain
 
 from emergence.errors import SettingsError
 from emergence.retraining import free_fermions
 from emergence.retraining.diagonalisation import ground_state
-from emergence.retraining.free_fermions import chain
 from emergence.retraining.models import build_model
 
 CRITICAL = {
@@ -32,9 +32,9 @@ CRITICAL_CORRELATIONS = {
 @pytest.mark.parametrize("sites", CRITICAL)
 def test_the_critical_table(sites):
     open_energy, periodic_energy, first, second = CRITICAL[sites]
-    model = chain(sites, 1.0)
+    model = ising_chain(sites, 1.0)
     assert free_fermions.energy(model) == pytest.approx(open_energy, abs=2e-12)
-    assert free_fermions.energy(chain(sites, 1.0, "periodic")) == pytest.approx(
+    assert free_fermions.energy(ising_chain(sites, 1.0, "periodic")) == pytest.approx(
         periodic_energy, abs=2e-12
     )
     matrix = free_fermions.correlation_matrix(model)
@@ -43,14 +43,14 @@ def test_the_critical_table(sites):
 
 
 def test_the_table_of_critical_correlations():
-    measured = free_fermions.central_correlations(chain(80, 1.0), list(CRITICAL_CORRELATIONS))
+    measured = free_fermions.central_correlations(ising_chain(80, 1.0), list(CRITICAL_CORRELATIONS))
     np.testing.assert_allclose(measured, list(CRITICAL_CORRELATIONS.values()), atol=6e-10)
 
 
 @given(sites=st.integers(2, 200))
 def test_the_critical_open_chain_has_a_closed_formula(sites):
     expected = 1.0 - 1.0 / np.sin(np.pi / (2 * (2 * sites + 1)))
-    assert free_fermions.energy(chain(sites, 1.0)) == pytest.approx(expected, rel=1e-13)
+    assert free_fermions.energy(ising_chain(sites, 1.0)) == pytest.approx(expected, rel=1e-13)
 
 
 @settings(max_examples=25, deadline=None)
@@ -60,7 +60,7 @@ def test_the_critical_open_chain_has_a_closed_formula(sites):
     boundary=st.sampled_from(["open", "periodic"]),
 )
 def test_everything_agrees_with_exact_diagonalisation(sites, field, boundary):
-    model = chain(sites, field, boundary)
+    model = ising_chain(sites, field, boundary)
     state = ground_state(model)
     matrix = free_fermions.correlation_matrix(model)
     assert free_fermions.energy(model) == pytest.approx(state.energy, abs=1e-11)
@@ -83,7 +83,7 @@ def test_everything_agrees_with_exact_diagonalisation(sites, field, boundary):
 @pytest.mark.parametrize("boundary", ["open", "periodic"])
 def test_twelve_sites_agree_with_exact_diagonalisation(field, boundary):
     # At h = 0.05 the two lowest levels are 1e-15 apart: only the parity tells them from each other.
-    model = chain(12, field, boundary)
+    model = ising_chain(12, field, boundary)
     state = ground_state(model)
     matrix = free_fermions.correlation_matrix(model)
     assert free_fermions.energy(model) == pytest.approx(state.energy, abs=1e-11)
@@ -96,7 +96,7 @@ def test_twelve_sites_agree_with_exact_diagonalisation(field, boundary):
 
 
 def test_the_parity_is_restored_where_a_library_loses_it(monkeypatch):
-    model = chain(40, 0.05)
+    model = ising_chain(40, 0.05)
     expected = free_fermions.correlation_matrix(model)
     decompose = np.linalg.svd
 
@@ -117,7 +117,7 @@ def test_the_parity_is_restored_where_a_library_loses_it(monkeypatch):
     boundary=st.sampled_from(["open", "periodic"]),
 )
 def test_the_singular_values_give_the_energy_and_its_parts_sum_to_it(sites, field, boundary):
-    model = chain(sites, field, boundary)
+    model = ising_chain(sites, field, boundary)
     energy = free_fermions.energy(model)
     values = np.linalg.svd(free_fermions.coupling_matrix(model), compute_uv=False)
     assert energy == pytest.approx(-values.sum(), rel=1e-12)
@@ -130,7 +130,7 @@ def test_the_singular_values_give_the_energy_and_its_parts_sum_to_it(sites, fiel
 
 @pytest.mark.parametrize("boundary", ["open", "periodic"])
 def test_without_a_field_the_chain_is_a_superposition_of_ferromagnets(boundary):
-    model = chain(14, 0.0, boundary)
+    model = ising_chain(14, 0.0, boundary)
     matrix = free_fermions.correlation_matrix(model)
     bonds = 14 if model.lattice.periodic else 13
     assert free_fermions.energy(model) == pytest.approx(-bonds, abs=1e-12)
@@ -140,7 +140,7 @@ def test_without_a_field_the_chain_is_a_superposition_of_ferromagnets(boundary):
 
 @given(field=st.floats(50.0, 1e4), sites=st.integers(3, 40))
 def test_a_strong_field_leaves_perturbation_theory(field, sites):
-    model = chain(sites, field)
+    model = ising_chain(sites, field)
     expected = -field * sites - (sites - 1) / (4 * field)
     assert free_fermions.energy(model) == pytest.approx(expected, abs=sites / field**2)
     matrix = free_fermions.correlation_matrix(model)
@@ -158,14 +158,14 @@ def test_the_bulk_energy_is_the_integral_of_the_dispersion(field):
 
 def test_the_bulk_energy_at_criticality_and_its_approach():
     assert free_fermions.bulk_energy(1.0) == pytest.approx(-4 / np.pi, abs=1e-15)
-    ring = free_fermions.energy(chain(1000, 1.0, "periodic")) / 1000
+    ring = free_fermions.energy(ising_chain(1000, 1.0, "periodic")) / 1000
     # −πcv/6N² with c = ½ and v = 2.
     expected = -4 / np.pi - np.pi / 6 / 1000**2
     assert ring == pytest.approx(expected, abs=1e-11)
 
 
 def test_a_ring_is_the_same_seen_from_every_site():
-    matrix = free_fermions.correlation_matrix(chain(12, 0.8, "periodic"))
+    matrix = free_fermions.correlation_matrix(ising_chain(12, 0.8, "periodic"))
     for distance in range(1, 12):
         values = [
             free_fermions.correlation(matrix, i, (i + distance) % 12, periodic=True)
@@ -177,17 +177,17 @@ def test_a_ring_is_the_same_seen_from_every_site():
 @pytest.mark.parametrize("distances", [[80], [-1]])
 def test_a_distance_that_does_not_fit_is_refused(distances):
     with pytest.raises(SettingsError, match="do not fit into the open chain of 80 sites"):
-        free_fermions.central_correlations(chain(80, 1.0), distances)
+        free_fermions.central_correlations(ising_chain(80, 1.0), distances)
 
 
 @pytest.mark.parametrize("sites", [9, 10])
 def test_the_largest_distance_named_by_the_refusal_fits(sites):
     with pytest.raises(SettingsError) as caught:
-        free_fermions.central_correlations(chain(sites, 1.0), [sites])
+        free_fermions.central_correlations(ising_chain(sites, 1.0), [sites])
     largest = int(caught.value.remedy.rstrip(".").split()[-1])
-    assert np.isfinite(free_fermions.central_correlations(chain(sites, 1.0), [largest])).all()
+    assert np.isfinite(free_fermions.central_correlations(ising_chain(sites, 1.0), [largest])).all()
     with pytest.raises(SettingsError):
-        free_fermions.central_correlations(chain(sites, 1.0), [largest + 1])
+        free_fermions.central_correlations(ising_chain(sites, 1.0), [largest + 1])
 
 
 def test_other_models_are_refused():

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from spin_models import ising_chain
 
 from emergence.errors import ArtifactError, DivergenceError, SettingsError
 from emergence.randomness import generator
-from emergence.retraining import evaluation, exact, growth
+from emergence.retraining import evaluation, free_fermions, growth
 from emergence.retraining.cells import GatedUnit
 from emergence.settings import load, parse
 from emergence.steps import parameters_of
@@ -36,7 +37,7 @@ def test_every_size_brings_its_energies_terms_samples_and_history(grown):
         for kind in ("", "plain_", "untrained_"):
             energy = arrays[f"{kind}energy"]
             assert energy.shape == (1,)
-            assert energy >= exact.free_fermions.energy(exact.free_fermions.chain(sites, 1.0)) - 0.5
+            assert energy >= free_fermions.energy(ising_chain(sites, 1.0)) - 0.5
         total = arrays["diagonal"].sum(axis=1) + arrays["moving"].sum(axis=1)
         np.testing.assert_allclose(total, arrays["energy"])
         assert set(np.unique(arrays["samples"])) == {-1, 1}

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from spin_models import marshall_sign
 
 from emergence.errors import SettingsError
 from emergence.retraining import diagonalisation
 from emergence.retraining.cells import GatedUnit, TensorUnit
 from emergence.retraining.local_energy import Hamiltonian
-from emergence.retraining.models import build_model, marshall_sign
+from emergence.retraining.models import build_model
 from emergence.retraining.ordering import Moves
 from emergence.retraining.paper_cell import PaperCell
 from emergence.retraining.recurrent import Recurrent

@@ -11,8 +11,6 @@ from emergence.retraining.models import (
     Heisenberg,
     Ising,
     build_model,
-    diagonal_energy,
-    marshall_sign,
     require_zero_magnetisation,
 )
 
@@ -67,32 +65,6 @@ def test_names_follow_the_couplings():
 )
 def test_the_marshall_sign_belongs_to_the_unfrustrated(model, holds):
     assert model.has_marshall_sign is holds
-
-
-def test_diagonal_energies_of_simple_configurations():
-    up, neel = np.ones(8), (-1.0) ** np.arange(8)
-    spins = np.stack([up, neel]).astype(np.int8)
-    ising, heisenberg = Ising(Lattice("chain", 8), 2.0), Heisenberg(Lattice("chain", 8), 0.5)
-    assert diagonal_energy(ising, spins).tolist() == [-7.0, 7.0]
-    assert diagonal_energy(heisenberg, spins).tolist() == [(7 + 3) / 4, (-7 + 3) / 4]
-
-
-def test_the_marshall_sign_changes_with_every_nearest_neighbour_exchange():
-    lattice = Lattice("square", 4)
-    rng = np.random.default_rng(0)
-    spins = rng.permuted(np.tile([-1, 1], (50, 8)), axis=1)
-    for first, second in lattice.nearest.pairs:
-        swapped = spins.copy()
-        swapped[:, [first, second]] = spins[:, [second, first]]
-        changed = spins[:, first] != spins[:, second]
-        assert changed.any()
-        ratio = marshall_sign(lattice, swapped) * marshall_sign(lattice, spins)
-        assert np.array_equal(ratio, np.where(changed, -1.0, 1.0))
-
-
-def test_an_odd_ring_has_no_marshall_sign():
-    with pytest.raises(SettingsError, match="has no two sublattices"):
-        marshall_sign(Lattice("chain", 5, "periodic"), np.ones((1, 5)))
 
 
 @given(half=st.integers(1, 1000))

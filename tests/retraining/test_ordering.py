@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spin_models import marshall_sign
 
 from emergence.retraining.lattice import Lattice
-from emergence.retraining.models import Heisenberg, Ising, marshall_sign
+from emergence.retraining.models import Heisenberg, Ising
 from emergence.retraining.ordering import Moves, Path
 
 lattices = st.builds(

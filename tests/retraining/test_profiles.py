@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from spin_models import heisenberg_chain, ising_chain
 
 from emergence.errors import SettingsError
 from emergence.retraining import bethe, free_fermions, profiles
@@ -26,14 +27,14 @@ def exact_terms(model):
 
 
 def test_the_profile_of_a_heisenberg_chain_sums_to_its_energy():
-    model = bethe.chain(10)
+    model = heisenberg_chain(10)
     profile = profiles.bond_profile(model, *exact_terms(model))
     assert profile.sum() == pytest.approx(bethe.energy(model), abs=1e-9)
     np.testing.assert_allclose(profile, profile[::-1], atol=1e-9)
 
 
 def test_a_profile_of_samples_is_that_of_each():
-    model = bethe.chain(6)
+    model = heisenberg_chain(6)
     rng = np.random.default_rng(0)
     diagonal, moving = rng.normal(size=(2, 2, 5, 7))
     profile = profiles.bond_profile(model, diagonal, moving)
@@ -52,7 +53,7 @@ def test_second_neighbours_are_shared_by_the_two_bonds_under_them():
 
 
 def test_the_profile_of_an_ising_chain_lacks_half_of_the_outer_fields_alone():
-    model = free_fermions.chain(20, 1.0)
+    model = ising_chain(20, 1.0)
     terms = exact_terms(model)
     profile = profiles.bond_profile(model, *terms)
     missing = 0.5 * (terms[1][0] + terms[1][-1])
@@ -61,7 +62,7 @@ def test_the_profile_of_an_ising_chain_lacks_half_of_the_outer_fields_alone():
 
 @pytest.mark.parametrize(("sites", "excess"), [(20, 5e-4), (80, 3e-5), (160, 6e-6)])
 def test_the_middle_half_of_an_ising_chain_has_nearly_the_bulk_energy(sites, excess):
-    model = free_fermions.chain(sites, 1.0)
+    model = ising_chain(sites, 1.0)
     found = profiles.central_bonds(sites) @ profiles.bond_profile(model, *exact_terms(model))
     assert abs(found + 4.0 / np.pi) < excess
     assert found != pytest.approx(free_fermions.energy(model) / sites, abs=1e-3)
@@ -75,13 +76,13 @@ def test_the_middle_half_is_symmetric_and_has_as_many_odd_as_even_bonds(sites):
     if sites > 3:
         assert share[::2].sum() == pytest.approx(share[1::2].sum())
     # A uniform chain of bond energy 1 and field energy 1 has energy 2 per site.
-    model = free_fermions.chain(sites, 1.0)
+    model = ising_chain(sites, 1.0)
     profile = profiles.bond_profile(model, np.ones(sites - 1), np.ones(sites))
     assert share @ profile == pytest.approx(2.0)
 
 
 def test_sizes_subtracted_leave_no_edge():
-    small, large = (free_fermions.energy(free_fermions.chain(n, 1.0)) for n in (80, 160))
+    small, large = (free_fermions.energy(ising_chain(n, 1.0)) for n in (80, 160))
     one = Estimate(np.array([small]), np.array([3e-4]))
     two = Estimate(np.array([large]), np.array([4e-4]))
     found = profiles.size_difference(one, two, (80, 160))
@@ -125,7 +126,7 @@ def test_zero_variance_finds_the_energy_on_a_line_of_checkpoints():
 
 
 def test_correlations_about_the_middle_are_those_of_the_samples():
-    model = free_fermions.chain(10, 1.0)
+    model = ising_chain(10, 1.0)
     state = ground_state(model)
     rng = np.random.default_rng(0)
     drawn = rng.choice(len(state.states), (2, 20_000), p=state.probabilities)
@@ -157,6 +158,6 @@ def test_asymmetry_tells_noise_from_bias():
 
 
 def test_lattices_without_two_ends_are_refused():
-    for model in (free_fermions.chain(8, 1.0, "periodic"), build_model("heisenberg", "square", 2)):
+    for model in (ising_chain(8, 1.0, "periodic"), build_model("heisenberg", "square", 2)):
         with pytest.raises(SettingsError, match="has no two ends"):
             profiles.bond_weights(model)

@@ -9,19 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Protocol
 
 import numpy as np
 
 from emergence.errors import SettingsError
-
-
-class Action(Protocol):
-    """What every action promises: fields ``[batch, L, L]`` to values ``[batch]``."""
-
-    def value(self, field: np.ndarray) -> np.ndarray:
-        """S of each field, dimensionless; raises ValueError for another shape."""
-        ...
 
 
 def check_side(side: int, *, power_of_two: bool = False) -> None:
@@ -105,12 +96,6 @@ class ComplexPhi4:
         if self.lam == 0.0:
             return 0.0
         return max(0.0, (2.0 * abs(self.t) - self.mu) / (2.0 * self.lam))
-
-    @property
-    def xy_temperature(self) -> float:
-        """T of the XY limit −(1/T)Σcos(θ_i − θ_j), 1/(tρ) at the mean-field density ρ."""
-        stiffness = self.t * self.mean_field_density
-        return 1.0 / stiffness if stiffness else float("inf")
 
     def value(self, field: np.ndarray) -> np.ndarray:
         """S of complex fields ``[batch, L, L]``, ``[batch]`` float64."""

@@ -3,7 +3,7 @@
 The Γ-method with automatic windowing for several replica (U. Wolff, hep-lat/0306017): a derived
 quantity is linearised in its means, the fluctuations of that linear form are one series per chain,
 and its autocorrelation function Γ, summed up to the window that balances bias against noise, gives
-the error √(2 τ_int Γ(0)/samples). :func:`blocking` is the independent check.
+the error √(2 τ_int Γ(0)/samples).
 
 It is written out here because the packaged ones do not serve many short chains: pyerrors 2.17 takes
 the fluctuations about each chain's own mean and thereby loses a third of the error of 64 chains of
@@ -182,33 +182,3 @@ def estimate_all(
 ) -> dict[str, Estimate]:
     """:func:`estimate` for every function."""
     return {name: estimate(series, function) for name, function in functions.items()}
-
-
-def blocking(
-    series: Mapping[str, np.ndarray], function: Function, block: int
-) -> tuple[float, float]:
-    """(value, error) of a function of means by the jackknife over blocks of ``block`` steps.
-
-    What is left over at the start of a chain is dropped. The error is right where a block is much
-    longer than τ_int.
-
-    Raises:
-        DivergenceError: a value is not finite.
-        ValueError: there are fewer than two blocks.
-    """
-    arrays = _checked(series)
-    chains, length = next(iter(arrays.values())).shape
-    kept = length // block * block
-    if chains * kept < 2 * block:
-        raise ValueError(f"{chains} × {length} steps hold fewer than two blocks of {block}.")
-    means = {
-        name: values[:, length - kept :].reshape(-1, block).mean(axis=1)
-        for name, values in arrays.items()
-    }
-    blocks = chains * kept // block
-    without = {name: (mean.sum() - mean) / (blocks - 1) for name, mean in means.items()}
-    values = np.array(
-        [function({name: mean[i] for name, mean in without.items()}) for i in range(blocks)]
-    )
-    value = function({name: float(mean.mean()) for name, mean in means.items()})
-    return float(value), float(np.sqrt((blocks - 1) * np.mean((values - values.mean()) ** 2)))

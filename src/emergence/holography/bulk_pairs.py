@@ -42,16 +42,6 @@ class PairInformation:
         """2^other."""
         return 2.0**self.other
 
-    @property
-    def total(self) -> float:
-        """Sum over all pairs of cells, nats."""
-        return float(self.count @ self.value)
-
-    @property
-    def total_error(self) -> float:
-        """Its standard error, 0 if exact."""
-        return float((self.replicas @ self.count).std(ddof=1)) if len(self.replicas) > 1 else 0.0
-
     def select(self, chosen: np.ndarray) -> PairInformation:
         """The chosen entries, by a mask or indices ``[P]``."""
         names = ("level", "other", "separation", "count", "vertical", "value", "error")

@@ -30,16 +30,6 @@ def free_log_partition(action: FreeField, side: int) -> float:
     return float(np.sum(np.log(np.pi / action.eigenvalues(side))))
 
 
-def free_correlation(action: FreeField, side: int) -> np.ndarray:
-    """⟨φ_0*φ_r⟩ = N⁻¹ Σ_k e^{ikr}/e_k, real, ``[L, L]`` over the displacement r."""
-    return np.fft.ifft2(1.0 / action.eigenvalues(side)).real
-
-
-def free_density(action: FreeField, side: int) -> float:
-    """⟨|φ|²⟩ = N⁻¹ Σ_k 1/e_k."""
-    return float(np.mean(1.0 / action.eigenvalues(side)))
-
-
 def free_sample(action: FreeField, side: int, batch: int, rng: np.random.Generator) -> np.ndarray:
     """Independent draws of the complex free field, ``[batch, L, L]`` complex128."""
     check_side(side)

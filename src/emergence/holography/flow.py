@@ -7,8 +7,7 @@ expectation exactly.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,8 +16,7 @@ import tensorflow as tf
 from emergence.evaluating import compiled
 from emergence.holography.densities import Theory
 from emergence.holography.hierarchy import Hierarchy, Ranges
-from emergence.holography.weights import Evaluation, UnderpoweredWarning, check_finite
-from emergence.randomness import derive_seed, generator
+from emergence.randomness import generator
 from emergence.settings import FlowStage
 from emergence.updates import Parameters
 
@@ -158,55 +156,6 @@ def symmetrised(log_density: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
     larger = tf.maximum(log_density, mirrored)
     gap = tf.abs(log_density - mirrored)
     return larger + tf.math.log1p(tf.exp(-gap)) - float(np.log(2.0))
-
-
-def evaluate(
-    problem: FlowProblem,
-    parameters: Mapping[str, np.ndarray],
-    *,
-    samples: int,
-    seed: int,
-    chunk: int = 256,
-    couplings: tuple[float, float] | None = None,
-) -> list[Evaluation]:
-    """Draw samples in double precision and weigh them, one evaluation per seed.
-
-    Args:
-        samples: rounded up to whole chunks.
-        chunk: samples per compiled call, which bounds the memory.
-        couplings: (t, μ) at which a conditional flow is evaluated.
-
-    Raises:
-        ArtifactError: the weights are of another architecture or not finite.
-        DivergenceError: a weight is not a number.
-
-    Warns:
-        UnderpoweredWarning: fewer than ten samples are effective.
-    """
-    problem.flow.check_parameters(parameters)
-    weights = {name: tf.constant(value, tf.float64) for name, value in parameters.items()}
-    seeds = next(iter(weights.values())).shape[0]
-    at = problem.theory.couplings(seeds, chunk, tf.float64)
-    if couplings is not None:
-        at = tf.broadcast_to(tf.constant(couplings, tf.float64), at.shape)
-    weigh = compile_weigher(problem, seeds, chunk)
-    root = derive_seed(seed, "evaluate")
-    parts = [
-        weigh(weights, at, tf.constant([root, index], tf.int32))[1].numpy()
-        for index in range(-(-samples // chunk))
-    ]
-    found = [Evaluation(row) for row in np.concatenate(parts, axis=1)]
-    for evaluation in found:
-        check_finite(evaluation.log_weights)
-        if evaluation.underpowered:
-            effective = evaluation.effective_fraction * evaluation.samples
-            warnings.warn(
-                f"Only {effective:.1f} of {evaluation.samples} samples are effective: the flow is"
-                " too far from the theory for reweighting.",
-                UnderpoweredWarning,
-                stacklevel=2,
-            )
-    return found
 
 
 def compile_weigher(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emergence.errors import SettingsError
-from emergence.holography.bulk import BulkCovariance, BulkTable, grid_covariance
+from emergence.holography.bulk import BulkTable, grid_covariance
 from emergence.holography.mutual_information import Estimate, jackknife
 
 Generate = Callable[[np.ndarray], np.ndarray]
@@ -240,12 +240,3 @@ def boundary_covariance(field: np.ndarray, *, chunks: int = 20) -> np.ndarray:
         raise SettingsError(f"{len(field)} samples make no {chunks} chunks.", "Draw more samples.")
     grid = (field - field.mean())[: size * chunks, ..., None]
     return np.stack([grid_covariance(part, part) for part in np.split(grid, chunks)])
-
-
-def bulk_lengths(covariance: BulkCovariance) -> dict[int, Estimate]:
-    """Correlation length of every layer with at least four cells a side, in cells, by level."""
-    return {
-        level: correlation_length(covariance.blocks[level, level])
-        for level, cells in covariance.table.cells.items()
-        if len(cells) >= 4
-    }

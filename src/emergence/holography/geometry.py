@@ -22,7 +22,6 @@ from emergence.holography.bulk_pairs import PairInformation
 from emergence.holography.decay import DecayFit, fit_decay
 
 Verdict = Literal["one length", "two lengths", "underpowered"]
-Form = Literal["asymptotic", "distance"]
 
 POWER_LIMIT = 0.2
 """Relative error of ξ above which the test of one ξ has no power."""
@@ -88,32 +87,33 @@ def vertical(pairs: PairInformation) -> PairInformation:
     )
 
 
-def fit_same_layer(
-    pairs: PairInformation, *, farthest: float = 0.5, form: Form = "asymptotic"
-) -> DecayFit:
-    """I ∝ (|Δx|/z)^(−2·rate) or exp(−rate·d), rate = 1/ξ, with an amplitude per layer."""
+def fit_same_layer(pairs: PairInformation, *, farthest: float = 0.5) -> DecayFit:
+    """I ∝ (|Δx|/z)^(−2·rate), rate = 1/ξ, with an amplitude per layer.
+
+    Args:
+        farthest: separations up to this share of the lattice's side.
+
+    Raises:
+        SettingsError: if too few pairs are above the noise.
+    """
     chosen = same_layer(pairs, farthest=farthest)
-    if form == "asymptotic":
-        distance = 2.0 * np.log(chosen.separation / chosen.z)
-    else:
-        distance = hyperbolic_distance(chosen.separation, chosen.z, chosen.z_other)
+    distance = 2.0 * np.log(chosen.separation / chosen.z)
     return fit_decay(
         distance, chosen.value, chosen.error, group=chosen.level, replicas=chosen.replicas
     )
 
 
-def fit_vertical(pairs: PairInformation, *, form: Form = "asymptotic") -> DecayFit:
-    """I ∝ 2^(−rate·|Δℓ|) of the mean over positions, or exp(−rate·d) of each position, rate = 1/ξ.
+def fit_vertical(pairs: PairInformation) -> DecayFit:
+    """I ∝ 2^(−rate·|Δℓ|) of the mean over positions, rate = 1/ξ.
 
     There is an amplitude per coarser layer: the scaling is that of ever finer cells under one given
     cell, whose own normalisation knows of the size of the torus.
+
+    Raises:
+        SettingsError: if too few pairs are above the noise.
     """
-    if form == "asymptotic":
-        chosen = vertical(pairs)
-        distance = np.log(2.0) * (chosen.other - chosen.level)
-    else:
-        chosen = pairs.select(pairs.vertical & _details(pairs))
-        distance = hyperbolic_distance(chosen.separation, chosen.z, chosen.z_other)
+    chosen = vertical(pairs)
+    distance = np.log(2.0) * (chosen.other - chosen.level)
     return fit_decay(
         distance, chosen.value, chosen.error, group=chosen.other, replicas=chosen.replicas
     )
@@ -164,24 +164,6 @@ class OneLength:
         if max(self.same_layer.relative_error, self.vertical.relative_error) > POWER_LIMIT:
             return "underpowered"
         return "one length" if abs(self.pull) <= PULL_LIMIT else "two lengths"
-
-
-def one_length(
-    pairs: PairInformation, *, farthest: float = 0.5, form: Form = "asymptotic"
-) -> OneLength:
-    """Fit both decays of the same pairs.
-
-    Args:
-        farthest: same-layer separations up to this share of the lattice's side.
-        form: "asymptotic", the power laws of far pairs, or "distance", exponentials of d itself,
-            which knows of the near pairs but takes the z of a layer literally.
-
-    Raises:
-        SettingsError: if too few pairs are above the noise.
-    """
-    return OneLength(
-        fit_same_layer(pairs, farthest=farthest, form=form), fit_vertical(pairs, form=form)
-    )
 
 
 def distances(pairs: PairInformation) -> dict[str, np.ndarray]:

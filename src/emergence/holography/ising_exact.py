@@ -1,9 +1,8 @@
 """Exact results for the two-dimensional Ising model and its continuous dual field.
 
 S = −(1/T) Σ_⟨ij⟩ s_i s_j on the periodic L×L square lattice, J = 1, no field. The partition
-function of any torus is Kaufman's (Phys. Rev. 76, 1232, 1949); correlations come from the sum over
-all spins (L ≤ 4) or from the transfer matrix of a row (L ≤ 10). On a 2-site-wide torus a bond
-counts twice, in all of them.
+function of any torus is Kaufman's (Phys. Rev. 76, 1232, 1949); correlations come from the
+transfer matrix of a row (L ≤ 10). On a 2-site-wide torus a bond counts twice, in both of them.
 """
 
 from __future__ import annotations
@@ -11,15 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
 from emergence.errors import SettingsError
 from emergence.holography.actions import IsingDualField, check_side
 
-CRITICAL_TEMPERATURE = float(2.0 / np.log1p(np.sqrt(2.0)))
-"""T_c = 2/ln(1 + √2) = 2.269185314213022."""
-
-LARGEST_SUM = 4
 LARGEST_TRANSFER = 10
 
 _LARGE = 80.0
@@ -139,36 +133,8 @@ class SpinReference:
         return float(np.mean(self.correlation))
 
 
-def sum_over_spins(side: int, temperature: float) -> SpinReference:
-    """Brute force over all 2^N configurations.
-
-    Raises:
-        SettingsError: for a side outside 2 … 4, or an impossible temperature.
-    """
-    check_side(side)
-    _check_temperature(temperature)
-    if side > LARGEST_SUM:
-        raise SettingsError(
-            f"A sum over all spins of a torus of side {side} has 2^{side * side} terms.",
-            f"Choose a side of at most {LARGEST_SUM}.",
-        )
-    sites = side * side
-    codes = np.arange(2**sites)[:, None]
-    spins = (1.0 - 2.0 * ((codes >> np.arange(sites)) & 1)).reshape(-1, side, side)
-    neighbours = np.roll(spins, -1, axis=1) + np.roll(spins, -1, axis=2)
-    energies = -np.sum(spins * neighbours, axis=(1, 2))
-    log_total = float(logsumexp(-energies / temperature))
-    probability = np.exp(-energies / temperature - log_total)
-    weighted = probability * spins[:, 0, 0]
-    return SpinReference(
-        log_partition=log_total,
-        energy=float(probability @ energies),
-        correlation=np.einsum("c,cij->ij", weighted, spins),
-    )
-
-
 def transfer_rows(side: int, temperature: float) -> SpinReference:
-    """The same through the symmetric 2^L×2^L transfer matrix between rows.
+    """ln Z, energy and correlations through the symmetric 2^L×2^L transfer matrix between rows.
 
     Raises:
         SettingsError: for a side outside 2 … 10, or an impossible temperature.
@@ -213,13 +179,3 @@ def dual_log_constant(action: IsingDualField, side: int) -> float:
 def dual_log_partition(action: IsingDualField, side: int) -> float:
     """ln Z_cont = ln ∫dx exp(−½xᵀK⁻¹x) Π cosh x_i of the continuous field, any L and T."""
     return log_partition(side, action.temperature) + dual_log_constant(action, side)
-
-
-def dual_second_moments(action: IsingDualField, correlation: np.ndarray) -> np.ndarray:
-    """⟨x_0 x_r⟩ of the continuous field, ``[L, L]``: K + K C K, as x ~ N(Ks, K) given the spins.
-
-    Args:
-        correlation: C = ⟨s_0 s_r⟩ of the Ising model at the same temperature, ``[L, L]``.
-    """
-    kernel = action.eigenvalues(correlation.shape[0])
-    return np.fft.ifft2(kernel + kernel**2 * np.fft.fft2(correlation)).real

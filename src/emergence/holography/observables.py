@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from emergence.holography.actions import ComplexPhi4, IsingDualField, check_side
+from emergence.holography.actions import ComplexPhi4, check_side
 
 PRIMARY = (
     "order",
@@ -100,17 +100,6 @@ def primary(field: np.ndarray, t: float) -> dict[str, np.ndarray]:
         raise ValueError(f"A field is [samples, L, L]; this one is {list(field.shape)}.")
     check_side(field.shape[1])
     return primary_parts(np.ascontiguousarray(field.real), np.ascontiguousarray(field.imag), t)
-
-
-def axis_correlation(field: np.ndarray) -> np.ndarray:
-    """Re φ_x*φ_{x+r} averaged over sites and both axes, ``[samples, L/2 + 1]`` for r = 0 … L/2."""
-    side = field.shape[1]
-    total = np.zeros((len(field), side // 2 + 1))
-    for axis in (1, 2):
-        power = np.abs(np.fft.fft(field, axis=axis)) ** 2
-        correlation = np.fft.ifft(power, axis=axis).real / side
-        total += np.moveaxis(correlation, axis, 2).mean(axis=1)[:, : side // 2 + 1]
-    return 0.5 * total
 
 
 def formulas(side: int, action: ComplexPhi4 | None = None) -> dict[str, Formula]:
@@ -189,13 +178,3 @@ def ising_primary(field: np.ndarray) -> dict[str, np.ndarray]:
     if field.ndim != 3 or np.iscomplexobj(field):
         raise ValueError("The Ising dual field is real, [samples, L, L].")
     return ising_parts(field)
-
-
-def draw_dual_field(
-    spins: np.ndarray, action: IsingDualField, rng: np.random.Generator
-) -> np.ndarray:
-    """x ~ N(Ks, K) given Ising spins ``[samples, L, L]`` of ±1: exact samples of the dual field."""
-    kernel = action.eigenvalues(spins.shape[1])
-    white = rng.standard_normal(spins.shape)
-    modes = kernel * np.fft.fft2(spins) + np.sqrt(kernel) * np.fft.fft2(white)
-    return np.fft.ifft2(modes).real

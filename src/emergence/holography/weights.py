@@ -12,10 +12,6 @@ LEAST_SAMPLES = 10.0
 """Effective samples below which a reweighted number says nothing."""
 
 
-class UnderpoweredWarning(UserWarning):
-    """The effective sample size of importance weights is too small for any number."""
-
-
 def check_finite(log_weights: np.ndarray) -> None:
     """Refuse importance weights that are not numbers.
 

@@ -25,8 +25,6 @@ from emergence.introspection.windows import WindowsProblem
 from emergence.randomness import generator
 from emergence.updates import Parameters
 
-DECODERS = ("linear", "quadratic", "general")
-CELLS = ("linear", "general")
 ENCODER_WIDTH = 8
 DECODER_WIDTH = 12
 CELL_WIDTH = 16

@@ -85,19 +85,6 @@ def least_squares(design: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, n
     return coefficients, 1.0 - error / total
 
 
-def linear_r2(latent: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """R² of the best linear map g → target without a constant, for each component of the target.
-
-    Args:
-        latent: g, ``[seeds, samples, n]``.
-        target: for instance (ψ, ψ′), ``[samples, m]`` or ``[seeds, samples, m]``.
-
-    Returns:
-        ``[seeds, m]``.
-    """
-    return least_squares(latent, target)[1]
-
-
 def readout_form(latent: np.ndarray, density: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The quadratic form that reads the density from the latents, ρ = gᵀ A g.
 

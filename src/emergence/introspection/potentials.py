@@ -108,14 +108,3 @@ GENERATORS: dict[str, Callable[..., np.ndarray]] = {
     "rough": rough,
     "strong": strong,
 }
-
-
-def tunnelling_integral(potential: np.ndarray, spacing: float) -> np.ndarray:
-    """∫κ dx with κ = √max(V, 0) over the largest forbidden stretch, ``[batch]``."""
-    kappa = np.sqrt(np.maximum(potential, 0.0)) * spacing
-    largest = np.zeros(len(potential))
-    running = np.zeros(len(potential))
-    for site in range(potential.shape[1]):
-        running = np.where(kappa[:, site] > 0.0, running + kappa[:, site], 0.0)
-        largest = np.maximum(largest, running)
-    return largest

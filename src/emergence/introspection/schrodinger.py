@@ -135,27 +135,6 @@ def draw_starts(
     return real + 1j * imaginary
 
 
-def rewind(
-    potential: np.ndarray, state: np.ndarray, spacing: float, solver: str = "transfer_matrix"
-) -> np.ndarray:
-    """Start vectors from which the cells of ``potential`` lead to ``state``.
-
-    Args:
-        potential: ``[batch, sites]``.
-        state: (ψ, ψ′) after the last cell, ``[batch, 2]``.
-
-    Returns:
-        (ψ, ψ′) before the first cell, ``[batch, 2]``.
-    """
-    update = step_matrix(potential, spacing, solver)
-    for site in reversed(range(potential.shape[1])):
-        # The determinant is 1 for either solver, so the adjugate is the inverse.
-        (a, b), (c, d) = np.moveaxis(update[:, site], 0, -1)
-        first, second = state[:, 0], state[:, 1]
-        state = np.stack([d * first - b * second, a * second - c * first], axis=-1)
-    return state
-
-
 def lead_densities(start: np.ndarray, spacing: float, detector_sites: int) -> np.ndarray:
     """Densities at three detectors in the field-free lead, 2k, k and 0 sites before the first cell.
 
@@ -171,8 +150,3 @@ def lead_densities(start: np.ndarray, spacing: float, detector_sites: int) -> np
     """
     position = -spacing * detector_sites * np.array([2.0, 1.0, 0.0])
     return np.abs(start[:, :1] + start[:, 1:] * position) ** 2
-
-
-def current(states: np.ndarray) -> np.ndarray:
-    """J = Im ψ*ψ′, conserved along the chain by either solver; shape of ``states`` less the last axis."""
-    return np.imag(np.conj(states[..., 0]) * states[..., 1])

@@ -19,7 +19,6 @@ from emergence.introspection.windows import WindowsProblem
 from emergence.randomness import generator
 from emergence.updates import Parameters
 
-READOUTS = ("linear", "quadratic", "general")
 GENERAL_WIDTH = 12
 """Hidden units of the general readout."""
 

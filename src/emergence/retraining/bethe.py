@@ -17,20 +17,13 @@ import math
 import numpy as np
 
 from emergence.errors import EmergenceError, SettingsError
-from emergence.retraining.models import Heisenberg, Lattice
+from emergence.retraining.models import Heisenberg
 
 BULK_ENERGY = 0.25 - math.log(2.0)
 """Energy per site of the infinite chain (Hulthén 1938)."""
 
-SURFACE_ENERGY = (math.pi - 1.0 - 2.0 * math.log(2.0)) / 4.0
-"""What two open ends cost together as N → ∞, up to a correction that falls as 1/N."""
 
 NEWTON_STEPS = 50
-
-
-def chain(sites: int, boundary: str = "open") -> Heisenberg:
-    """The Heisenberg chain that the functions of this module take."""
-    return Heisenberg(Lattice("chain", sites, boundary))
 
 
 def rapidities(model: Heisenberg) -> np.ndarray:

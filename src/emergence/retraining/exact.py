@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from emergence.errors import SettingsError
 from emergence.retraining import bethe, diagonalisation, free_fermions, published
 from emergence.retraining.models import Heisenberg, Ising, Model
@@ -75,37 +73,3 @@ def bulk_energy(model: Model) -> Reference:
         f"No bulk energy is known for the {model}.",
         "Extrapolate the energies of finite lattices instead.",
     )
-
-
-def edge_free_energies(model: Model) -> dict[str, float]:
-    """What estimators of the bulk energy give for the exact ground state of an open chain.
-
-    They differ from the infinite chain by powers of 1/N, and so bound how far the same estimators
-    can get with a trained wave function of N sites.
-
-    Returns:
-        ``raw``: E(N)/N. ``difference``: (E(2N) − E(N))/N. ``centre`` (Ising only): the middle bond
-        with the mean field energy of its two sites.
-
-    Raises:
-        SettingsError: not an open chain that is solved at every size.
-    """
-    lattice = model.lattice
-    solved = isinstance(model, Ising) or not model.j2
-    if lattice.geometry != "chain" or lattice.periodic or not solved:
-        raise SettingsError(
-            f"The {model} is not solved at every size.",
-            "Choose an open Ising or Heisenberg chain.",
-        )
-    solve = free_fermions.energy if isinstance(model, Ising) else bethe.energy
-    double = type(lattice)("chain", 2 * lattice.size)
-    twice = Ising(double, model.field) if isinstance(model, Ising) else Heisenberg(double)
-    once, sites = solve(model), model.sites
-    estimates = {"raw": once / sites, "difference": (solve(twice) - once) / sites}
-    if isinstance(model, Ising):
-        matrix = free_fermions.correlation_matrix(model)
-        middle = (sites - 1) // 2
-        bond = free_fermions.bond_energies(model, matrix)[middle]
-        field = free_fermions.field_energies(model, matrix)[middle : middle + 2]
-        estimates["centre"] = float(bond + np.mean(field))
-    return estimates

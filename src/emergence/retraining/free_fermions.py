@@ -14,12 +14,7 @@ import numpy as np
 from scipy.special import ellipe, xlogy
 
 from emergence.errors import SettingsError
-from emergence.retraining.models import Ising, Lattice
-
-
-def chain(sites: int, field: float, boundary: str = "open") -> Ising:
-    """The Ising chain that the functions of this module take."""
-    return Ising(Lattice("chain", sites, boundary), field)
+from emergence.retraining.models import Ising
 
 
 def coupling_matrix(model: Ising) -> np.ndarray:

@@ -199,24 +199,3 @@ def build_model(
 def model_of(arm: GrowthArm, size: int) -> Model:
     """The Hamiltonian of an arm of the settings at one size; raises SettingsError as above."""
     return build_model(arm.model, arm.geometry, size, arm.boundary, field=arm.field, j2=arm.j2)
-
-
-def diagonal_energy(model: Model, spins: np.ndarray) -> np.ndarray:
-    """⟨s|H|s⟩ of configurations of ±1, ``[batch, sites]`` → float64 ``[batch]``."""
-    first, second = model.bonds.pairs.T
-    return (spins[:, first] * spins[:, second]).astype(np.float64) @ model.diagonal
-
-
-def marshall_sign(lattice: Lattice, spins: np.ndarray) -> np.ndarray:
-    """(−1)^(up spins on sublattice 0) of configurations of ±1, ``[batch, sites]`` → ``[batch]``.
-
-    Raises:
-        SettingsError: a lattice without two sublattices.
-    """
-    if not lattice.bipartite:
-        raise SettingsError(
-            f"The {lattice} has no two sublattices, so the Marshall sign does not exist.",
-            "Choose an even size, open boundaries, or the learnt phase.",
-        )
-    up = np.sum((spins > 0) & (lattice.sublattice == 0), axis=1)
-    return 1.0 - 2.0 * (up % 2)

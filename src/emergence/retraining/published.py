@@ -1,8 +1,8 @@
 """Energies of larger squares, from the literature: what no solver of this package reaches.
 
 Exact diagonalisation where no error is given (all digits are then right), quantum Monte Carlo free
-of any sign problem elsewhere, and for a frustrated chain the density-matrix renormalisation group.
-Units and signs as in ``models``.
+of any sign problem elsewhere, and for a frustrated chain the density-matrix renormalisation group
+(:mod:`.renormalisation`, which also finds further ones). Units and signs as in ``models``.
 
 Monte Carlo: A. W. Sandvik, arXiv:2601.20189, tables 1 (periodic, per site) and 2 (open, per bond);
 infinite lattice: A. W. Sandvik, Phys. Rev. B 56, 11678 (1997).

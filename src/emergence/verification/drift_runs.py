@@ -41,8 +41,6 @@ FOLDER = "drift"
 """Of the list of runs: results/drift."""
 FAST = f"{FOLDER}-base"
 """Folder of the base of a fast certificate; otherwise it is the evaluation of `make verify`."""
-EVALUATED = ("threads", "precision", "compiled")
-"""Axes along which the same weights are evaluated."""
 SHARE = 8
 """A fast certificate draws this share of the samples: a difference of two evaluations of the same
 samples needs few of them."""
