@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "Arrays",
     "provenance_path",
     "read_arrays",
     "read_numbers",
@@ -45,6 +46,9 @@ __all__ = [
     "write_table",
     "write_text",
 ]
+
+Arrays = dict[str, np.ndarray]
+"""Arrays of one result by name."""
 
 AGAIN = "Delete it and rerun snakemake, which makes it again."
 _SUFFIXES = {".npz", ".csv", ".json", ".png", ".svg", ".md", ".txt", ".html"}

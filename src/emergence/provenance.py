@@ -17,6 +17,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+PACKAGE = Path(__file__).parent
+CHECKOUT = PACKAGE.parents[1]
+"""The folder of Snakefile, workflow/ and config/; where the package is installed without, others."""
+
 
 def code_in_use() -> dict[str, Any]:
     """Return commit, dirty (whether the code differs from it), lock_sha256 and versions."""

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from emergence import artifacts, settings
+from emergence.analysing import WORST
 from emergence.errors import ArtifactError
 from emergence.introspection import parsimony
-from emergence.introspection.analysis import WORST, Results
+from emergence.introspection.analysis import Results
 from emergence.statistics import Measurement
 
 THIRD = parsimony.LOSS_THRESHOLD

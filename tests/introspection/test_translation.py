@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from emergence import artifacts, settings
+from emergence.analysing import WORST
 from emergence.errors import ArtifactError
 from emergence.introspection import translation
-from emergence.introspection.analysis import WORST, Results
+from emergence.introspection.analysis import Results
 
 SEEDS, SYSTEMS, WINDOW = 3, 5, 10
 LENGTHS = [WINDOW, 20, 40]

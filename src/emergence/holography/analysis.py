@@ -6,7 +6,7 @@ the tables and its measurements, and the ledger then says that its claim was not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 
 from emergence import artifacts
+from emergence.analysing import Found, Tables, gather
+from emergence.artifacts import Arrays
 from emergence.holography import (
     bulk_readings,
     correlations,
@@ -25,10 +27,6 @@ from emergence.holography import (
 )
 from emergence.settings import Settings
 from emergence.statistics import Measurement
-
-Arrays = dict[str, np.ndarray]
-Tables = dict[str, pd.DataFrame]
-Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
 
 
 class Flow(NamedTuple):
@@ -137,13 +135,4 @@ def analyse(settings: Settings, folder: Path) -> tuple[Tables, list[Measurement]
     Raises:
         ArtifactError: a result is missing or corrupt.
     """
-    results = Results(settings, folder)
-    tables: Tables = {}
-    measurements: list[Measurement] = []
-    for part in PARTS:
-        for name, item in part(results):
-            if isinstance(item, pd.DataFrame):
-                tables[name] = item
-            else:
-                measurements.append(item)
-    return tables, measurements
+    return gather(PARTS, Results(settings, folder))

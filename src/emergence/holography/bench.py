@@ -10,14 +10,12 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import median
 
 import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-import emergence
 from emergence.holography import chains, growth
 from emergence.holography.actions import ComplexPhi4
 from emergence.holography.autocorrelation import Estimate, estimate_mean
@@ -27,15 +25,14 @@ from emergence.holography.flow import FlowProblem, compile_weigher
 from emergence.holography.gathered import GatheredSpline
 from emergence.holography.hierarchy import spline_flow
 from emergence.host import use_host
-from emergence.introspection.bench import host
+from emergence.introspection.bench import THREADS, host
 from emergence.introspection.comparison import Row, in_turns, render
 from emergence.introspection.step_speed import Training
 from emergence.progress import say
+from emergence.provenance import CHECKOUT
 from emergence.settings import FlowStage, load
 
 SEED = 20190303
-THREADS = 1
-HOUSE = Path(emergence.__file__).parents[2]
 SHIPPED, POINT = "line_16", 0.28
 """Weights, and the hopping, of the race of the samplers."""
 
@@ -195,8 +192,8 @@ def samples(sizes: Sizes, side: int) -> Rate:
 
 def samplers(sizes: Sizes) -> list[Rate]:
     """Independent values of the order parameter per processor second, 1 / (2 τ seconds)."""
-    settings = load(HOUSE / "config/laptop.yaml")
-    parameters, _ = growth.read_flow(HOUSE / "weights/holography" / SHIPPED)
+    settings = load(CHECKOUT / "config/laptop.yaml")
+    parameters, _ = growth.read_flow(CHECKOUT / "weights/holography" / SHIPPED)
     common = {
         "flow": SHIPPED, "size": 16, "t": [POINT], "chains": sizes.chains,
         "tuning": max(1, sizes.trajectories // 4), "trajectories": sizes.trajectories,

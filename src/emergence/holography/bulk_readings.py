@@ -6,13 +6,14 @@ scale does not have is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from emergence.analysing import Found
+from emergence.artifacts import Arrays
 from emergence.errors import SettingsError
 from emergence.holography import footprint
 from emergence.holography.bridge import divergences
@@ -25,9 +26,6 @@ from emergence.statistics import Measurement
 
 if TYPE_CHECKING:
     from emergence.holography.analysis import Results
-
-Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
-Arrays = dict[str, np.ndarray]
 
 
 class Study(NamedTuple):

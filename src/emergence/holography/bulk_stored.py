@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
+from emergence.artifacts import Arrays
 from emergence.holography.bulk_pairs import PairInformation
-
-Arrays = dict[str, np.ndarray]
 
 MAPS = ("trained", "untrained", "haar", "random", "optimal")
 """Every map that true samples are pushed through, see :mod:`.bulk_maps`."""

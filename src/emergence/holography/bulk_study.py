@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from emergence.artifacts import Arrays
 from emergence.errors import SettingsError
 from emergence.holography import bulk_prior, footprint, true_samples
 from emergence.holography.arms import flow_of
@@ -26,8 +27,6 @@ from emergence.holography.points import Point, action_of, centre_of
 from emergence.progress import Progress, say
 from emergence.randomness import derive_seed, generator
 from emergence.settings import BulkSettings, Settings
-
-Arrays = dict[str, np.ndarray]
 
 CHUNKS = 20
 """Chunks of samples for the jackknife and the bootstrap, each of several autocorrelation times."""

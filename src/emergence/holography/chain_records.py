@@ -16,13 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from emergence.artifacts import provenance_path, read_arrays, read_numbers, write_arrays
+from emergence.artifacts import Arrays, provenance_path, read_arrays, read_numbers, write_arrays
 from emergence.errors import ArtifactError
 from emergence.holography.positions import bulk_positions
 from emergence.progress import say
 from emergence.settings import ChainsSettings, fingerprint
-
-Arrays = dict[str, np.ndarray]
 
 PARTS = ("run", "cold")
 """Measured trajectories, and those from a cold start."""

@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from emergence import devices
-from emergence.artifacts import sha256
+from emergence.artifacts import Arrays, sha256
 from emergence.holography.actions import IsingDualField
 from emergence.holography.arms import problem_of
 from emergence.holography.chain_moves import SEGMENT, HamiltonianMoves, Moves, RefreshMoves
@@ -43,8 +43,6 @@ from emergence.progress import Progress
 from emergence.randomness import derive_seed
 from emergence.settings import ChainsSettings, Holography, Settings, TheorySettings
 from emergence.updates import Parameters
-
-Arrays = dict[str, np.ndarray]
 
 
 def run(

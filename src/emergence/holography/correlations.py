@@ -14,7 +14,7 @@ covariance between distances and, left out one at a time, all errors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -23,14 +23,15 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
+from emergence.analysing import Found
+from emergence.artifacts import Arrays
 from emergence.holography.actions import lattice_cosines
 from emergence.holography.autocorrelation import estimate_mean
 from emergence.statistics import Measurement
 
 if TYPE_CHECKING:
-    from emergence.holography.analysis import Arrays, Results
+    from emergence.holography.analysis import Results
 
-Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
 
 PHASES = {"algebraic": 0.40, "exponential": 0.16}
 """Hoppings well above and well below the Kosterlitz–Thouless point of the mean field, 0.280."""

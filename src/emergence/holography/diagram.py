@@ -9,7 +9,6 @@ chains as they are), and by clusters (*reference*). Corrected and reference must
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import chdtrc
 
+from emergence.analysing import Found
+from emergence.artifacts import Arrays
 from emergence.holography.autocorrelation import estimate_all, fluctuations
 from emergence.holography.improved import IMPROVED
 from emergence.holography.metropolis import reweight
@@ -24,9 +25,8 @@ from emergence.holography.observables import PRIMARY, formulas
 from emergence.statistics import Measurement, shrunk_correlation
 
 if TYPE_CHECKING:
-    from emergence.holography.analysis import Arrays, Flow, Results
+    from emergence.holography.analysis import Flow, Results
 
-Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
 
 OBSERVABLES = ("order", "susceptibility", "binder", "helicity", "correlation_length")
 """What the claim is about."""

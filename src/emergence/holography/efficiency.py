@@ -10,13 +10,14 @@ steps. The window of τ_int must have closed; if not, no error is known of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from emergence.analysing import Found
+from emergence.artifacts import Arrays
 from emergence.holography.autocorrelation import Estimate, estimate_mean
 from emergence.holography.cluster import run_ising
 from emergence.holography.ising_exact import LARGEST_TRANSFER, transfer_rows
@@ -27,9 +28,8 @@ from emergence.settings import Settings
 from emergence.statistics import Measurement
 
 if TYPE_CHECKING:
-    from emergence.holography.analysis import Arrays, Results
+    from emergence.holography.analysis import Results
 
-Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
 
 ISING, PHI4 = "magnetisation_squared", "order"
 """What is followed: m², or the order parameter |φ̄|."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from emergence.analysing import Found
 from emergence.errors import SettingsError
 from emergence.holography import geometry
 from emergence.holography.bulk_pairs import PairInformation
-from emergence.holography.bulk_readings import Found, Study, studies
+from emergence.holography.bulk_readings import Study, studies
 from emergence.holography.bulk_stored import MAPS, stored_pairs
 from emergence.holography.decay import DecayFit
 

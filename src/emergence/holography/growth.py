@@ -16,6 +16,7 @@ import pandas as pd
 import tensorflow as tf
 
 from emergence import artifacts, evaluating, training
+from emergence.artifacts import Arrays
 from emergence.finished import Finished
 from emergence.holography.arms import problem_of
 from emergence.holography.flow import FlowProblem, compile_weigher
@@ -33,8 +34,6 @@ from emergence.weights import (
     tell_other_physics,
     write_weights,
 )
-
-Arrays = dict[str, np.ndarray]
 
 
 def grow(

@@ -14,13 +14,14 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from emergence.analysing import Found
 from emergence.holography.bulk_information import (
     BUDGET,
     linear_budgets,
     multi_information,
     random_block,
 )
-from emergence.holography.bulk_readings import Found, Study, studies
+from emergence.holography.bulk_readings import Study, studies
 from emergence.holography.bulk_stored import MAPS
 from emergence.holography.information import (
     HAAR,

@@ -6,7 +6,6 @@ scale does not have is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from emergence.analysing import Found
 from emergence.holography import published
 from emergence.holography.metropolis import expected_acceptance, reweight
 from emergence.holography.observables import PRIMARY, formulas
@@ -26,7 +26,6 @@ from emergence.statistics import Measurement, median_error
 if TYPE_CHECKING:
     from emergence.holography.analysis import Flow, Results
 
-Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
 
 LOW = "a lower bound, as ln Z is that of fewer than ten effective samples"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from emergence.artifacts import Arrays
 from emergence.holography.actions import ComplexPhi4
 from emergence.holography.autocorrelation import estimate_all
 from emergence.holography.cluster import run_phi4
@@ -12,8 +13,6 @@ from emergence.holography.points import Point, line_of, plane_of
 from emergence.progress import Progress
 from emergence.randomness import derive_seed
 from emergence.settings import Settings
-
-Arrays = dict[str, np.ndarray]
 
 LENGTHS = ("chains", "sweeps", "thermalisation")
 

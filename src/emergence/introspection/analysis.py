@@ -6,20 +6,18 @@ the tables and its measurements, and the ledger then says that its claim was not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from emergence import artifacts
+from emergence.analysing import WORST, Found, Tables, gather, named
+from emergence.artifacts import Arrays
 from emergence.introspection import parsimony, reading, spectral, translation
 from emergence.randomness import derive_seed
 from emergence.settings import Settings
 from emergence.statistics import Measurement
-
-Arrays = dict[str, np.ndarray]
-Tables = dict[str, pd.DataFrame]
 
 
 class Results:
@@ -66,10 +64,6 @@ class Results:
         )
 
 
-WORST = 1e6
-"""What a value that is not finite counts as: worse than any bound of the ledger."""
-
-
 def per_seed(
     name: str, values: np.ndarray, source: str, large_is_good: bool = False
 ) -> Measurement:
@@ -91,9 +85,7 @@ def analyse(settings: Settings, folder: Path) -> tuple[Tables, list[Measurement]
     chosen = settings.introspection
     # What the figures' reference curves and panels depend on.
     lattice = pd.DataFrame([{"spacing": chosen.spacing, "window": chosen.window}])
-    tables: Tables = {"lattice": lattice}
-    measurements: list[Measurement] = []
-    for part in (
+    parts = (
         translation.read,
         parsimony.read,
         wave_law,
@@ -101,21 +93,9 @@ def analyse(settings: Settings, folder: Path) -> tuple[Tables, list[Measurement]
         discretisation,
         noise,
         network_free,
-    ):
-        for name, item in part(results):
-            if isinstance(item, pd.DataFrame):
-                tables[name] = item
-            else:
-                measurements.append(item)
-    return tables, measurements
-
-
-Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
-
-
-def _named(*measurements: Measurement) -> Found:
-    for measurement in measurements:
-        yield measurement.name, measurement
+    )
+    tables, measurements = gather(parts, results)
+    return {"lattice": lattice} | tables, measurements
 
 
 def wave_law(results: Results) -> Found:
@@ -128,24 +108,24 @@ def wave_law(results: Results) -> Found:
         "rank_one_defect", "psi_r2", "slope_r2", "node_fraction", "spurious_nodes",
         "regression_ratio", "regression_r2",
     ):  # fmt: skip
-        yield from _named(per_seed(f"law.{key}", law[key], source, key in LARGE_IS_GOOD))
+        yield from named(per_seed(f"law.{key}", law[key], source, key in LARGE_IS_GOOD))
     spacing = results.chosen.spacing
     controls = reading.similarity_controls(
         trained["n2/p/update"], trained["n2/untrained/update"], law["potential"],
         float(trained["unit"]), spacing, results.settings.seed,
     )  # fmt: skip
     for key, values in controls.items():
-        yield from _named(per_seed(f"control.similarity_{key}", values, source))
+        yield from named(per_seed(f"control.similarity_{key}", values, source))
     data = results.data(results.chosen.distillers["quadratic"].dataset)
     shuffled = reading.wave_r2_of_shuffled(law["wave"], data)
-    yield from _named(per_seed("control.psi_r2_of_other_systems", shuffled, source, True))
+    yield from named(per_seed("control.psi_r2_of_other_systems", shuffled, source, True))
     yield "law", _law_table(law)
     yield "latents", _latents_table(law, data, results.chosen.spacing)
     for arm in ("degree_1", "degree_2", "general", "shuffled"):
         if results.has("distillers", arm, 2):
             other = results.wave_law(arm)
             for key in ("spacing_error", "det_error", "similarity", "gauge_error"):
-                yield from _named(per_seed(f"{arm}.{key}", other[key], f"distillers/{arm}"))
+                yield from named(per_seed(f"{arm}.{key}", other[key], f"distillers/{arm}"))
 
 
 def _law_table(law: Arrays) -> pd.DataFrame:
@@ -197,7 +177,7 @@ def density_form(results: Results) -> Found:
             arrays[key], data, float(arrays["unit"]), results.chosen.spacing
         )
         for name in ("e1_e2_error", "e3_error", "form_ratio", "signature_right", "spacing_error"):
-            yield from _named(
+            yield from named(
                 per_seed(f"density_form.{label}.{name}", law[name], label, name in LARGE_IS_GOOD)
             )
         seeds, grid = law["e1"].shape
@@ -214,7 +194,7 @@ def density_form(results: Results) -> Found:
     untrained = results.distiller("linear")["n3/untrained/update"]
     law = reading.read_density_law(untrained, data, float(arrays["unit"]), results.chosen.spacing)
     for name in ("e1_e2_error", "form_ratio"):
-        yield from _named(per_seed(f"control.untrained.{name}", law[name], "untrained"))
+        yield from named(per_seed(f"control.untrained.{name}", law[name], "untrained"))
     yield "density_form", pd.concat(frames, ignore_index=True)
 
 
@@ -225,8 +205,8 @@ def discretisation(results: Results) -> Found:
         if not results.has("distillers", arm, 2):
             continue
         law = results.wave_law(arm)
-        yield from _named(per_seed(f"{arm}.curvature", law["curvature"], f"distillers/{arm}"))
-        yield from _named(
+        yield from named(per_seed(f"{arm}.curvature", law["curvature"], f"distillers/{arm}"))
+        yield from named(
             per_seed(f"{arm}.spacing_error", law["spacing_error"], f"distillers/{arm}")
         )
         seeds, grid = law["trace"].shape
@@ -268,8 +248,8 @@ def noise(results: Results) -> Found:
             (method, arm.noise, seed, *row) for seed, row in enumerate(zip(*columns, strict=True))
         ]
         key = f"noise_{arm.noise:g}" if fixed else f"noisy_start_{arm.noise:g}"
-        yield from _named(per_seed(f"{key}.spacing_error", law["spacing_error"], name))
-        yield from _named(per_seed(f"{key}.translation_error", errors, name))
+        yield from named(per_seed(f"{key}.spacing_error", law["spacing_error"], name))
+        yield from named(per_seed(f"{key}.translation_error", errors, name))
     columns = ["method", "noise", "seed", "spacing_ratio", "det_error", "translation_error"]
     yield "noise", pd.DataFrame(rows, columns=columns)
 
@@ -303,9 +283,9 @@ def network_free(results: Results) -> Found:
         levels, arrays["prediction_error"], arrays["spacing_ratio"], strict=True
     ):
         name = "clean" if level == 0.0 else f"noise_{level:g}"
-        yield from _named(per_seed(f"spectral.{name}.prediction_error", errors, "spectral"))
+        yield from named(per_seed(f"spectral.{name}.prediction_error", errors, "spectral"))
         deviation = np.abs(spacings - 1.0)
-        yield from _named(per_seed(f"spectral.{name}.spacing_error", deviation, "spectral"))
+        yield from named(per_seed(f"spectral.{name}.spacing_error", deviation, "spectral"))
         rows += [(level, s, e, r) for s, (e, r) in enumerate(zip(errors, spacings, strict=True))]
     columns = ["noise", "seed", "prediction_error", "spacing_ratio"]
     yield "spectral", pd.DataFrame(rows, columns=columns)

@@ -71,9 +71,14 @@ class Row:
         return None if self.other is None else self.other / self.ours
 
 
-def in_turns(*sides: Callable[[], float]) -> list[float]:
-    """Median seconds of each side; in turns, so that other work on the machine hits all alike."""
-    times = [[side() for side in sides] for _ in range(ROUNDS)]
+def in_turns(*sides: Callable[[], float], rounds: int = ROUNDS) -> list[float]:
+    """Median seconds of each side; in turns, so that other work on the machine hits all alike.
+
+    Args:
+        sides: each runs once and returns its seconds.
+        rounds: how often each has its turn.
+    """
+    times = [[side() for side in sides] for _ in range(rounds)]
     return [median(column) for column in zip(*times, strict=True)]
 
 

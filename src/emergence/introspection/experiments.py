@@ -13,13 +13,12 @@ import numpy as np
 import pandas as pd
 
 from emergence import training
+from emergence.artifacts import Arrays
 from emergence.finished import Finished
 from emergence.introspection import dataset, distiller, translator
 from emergence.randomness import derive_seed, generator
 from emergence.settings import Settings, fingerprint
 from emergence.statistics import relative_rms
-
-Arrays = dict[str, np.ndarray]
 
 
 def train_translators(
@@ -48,11 +47,11 @@ def train_translators(
     arm = chosen.translators[name]
     root = derive_seed(settings.seed, "translator", name)
     rng = generator(root, "measured")
-    density, lead = data["train_density"], _lead(settings, data["train_lead"])
+    density, lead = data["train_density"], lead_of(settings, data["train_lead"])
     density = dataset.with_noise(density, arm.noise, chosen.seeds, rng)
     if arm.noise:
         noisy = dataset.with_noise(data["train_lead"], arm.noise, chosen.seeds, rng)
-        lead = _lead(settings, noisy)
+        lead = lead_of(settings, noisy)
     else:
         lead = lead[None]
     if arm.shuffled:
@@ -119,7 +118,8 @@ def inputs(settings: Settings, data: Arrays) -> str:
     return fingerprint({"data": sums, "threads": settings.threads})
 
 
-def _lead(settings: Settings, lead: np.ndarray) -> np.ndarray:
+def lead_of(settings: Settings, lead: np.ndarray) -> np.ndarray:
+    """Densities at the detectors ``[..., 3]`` as the translator is given them, ``[..., 3]``."""
     chosen = settings.introspection
     distance = chosen.lead_sites * chosen.spacing
     return translator.lead_coordinates(lead, distance, chosen.start_wavenumber)
@@ -137,12 +137,12 @@ def _translator_errors(
     """Relative RMS errors inside the window, at every length and per segment."""
     chosen = settings.introspection
     predicted, _ = translator.evaluate(
-        shape, parameters, _lead(settings, data["test_lead"])[None], data["test_potential"]
+        shape, parameters, lead_of(settings, data["test_lead"])[None], data["test_potential"]
     )
     truth = np.broadcast_to(data["test_density"], predicted.shape)
     errors = {"error_test": relative_rms(predicted, truth, axis=2)}
     predicted, _ = translator.evaluate(
-        shape, parameters, _lead(settings, data["long_lead"])[None], data["long_potential"]
+        shape, parameters, lead_of(settings, data["long_lead"])[None], data["long_potential"]
     )
     truth = np.broadcast_to(data["long_density"], predicted.shape)
     lengths = [chosen.window, *chosen.extrapolation]
@@ -196,7 +196,7 @@ def train_distillers(
     weights = {k.removeprefix(prefix): v for k, v in translators.items() if k.startswith(prefix)}
     hidden = {}
     for split in ("train", "test"):
-        lead = _lead(settings, data[f"{split}_lead"])[None]
+        lead = lead_of(settings, data[f"{split}_lead"])[None]
         _, hidden[split] = translator.evaluate(shape, weights, lead, data[f"{split}_potential"])
     whitening = dataset.whitening(hidden["train"])
     hidden = {k: np.einsum("snta,sab->sntb", v, whitening) for k, v in hidden.items()}

@@ -16,9 +16,8 @@ from matplotlib.axes import Axes
 from emergence import artifacts, plotting
 from emergence.introspection import law_figures
 from emergence.introspection.parsimony import LOSS_THRESHOLD
+from emergence.introspection.potentials import FAMILIES
 from emergence.plotting import ROLES, SEQUENCE, Drawing
-
-FAMILIES = ("shallow", "deep", "rough")
 
 
 def translation(tables: Path, stem: Path) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from emergence.artifacts import Arrays
 from emergence.introspection import invariants, law, polynomial, schrodinger
 from emergence.randomness import generator
 
-Arrays = dict[str, np.ndarray]
 GRID = 41
 """Values of V at which an update is compared, evenly over the trained range."""
 

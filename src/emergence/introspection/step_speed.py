@@ -16,6 +16,7 @@ import tensorflow as tf
 from emergence import jacobians, steps, updates
 from emergence.introspection import distiller, translator
 from emergence.introspection.comparison import ROUNDS, Row, Sizes, duration, in_turns
+from emergence.introspection.experiments import lead_of
 from emergence.randomness import derive_seed
 from emergence.settings import Settings, Stage
 from emergence.statistics import relative_rms
@@ -37,14 +38,8 @@ def free_translator(
     shape = translator.Shape(3, 3, "linear", False, float(data["unit"]))
     return translator.TranslatorProblem(
         shape, seeds, derive_seed(chosen.seed, name), data["train_potential"],
-        data["train_density"][None], _lead(chosen, data["train_lead"])[None],
+        data["train_density"][None], lead_of(chosen, data["train_lead"])[None],
     )  # fmt: skip
-
-
-def _lead(chosen: Settings, lead: np.ndarray) -> np.ndarray:
-    system = chosen.introspection
-    distance = system.lead_sites * system.spacing
-    return translator.lead_coordinates(lead, distance, system.start_wavenumber)
 
 
 class Training:
@@ -236,7 +231,7 @@ def race(
 def second_order(sizes: Sizes, chosen: Settings, data: dict[str, np.ndarray]) -> list[Row]:
     """Adam and then Levenberg-Marquardt against Adam alone, to the same test error."""
     problem = free_translator(chosen, data, sizes.race_seeds)
-    lead = _lead(chosen, data["test_lead"])[None]
+    lead = lead_of(chosen, data["test_lead"])[None]
 
     def error(parameters: updates.Parameters) -> float:
         weights = {name: value.numpy() for name, value in parameters.items()}

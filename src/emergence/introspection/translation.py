@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from emergence.artifacts import Arrays
 from emergence.statistics import Measurement
 
 if TYPE_CHECKING:
     from emergence.introspection.analysis import Results
-
-Arrays = dict[str, np.ndarray]
 
 
 def read(results: Results) -> Iterator[tuple[str, pd.DataFrame | Measurement]]:

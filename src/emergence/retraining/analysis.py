@@ -9,7 +9,7 @@ the median over the networks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,8 @@ import numpy as np
 import pandas as pd
 
 from emergence import artifacts
+from emergence.analysing import Found, Tables, gather, named
+from emergence.artifacts import Arrays
 from emergence.errors import SettingsError
 from emergence.retraining import edges, exact, readings
 from emergence.retraining.models import Model, model_of
@@ -26,10 +28,7 @@ from emergence.retraining.readings import measured
 from emergence.settings import GrowthArm, Settings
 from emergence.statistics import Measurement
 
-Arrays = dict[str, np.ndarray]
-Tables = dict[str, pd.DataFrame]
 ModelOf = Callable[[GrowthArm, int], Model]
-Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
 
 
 class Run(NamedTuple):
@@ -127,9 +126,7 @@ def analyse(
         ArtifactError: a result is missing or corrupt.
     """
     results = Results(settings, folder, build)
-    tables: Tables = {}
-    measurements: list[Measurement] = []
-    for part in (
+    parts = (
         energies,
         growth_against_scratch,
         edges.bulk,
@@ -138,13 +135,8 @@ def analyse(
         lambda results: readings.with_last(readings.memory(results)),
         lambda results: readings.with_last(readings.entropies(results)),
         readings.training,
-    ):
-        for name, item in part(results):
-            if isinstance(item, pd.DataFrame):
-                tables[name] = item
-            else:
-                measurements.append(item)
-    return tables, measurements
+    )
+    return gather(parts, results)
 
 
 KINDS = {
@@ -184,7 +176,7 @@ def energies(results: Results) -> Found:
     ]  # fmt: skip
     yield "energies", pd.DataFrame(rows, columns=columns)
     for arm in results.chosen.chains:
-        yield from _named(*_of_arm(results, arm))
+        yield from named(*_of_arm(results, arm))
 
 
 def _told(run: Run) -> tuple:
@@ -219,11 +211,6 @@ def _of_arm(results: Results, arm: str) -> list[Measurement]:
     return found
 
 
-def _named(*measurements: Measurement) -> Found:
-    for measurement in measurements:
-        yield measurement.name, measurement
-
-
 def growth_against_scratch(results: Results) -> Found:
     """Grown and from scratch at the largest size that both have, at their total costs."""
     if not (results.has("ising") and results.has("ising_scratch")):
@@ -233,11 +220,11 @@ def growth_against_scratch(results: Results) -> Found:
     if not shared:
         return
     grown, scratch = (results.run(arm, shared[-1]) for arm in ("ising", "ising_scratch"))
-    yield from _named(
+    yield from named(
         measured("scratch.grown_error", *grown.relative(), grown.source),
         measured("scratch.scratch_error", *scratch.relative(), scratch.source),
         measured("scratch.untrained_error", *grown.relative("untrained_"), grown.source),
     )
     if grown.has("cost_total") and scratch.has("cost_total"):
         share = float(scratch.arrays["cost_total"]) / float(grown.arrays["cost_total"])
-        yield from _named(measured("scratch.cost_ratio", np.array([share]), None, scratch.source))
+        yield from named(measured("scratch.cost_ratio", np.array([share]), None, scratch.source))

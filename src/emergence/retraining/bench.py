@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from statistics import median
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -22,8 +22,8 @@ from rich.table import Table
 
 from emergence.errors import HostError, SettingsError
 from emergence.host import use_host
-from emergence.introspection.bench import host
-from emergence.introspection.comparison import Row, duration, render
+from emergence.introspection.bench import THREADS, host
+from emergence.introspection.comparison import Row, duration, in_turns, render
 from emergence.introspection.step_speed import Training
 from emergence.progress import say
 from emergence.retraining import peers
@@ -39,7 +39,6 @@ from emergence.settings import GrowthStage
 from emergence.updates import Parameters
 
 SEED = 20200313
-THREADS = 1
 
 TOLERANCE = 0.1
 """Of the gate: root mean square deviation of the local energies over their own standard deviation.
@@ -222,7 +221,8 @@ def one_step(sizes: Sizes, gated: Gate, threads: int) -> list[Row]:
                 continue
             courses[network], about[network] = peer, peer.about
             compiled[network] = peer.compile_seconds
-        seconds = in_turns({name: course.advance for name, course in courses.items()}, sizes.rounds)
+        steps = (partial(course.advance, 1) for course in courses.values())
+        seconds = dict(zip(courses, in_turns(*steps, rounds=sizes.rounds), strict=True))
     how = f"N = {sizes.sites}, {sizes.units} units, {sizes.samples} samples, float32. "
     rows = []
     for ours, told in (("exact", how), ("truncated", f"{how}{gated} ")):
@@ -252,12 +252,6 @@ def _compiling(compiled: dict[str, float], ours: str, other: str, about: dict) -
         parts = [f"{name} {version}" for name, version in about[other]["versions"].items()]
         text += f" {', '.join(parts)}; {about[other]['parameters']} parameters of its own cells."
     return text
-
-
-def in_turns(sides: dict[str, Callable[[int], float]], rounds: int) -> dict[str, float]:
-    """Median seconds of a step of each side; in turns, so that other work hits all alike."""
-    times = [{name: side(1) for name, side in sides.items()} for _ in range(rounds)]
-    return {name: median(round_[name] for round_ in times) for name in sides}
 
 
 def growth(sizes: Sizes, window: int, threads: int) -> list[Growth]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from emergence.analysing import Found
 from emergence.errors import SettingsError
 from emergence.retraining import diagonalisation, exact, free_fermions
 from emergence.retraining import profiles as shapes
 from emergence.retraining.models import Ising, Model
 from emergence.retraining.profiles import Estimate
-from emergence.retraining.readings import SOLVED_SITES, Found, chains, gathered, one, rows
+from emergence.retraining.readings import SOLVED_SITES, chains, gathered, one, rows
 
 if TYPE_CHECKING:
     from emergence.retraining.analysis import Results, Run

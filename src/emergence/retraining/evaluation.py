@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from emergence.artifacts import Arrays
 from emergence.errors import DivergenceError
 from emergence.evaluating import compiled, dtype
 from emergence.randomness import derive_seed
@@ -19,8 +20,6 @@ from emergence.retraining.arms import hamiltonian_of, state_of, symmetrised
 from emergence.retraining.local_energy import Hamiltonian
 from emergence.retraining.wavefunction import RecurrentState, WaveFunction
 from emergence.settings import Settings
-
-Arrays = dict[str, np.ndarray]
 
 REFERENCE_SITES = 80
 """Below, more samples are drawn, so that their number times the sites stays the same."""

@@ -17,6 +17,7 @@ import pandas as pd
 import tensorflow as tf
 
 from emergence import training
+from emergence.artifacts import Arrays
 from emergence.errors import ArtifactError
 from emergence.finished import Finished
 from emergence.randomness import derive_seed, generator
@@ -26,8 +27,6 @@ from emergence.retraining.vmc import EnergyMinimisation
 from emergence.settings import GrowthStage, Settings, fingerprint
 from emergence.steps import parameters_of
 from emergence.weights import digest, tell_other_physics
-
-Arrays = dict[str, np.ndarray]
 
 
 def grow(

@@ -6,7 +6,6 @@ arm, a size or a scale does not have is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from emergence.analysing import WORST, Found
 from emergence.retraining import diagonalisation, entanglement, exact_memory, free_fermions
 from emergence.retraining import profiles as shapes
 from emergence.retraining.models import Ising, Model
@@ -22,10 +22,6 @@ from emergence.statistics import Measurement, median_error
 if TYPE_CHECKING:
     from emergence.retraining.analysis import Results, Run
 
-Found = Iterator[tuple[str, pd.DataFrame | Measurement]]
-
-WORST = 1e6
-"""What a value that is not finite counts as: worse than any bound of the ledger."""
 
 MOST_FEW = 2
 """So many networks tell no spread: their median has the error of the sampling alone."""

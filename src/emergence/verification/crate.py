@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from emergence import __version__
 from emergence.artifacts import provenance_path, read_numbers, sha256, write_bytes
 from emergence.errors import ArtifactError, HostError
+from emergence.verification.packing import SYSTEMS
 
 if TYPE_CHECKING:
     from rocrate.rocrate import ROCrate
@@ -27,7 +28,6 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
-SYSTEMS = ("introspection", "holography", "retraining")
 FORMATS = {
     ".csv": "text/csv",
     ".html": "text/html",

@@ -20,6 +20,7 @@ from typing import Any
 from emergence.artifacts import provenance_path, read_numbers, write_text
 from emergence.errors import ArtifactError, EmergenceError
 from emergence.progress import clock
+from emergence.provenance import CHECKOUT, PACKAGE
 from emergence.settings import parse
 from emergence.verification.claims import Ledger, load_ledgers
 from emergence.verification.costs import CALIBRATION, Cost, measured_costs, recorded_costs
@@ -27,9 +28,6 @@ from emergence.verification.drawn import jobs_of_figures, load_drawn
 from emergence.verification.readme import number
 from emergence.verification.wording import STYLES
 
-PACKAGE = Path(__file__).parents[1]
-HOUSE = PACKAGE.parents[1]
-"""The folder of Snakefile, workflow/ and config/; where the package is installed without, no link."""
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 FROM_A_CLAIM = ("data", "rule", "log", "code")
 """Of its figure, what a claim itself links to."""
@@ -151,7 +149,7 @@ def render(
 
 def _jobs_of_figures(results: Path) -> dict[str, set[str]]:
     """Of each figure the jobs that it takes, by the settings that its system was analysed with."""
-    file = HOUSE / "workflow/figures.yaml"
+    file = CHECKOUT / "workflow/figures.yaml"
     found: dict[str, set[str]] = {}
     for system, figures in (load_drawn(file) if file.is_file() else {}).items():
         record = provenance_path(results / system / "measurements.json")
@@ -213,7 +211,7 @@ def _figures_of(
                     "vector graphic": _result(figures / f"{name}.svg", folder),
                     "provenance": _result(figures / f"{name}.provenance.json", folder),
                     "log": _result(results / "logs" / "figures" / f"{short}.log", folder),
-                    "rule": _rule(f"{system}_figure", HOUSE / f"workflow/{system}.smk", folder),
+                    "rule": _rule(f"{system}_figure", CHECKOUT / f"workflow/{system}.smk", folder),
                     "code": _code(module, line, short, folder),
                 },
             }
@@ -275,7 +273,7 @@ def _relative(path: Path, folder: Path) -> str:
 
 def _in_house(path: Path, text: str, folder: Path) -> Place:
     """A file of the code: an address only where results and code move together."""
-    together = folder.resolve().is_relative_to(HOUSE.resolve())
+    together = folder.resolve().is_relative_to(CHECKOUT.resolve())
     return Place(text, _relative(path, folder) if together and path.is_file() else None)
 
 
