@@ -44,6 +44,9 @@ SEQUENCE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#
 ORDERED = "viridis"
 """Colour map of a quantity that has an order, such as a heat map's."""
 
+NOT_RUN = "not run at this scale"
+"""What a panel says that has nothing to draw."""
+
 _RC = {
     "axes.labelsize": 8,
     "axes.linewidth": 0.6,
@@ -170,12 +173,23 @@ def reference_line(
         raise ValueError("A reference line needs x, y or both.")
 
 
-def empty(axis: Axes, table: pd.DataFrame) -> bool:
-    """Whether there is nothing to draw; the panel then says so."""
+def empty(axis: Axes, table: pd.DataFrame, shared: bool = False) -> bool:
+    """Whether there is nothing to draw; the panel then says so.
+
+    Args:
+        axis: where it would be drawn.
+        table: what would be drawn.
+        shared: whether other panels share an axis with it, whose ticks they need: they are then
+            hidden here, and else taken away.
+    """
     if len(table):
         return False
-    axis.text(0.5, 0.5, "not run at this scale", transform=axis.transAxes, ha="center")
-    axis.set(xticks=[], yticks=[])
+    axis.text(0.5, 0.5, NOT_RUN, transform=axis.transAxes, ha="center")
+    if shared:
+        axis.xaxis.set_visible(False)
+        axis.yaxis.set_visible(False)
+    else:
+        axis.set(xticks=[], yticks=[])
     return True
 
 
@@ -284,8 +298,7 @@ def nothing(table: pd.DataFrame, stem: str | Path) -> bool:
     if len(table):
         return False
     fig, axis = figure(width="single")
-    axis.text(0.5, 0.5, "not run at this scale", transform=axis.transAxes, ha="center")
-    axis.set(xticks=[], yticks=[])
+    empty(axis, table)
     save(fig, stem, table)
     return True
 

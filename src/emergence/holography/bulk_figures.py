@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from emergence import artifacts, plotting
-from emergence.plotting import ROLES, SEQUENCE
-
-Draw = Callable[[Path, Path], None]
+from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 LOOKS = {
     "trained": (ROLES["learnt"], "o", "trained flow"),
@@ -51,7 +48,7 @@ def nothing(figure: Figure, stem: Path, table: pd.DataFrame) -> bool:
     """Whether this scale studied no bulk; the figure then says so."""
     if len(table):
         return False
-    figure.text(0.5, 0.5, "not run at this scale", ha="center")
+    figure.text(0.5, 0.5, plotting.NOT_RUN, ha="center")
     plotting.save(figure, stem, table)
     return True
 
@@ -239,4 +236,4 @@ def _angles(axis: Axes, one: pd.DataFrame):
     return shown
 
 
-FIGURES: dict[str, Draw] = {"bulk_mass": bulk_mass, "footprints": footprints, "layers": layers}
+FIGURES: dict[str, Drawing] = {"bulk_mass": bulk_mass, "footprints": footprints, "layers": layers}

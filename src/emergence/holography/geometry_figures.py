@@ -12,14 +12,13 @@ from emergence import artifacts, plotting
 from emergence.holography.bulk_figures import (
     LARGEST,
     LOOKS,
-    Draw,
     bulks,
     name_bounds,
     nothing,
     room_below,
     title,
 )
-from emergence.plotting import ROLES, SEQUENCE
+from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 SLOPES = {"same layer": ("o", "same layer"), "vertical": ("s", "vertical")}
 SAME = r"distance, $|\Delta x|/2^\ell$"
@@ -197,4 +196,4 @@ def _everything(axis: Axes, totals: pd.DataFrame) -> None:
     axis.legend(fontsize=6, loc="upper left", ncols=2)
 
 
-FIGURES: dict[str, Draw] = {"geometry": geometry, "information_budget": information_budget}
+FIGURES: dict[str, Drawing] = {"geometry": geometry, "information_budget": information_budget}

@@ -58,9 +58,7 @@ def sampling(tables: Path, stem: Path) -> None:
 
 
 def _cold(axis: Axes, cold: pd.DataFrame, pair: str, exact: bool) -> None:
-    if not len(cold):
-        axis.text(0.5, 0.5, "not run at this scale", transform=axis.transAxes, ha="center")
-        axis.set(xticks=[], yticks=[])
+    if plotting.empty(axis, cold):
         return
     for space in SAMPLERS:
         part = cold[cold["space"] == space]

@@ -6,6 +6,7 @@ legend, were trained beforehand at a larger cost and shipped with the project.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -74,15 +75,8 @@ def any_shipped(table: pd.DataFrame) -> bool:
     return bool(len(table)) and bool(table["shipped"].astype(bool).any())
 
 
-def empty(axis: Axes, table: pd.DataFrame) -> bool:
-    """Whether there is nothing to draw; the panel then says so."""
-    if len(table):
-        return False
-    axis.text(0.5, 0.5, "not run at this scale", transform=axis.transAxes, ha="center")
-    # Hidden, not taken away: panels may share an axis.
-    axis.xaxis.set_visible(False)
-    axis.yaxis.set_visible(False)
-    return True
+empty = partial(plotting.empty, shared=True)
+"""Whether there is nothing to draw in a panel, which may share its axes with others."""
 
 
 def sizes_axis(axis: Axes, sizes: pd.Series, label: str = "sites N") -> None:
