@@ -111,10 +111,7 @@ def train(
     )
     tensors, position = _resume(checkpoint, identity, title)
     if tensors is None:
-        before = {name: tf.convert_to_tensor(value) for name, value in (start or {}).items()}
-        first = parameters_of(before) or problem.initial_parameters(stages[0].candidates)
-        first = {name: tf.convert_to_tensor(value) for name, value in first.items()}
-        tensors, position = begin_stage(first, stages[0], before), Position()
+        tensors, position = _begin(problem, stages[0], start), Position()
     total = sum(_cost(stage) * stage.steps for stage in stages)
     done = _done(stages, position)
     save = _Saver(checkpoint, settings, identity, checkpoint_seconds)
@@ -124,18 +121,31 @@ def train(
             position.stage, position.step = position.stage + 1, 0
             position.restarts, position.rate_scale = 0, 1.0
             if position.stage < len(stages):
-                old, new = stages[position.stage - 1], stages[position.stage]
-                best = _select(position, old.candidates, new.candidates)
-                kept = {k: tf.gather(v, best) for k, v in parameters_of(tensors).items()}
-                # Moments of candidates that were dropped are dropped with them.
-                before = tensors if old.candidates == new.candidates else None
-                tensors = begin_stage(kept, new, before)
+                tensors = _handed_on(tensors, stages, position)
                 save(tensors, position)
         _Saver(checkpoint, settings, identity, 0.0)(tensors, position)
     arrays = {name: value.numpy() for name, value in tensors.items()}
     history = pd.DataFrame(position.history)
     pace = position.seconds / position.timed if position.timed else float("nan")
     return Trained(arrays, _last_loss(history), history, pace)
+
+
+def _begin(problem: Problem, stage: Stage, start: Parameters | None) -> Parameters:
+    """Tensors of the first stage, from those of an earlier training or the initial parameters."""
+    before = {name: tf.convert_to_tensor(value) for name, value in (start or {}).items()}
+    first = parameters_of(before) or problem.initial_parameters(stage.candidates)
+    first = {name: tf.convert_to_tensor(value) for name, value in first.items()}
+    return begin_stage(first, stage, before)
+
+
+def _handed_on(tensors: Parameters, stages: Sequence[Stage], position: Position) -> Parameters:
+    """Tensors of the stage that ``position`` now stands in: the best candidates go on."""
+    old, new = stages[position.stage - 1], stages[position.stage]
+    best = _select(position, old.candidates, new.candidates)
+    kept = {k: tf.gather(v, best) for k, v in parameters_of(tensors).items()}
+    # Moments of candidates that were dropped are dropped with them.
+    before = tensors if old.candidates == new.candidates else None
+    return begin_stage(kept, new, before)
 
 
 def _taken(found: Finished, title: str) -> Trained:
@@ -188,20 +198,7 @@ def _run_stage(
             continue
         position.step += count
         position.recent = told.mean(axis=0).tolist()
-        rows = told[-1].reshape(-1, stage.candidates)
-        best, row = rows.min(axis=1), rows.argmin(axis=1)
-        row = row + stage.candidates * np.arange(len(row))
-        position.history += [
-            {
-                "stage": position.stage,
-                "window": stage.window,
-                "step": before + position.step,
-                "seed": index,
-                "loss": float(loss),
-            }
-            | {name: float(values[row[index]]) for name, values in metrics.items()}
-            for index, loss in enumerate(best)
-        ]
+        best = _record(position, stage, before + position.step, told[-1], metrics)
         chunk += 1
         # Levenberg-Marquardt never restarts: its few, long steps may be saved after any chunk.
         if chunk % CHUNKS_PER_SAVE == 0 or stage.update == "levenberg_marquardt":
@@ -213,6 +210,33 @@ def _run_stage(
             f"median loss {np.median(best):.2e}",
         )
     return tensors
+
+
+def _record(
+    position: Position, stage: Stage, step: int, losses: np.ndarray, metrics: dict[str, np.ndarray]
+) -> np.ndarray:
+    """Add the best candidate of each seed to the history, and return their losses ``[seeds]``.
+
+    Args:
+        step: counted from the first stage.
+        losses: of every candidate, ``[seeds · candidates]``.
+        metrics: name → values of every candidate.
+    """
+    rows = losses.reshape(-1, stage.candidates)
+    best, row = rows.min(axis=1), rows.argmin(axis=1)
+    row = row + stage.candidates * np.arange(len(row))
+    position.history += [
+        {
+            "stage": position.stage,
+            "window": stage.window,
+            "step": step,
+            "seed": index,
+            "loss": float(loss),
+        }
+        | {name: float(values[row[index]]) for name, values in metrics.items()}
+        for index, loss in enumerate(best)
+    ]
+    return best
 
 
 def _columns(problem: Problem, reported: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:

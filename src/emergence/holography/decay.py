@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from emergence.errors import SettingsError
 
@@ -152,37 +152,11 @@ def fit_decay(
     """
     group = np.zeros(value.size, dtype=int) if group is None else group
     exact = not np.any(error > 0.0)
-    kept = value > ROUNDING if exact else np.ones(value.size, dtype=bool)
-    if not kept.any():
-        raise SettingsError("No pair of bulk cells shares information.", "Fit other pairs.")
-    numbers = np.bincount(group[kept], minlength=int(group.max()) + 1)
-    kept &= numbers[group] > 1
-    freedom = int(kept.sum()) - int(np.sum(numbers > 1)) - 1
-    if freedom < LEAST_FREEDOM:
-        raise SettingsError(
-            f"{int(kept.sum())} pairs of bulk cells leave {max(freedom, 0)} degrees of freedom, too few"
-            " for the error of a slope.",
-            "Use a larger lattice or fit farther pairs.",
-        )
+    kept, freedom = _usable(value, group, exact)
     distance, value, error = distance[kept], value[kept], error[kept]
     groups, group = np.unique(group[kept], return_inverse=True)
     law = _Law(distance, 1e-12 * value if exact else np.maximum(error, 1e-300), group)
-    data, start = law.transform(value), law.start(value)
-
-    def cost(parameters: np.ndarray) -> float:
-        model = law.model(parameters[:-1])
-        variance = law.variance(model, np.exp(parameters[-1]))
-        miss = data - law.transform(model)
-        return 0.5 * float(np.sum(miss**2 / variance + np.log(2.0 * np.pi * variance)))
-
-    bounds = [(None, None)] * start.size + [tuple(np.log(SCATTER_BOUNDS))]
-    best = min(
-        (
-            minimize(cost, [*start, np.log(scatter)], method="L-BFGS-B", bounds=bounds)
-            for scatter in (0.05, 0.5)
-        ),
-        key=lambda result: result.fun,
-    )
+    best = _likeliest(law, value)
     parameters = best.x[:-1]
     scatter = float(np.exp(best.x[-1]) * np.sqrt(value.size / freedom))
     model = law.model(parameters)
@@ -196,7 +170,8 @@ def fit_decay(
     if replicas is not None and len(replicas) > 1 and not exact:
         rates = np.array([law.refit(row[kept], parameters, width)[-1] for row in replicas])
         statistical = float(rates.std(ddof=1))
-    chi_square = float(np.sum((data - law.transform(model)) ** 2 / law.variance(model, 0.0)))
+    miss = law.transform(value) - law.transform(model)
+    chi_square = float(np.sum(miss**2 / law.variance(model, 0.0)))
     return DecayFit(
         rate=float(parameters[-1]),
         error=float(np.hypot(statistical, scatter_error)),
@@ -208,4 +183,41 @@ def fit_decay(
         points=value.size,
         log_likelihood=-float(best.fun),
         replicas=rates,
+    )
+
+
+def _usable(value: np.ndarray, group: np.ndarray, exact: bool) -> tuple[np.ndarray, int]:
+    """Which pairs tell a slope, bool ``[P]``, and the degrees of freedom that they leave."""
+    kept = value > ROUNDING if exact else np.ones(value.size, dtype=bool)
+    if not kept.any():
+        raise SettingsError("No pair of bulk cells shares information.", "Fit other pairs.")
+    numbers = np.bincount(group[kept], minlength=int(group.max()) + 1)
+    kept &= numbers[group] > 1
+    freedom = int(kept.sum()) - int(np.sum(numbers > 1)) - 1
+    if freedom < LEAST_FREEDOM:
+        raise SettingsError(
+            f"{int(kept.sum())} pairs of bulk cells leave {max(freedom, 0)} degrees of freedom, too few"
+            " for the error of a slope.",
+            "Use a larger lattice or fit farther pairs.",
+        )
+    return kept, freedom
+
+
+def _likeliest(law: _Law, value: np.ndarray) -> OptimizeResult:
+    """Intercepts, rate and ln of the scatter of the greatest likelihood, from two starts."""
+    data, start = law.transform(value), law.start(value)
+
+    def cost(parameters: np.ndarray) -> float:
+        model = law.model(parameters[:-1])
+        variance = law.variance(model, np.exp(parameters[-1]))
+        miss = data - law.transform(model)
+        return 0.5 * float(np.sum(miss**2 / variance + np.log(2.0 * np.pi * variance)))
+
+    bounds = [(None, None)] * start.size + [tuple(np.log(SCATTER_BOUNDS))]
+    return min(
+        (
+            minimize(cost, [*start, np.log(scatter)], method="L-BFGS-B", bounds=bounds)
+            for scatter in (0.05, 0.5)
+        ),
+        key=lambda result: result.fun,
     )

@@ -71,15 +71,10 @@ def grow(
     first = Draws(settings, problem, weigh, points[:1], chosen.samples)
     fresh = evaluate(first, problem.initial_parameters(), name, "untrained")
     arrays: Arrays = {"untrained_log_weights": fresh["log_weights"][0]}
-    start = None
-    if before is not None:
-        parameters, side = before
-        parameters = parameters if side == size else transfer(parameters, side, size)
-        problem.flow.check_parameters(parameters)
-        start = {name: value.astype(chosen.precision) for name, value in parameters.items()}
-        arrays["zero_shot_log_weights"] = evaluate(first, start, name, "zero shot")["log_weights"][
-            0
-        ]
+    start = None if before is None else _transferred(problem, *before, chosen.precision)
+    if start is not None:
+        found = evaluate(first, start, name, "zero shot")
+        arrays["zero_shot_log_weights"] = found["log_weights"][0]
     stages = stages_of(settings, name, size)
     trained = training.train(
         problem,
@@ -101,6 +96,14 @@ def grow(
     arrays["batch"] = np.array(stages[-1].batch)
     arrays["shipped"] = np.array(float(arm.shipped is not None and size == min(arm.sizes)))
     return arrays, trained.history, trained.parameters, trained.seconds_per_step
+
+
+def _transferred(problem: FlowProblem, parameters: Arrays, side: int, precision: str) -> Arrays:
+    """Parameters of one side as a start at the side of a problem, in the precision of its training."""
+    size = problem.flow.side
+    parameters = parameters if side == size else transfer(parameters, side, size)
+    problem.flow.check_parameters(parameters)
+    return {name: value.astype(precision) for name, value in parameters.items()}
 
 
 def identity(settings: Settings, name: str, size: int) -> str:

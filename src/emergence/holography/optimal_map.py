@@ -126,6 +126,63 @@ def _disentanglers(map_: LinearMap) -> np.ndarray:
     return identity if map_.disentanglers is None else map_.disentanglers
 
 
+class _Blocks:
+    """The maps of all levels as functions of free numbers, and the cost with its gradient.
+
+    Invertible blocks are free themselves; orthogonal ones are exp(A)·base, with A antisymmetric and
+    six free numbers a block.
+    """
+
+    def __init__(self, spectrum: np.ndarray, disentangle: bool, orthogonal: bool) -> None:
+        self.propagation = _Propagation(spectrum)
+        self.levels, self.kinds = len(spectrum).bit_length() - 1, 2 if disentangle else 1
+        self.orthogonal = orthogonal
+        self.shape = (self.kinds, self.levels, 4, 4)
+        self.upper = np.triu_indices(4, 1)
+        self.base = np.tile(np.eye(4), (2, self.levels, 1, 1))
+        self.base[0] = HAAR
+
+    def start(self, size: float, rng: np.random.Generator) -> np.ndarray:
+        """Free numbers of Haar disturbed by rotations of a size: Haar itself is a saddle."""
+        free = size * rng.standard_normal((self.kinds * self.levels, 6))
+        if not self.orthogonal:
+            free = self._rotated(free) @ self.base[: self.kinds]
+        return free.ravel()
+
+    def assemble(self, free: np.ndarray) -> np.ndarray:
+        """Decimators and disentanglers of every level, ``[2, levels, 4, 4]``."""
+        maps = np.tile(np.eye(4), (2, self.levels, 1, 1))
+        maps[: self.kinds] = (
+            free.reshape(self.shape)
+            if not self.orthogonal
+            else self._rotated(free) @ self.base[: self.kinds]
+        )
+        return maps
+
+    def cost(self, free: np.ndarray) -> tuple[float, np.ndarray]:
+        """What is to be minimised, and its gradient in the shape of ``free``."""
+        value, gradient = self.propagation.cost(self.assemble(free))
+        gradient = gradient[: self.kinds]
+        if not self.orthogonal:
+            return value, gradient.ravel()
+        turned = (gradient @ self.base[: self.kinds].swapaxes(-1, -2)).reshape(-1, 4, 4)
+        # The adjoint of the exponential's derivative at A is its derivative at Aᵀ.
+        back = [
+            expm_frechet(a.T, g, compute_expm=False)
+            for a, g in zip(self._generators(free), turned, strict=True)
+        ]
+        back = np.array(back) - np.swapaxes(back, 1, 2)
+        return value, back[:, self.upper[0], self.upper[1]].ravel()
+
+    def _rotated(self, free: np.ndarray) -> np.ndarray:
+        return np.array([expm(a) for a in self._generators(free)]).reshape(self.shape)
+
+    def _generators(self, free: np.ndarray) -> np.ndarray:
+        skew = np.zeros((self.kinds * self.levels, 4, 4))
+        skew[:, self.upper[0], self.upper[1]] = free.reshape(-1, 6)
+        return skew - skew.swapaxes(1, 2)
+
+
 def optimal_linear_map(
     spectrum: np.ndarray,
     *,
@@ -154,55 +211,17 @@ def optimal_linear_map(
     check_side(side, power_of_two=True)
     if not np.all(spectrum > 0.0):
         raise SettingsError("The spectrum of a field is positive.", "Choose a positive mass.")
-    propagation = _Propagation(spectrum)
-    levels, kinds = side.bit_length() - 1, 2 if disentangle else 1
-    shape = (kinds, levels, 4, 4)
-    upper = np.triu_indices(4, 1)
-
-    def assemble(free: np.ndarray, base: np.ndarray) -> np.ndarray:
-        maps = np.tile(np.eye(4), (2, levels, 1, 1))
-        maps[:kinds] = free.reshape(shape) if not orthogonal else rotated(free) @ base[:kinds]
-        return maps
-
-    def rotated(free: np.ndarray) -> np.ndarray:
-        return np.array([expm(a) for a in generators(free)]).reshape(shape)
-
-    def generators(free: np.ndarray) -> np.ndarray:
-        skew = np.zeros((kinds * levels, 4, 4))
-        skew[:, upper[0], upper[1]] = free.reshape(-1, 6)
-        return skew - skew.swapaxes(1, 2)
-
-    def cost(free: np.ndarray, base: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = propagation.cost(assemble(free, base))
-        gradient = gradient[:kinds]
-        if not orthogonal:
-            return value, gradient.ravel()
-        turned = (gradient @ base[:kinds].swapaxes(-1, -2)).reshape(-1, 4, 4)
-        # The adjoint of the exponential's derivative at A is its derivative at Aᵀ.
-        back = [
-            expm_frechet(a.T, g, compute_expm=False)
-            for a, g in zip(generators(free), turned, strict=True)
-        ]
-        back = np.array(back) - np.swapaxes(back, 1, 2)
-        return value, back[:, upper[0], upper[1]].ravel()
-
+    blocks = _Blocks(spectrum, disentangle, orthogonal)
     results = []
-    base = np.tile(np.eye(4), (2, levels, 1, 1))
-    base[0] = HAAR
     for start in range(starts):
-        # Haar itself is a saddle by its symmetry.
-        free = 0.1 * 2**start * rng.standard_normal((kinds * levels, 6))
-        if not orthogonal:
-            free = rotated(free) @ base[:kinds]
         result = minimize(
-            cost,
-            free.ravel(),
-            args=(base,),
+            blocks.cost,
+            blocks.start(0.1 * 2**start, rng),
             jac=True,
             method="L-BFGS-B",
             options={"maxiter": iterations, "maxfun": 4 * iterations, "ftol": 1e-12, "gtol": 1e-8},
         )
-        results.append((float(result.fun), assemble(result.x, base)))
+        results.append((float(result.fun), blocks.assemble(result.x)))
     results.sort(key=lambda pair: pair[0])
     entropy = 0.5 * float(np.log(spectrum).sum())
     best = results[0][1]

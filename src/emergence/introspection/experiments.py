@@ -189,17 +189,8 @@ def train_distillers(
     chosen = settings.introspection
     arm = chosen.distillers[name]
     hidden_size = chosen.hidden_of(name)
-    root = derive_seed(settings.seed, "distiller", name)
-    unit = float(translators["unit"])
-    shape = _translator_shape(settings, arm.translator, hidden_size, unit)
-    prefix = f"h{hidden_size}/p/"
-    weights = {k.removeprefix(prefix): v for k, v in translators.items() if k.startswith(prefix)}
-    hidden = {}
-    for split in ("train", "test"):
-        lead = lead_of(settings, data[f"{split}_lead"])[None]
-        _, hidden[split] = translator.evaluate(shape, weights, lead, data[f"{split}_potential"])
-    whitening = dataset.whitening(hidden["train"])
-    hidden = {k: np.einsum("snta,sab->sntb", v, whitening) for k, v in hidden.items()}
+    root, unit = derive_seed(settings.seed, "distiller", name), float(translators["unit"])
+    hidden, whitening = _whitened(settings, arm.translator, hidden_size, data, translators)
     potential = data["train_potential"]
     if arm.shuffled:
         potential = dataset.shuffle_systems(potential, generator(root, "shuffled"))
@@ -233,3 +224,23 @@ def train_distillers(
             arrays[f"{key}/untrained/update"] = problem.initial_parameters()["update"]
         histories.append(trained.history.assign(arm=name, size=latent))
     return arrays, pd.concat(histories, ignore_index=True)
+
+
+def _whitened(
+    settings: Settings, name: str, hidden_size: int, data: Arrays, translators: Arrays
+) -> tuple[Arrays, np.ndarray]:
+    """Hidden states of trained translators on the windows of each split, and what whitened them.
+
+    Returns:
+        ``train`` and ``test``, ``[seeds, systems, sites + 1, hidden]``; the matrices
+        ``[seeds, hidden, hidden]``.
+    """
+    shape = _translator_shape(settings, name, hidden_size, float(translators["unit"]))
+    prefix = f"h{hidden_size}/p/"
+    weights = {k.removeprefix(prefix): v for k, v in translators.items() if k.startswith(prefix)}
+    hidden = {}
+    for split in ("train", "test"):
+        lead = lead_of(settings, data[f"{split}_lead"])[None]
+        _, hidden[split] = translator.evaluate(shape, weights, lead, data[f"{split}_potential"])
+    whitening = dataset.whitening(hidden["train"])
+    return {k: np.einsum("snta,sab->sntb", v, whitening) for k, v in hidden.items()}, whitening

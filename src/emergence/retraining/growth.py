@@ -68,22 +68,9 @@ def grow(
         tf.as_dtype(chosen.precision),
     )  # fmt: skip
     fresh = problem.initial_parameters(1)
-    arrays: Arrays = {}
-    if before is not None:
-        check_parameters(parameters_of(before), fresh, f"{name}, size {size}")
-        found = evaluate(settings, name, size, parameters_of(before), "zero shot", arm.averaged)
-        arrays |= {f"zero_shot_{key}": found[key] for key in ("energy", "error", "variance")}
-        order = generator(root, "shuffled")
-        found = evaluate(
-            settings, name, size, shuffled(parameters_of(before), order), "shuffled", arm.averaged
-        )
-        arrays |= {f"shuffled_{key}": found[key] for key in ("energy", "error", "variance")}
-    found = evaluate(settings, name, size, fresh, "untrained", arm.averaged)
-    arrays |= {f"untrained_{key}": found[key] for key in ("energy", "error", "variance")}
-    stages = [
-        stage.model_copy(update={"window": problem.hamiltonian.model.sites})
-        for stage in chosen.stages[arm.sizes[size]]
-    ]
+    arrays = _before_training(settings, name, size, before, fresh, root)
+    window = {"window": problem.hamiltonian.model.sites}
+    stages = [stage.model_copy(update=window) for stage in chosen.stages[arm.sizes[size]]]
     trained = training.train(
         problem,
         stages,
@@ -96,18 +83,56 @@ def grow(
         start=before,
         finished=finished,
     )
-    final = evaluate(settings, name, size, trained.parameters, "final", arm.averaged)
-    final["energy_error"] = final.pop("error")
-    arrays |= final
-    if arm.averaged:
-        plain = evaluate(settings, name, size, trained.parameters, "plain", False)
-        arrays |= {f"plain_{key}": value for key, value in plain.items()}
-    if size in arm.probes:
-        arrays |= probe(settings, name, size, trained.parameters, fresh, final["samples"])
+    arrays |= _after_training(settings, name, size, trained.parameters, fresh)
     arrays["cost"] = np.array(float(sum(cost(problem, stage) for stage in stages)))
     arrays["cost_total"] = arrays["cost"] + spent
     arrays["shipped"] = np.array(float(arm.shipped is not None and size == min(arm.sizes)))
     return arrays, trained.history, trained.tensors
+
+
+def _before_training(
+    settings: Settings, name: str, size: int, before: Arrays | None, fresh: Arrays, root: int
+) -> Arrays:
+    """Energies before the first step: zero-shot and shuffled where there is a size before, untrained.
+
+    Args:
+        before: tensors of the size before.
+        fresh: random weights of this network.
+        root: of the order in which the weights are shuffled.
+    """
+    averaged = settings.retraining.chains[name].averaged
+    kinds = {"untrained": fresh}
+    if before is not None:
+        grown = parameters_of(before)
+        check_parameters(grown, fresh, f"{name}, size {size}")
+        order = generator(root, "shuffled")
+        kinds = {"zero shot": grown, "shuffled": shuffled(grown, order)} | kinds
+    arrays: Arrays = {}
+    for kind, parameters in kinds.items():
+        found = evaluate(settings, name, size, parameters, kind, averaged)
+        prefix = kind.replace(" ", "_")
+        arrays |= {f"{prefix}_{key}": found[key] for key in ("energy", "error", "variance")}
+    return arrays
+
+
+def _after_training(
+    settings: Settings, name: str, size: int, parameters: Arrays, fresh: Arrays
+) -> Arrays:
+    """Final energies and samples, those of the network alone, and what the probes find.
+
+    Args:
+        parameters: trained weights.
+        fresh: random ones, for the probes' control.
+    """
+    arm = settings.retraining.chains[name]
+    arrays = evaluate(settings, name, size, parameters, "final", arm.averaged)
+    arrays["energy_error"] = arrays.pop("error")
+    if arm.averaged:
+        plain = evaluate(settings, name, size, parameters, "plain", False)
+        arrays |= {f"plain_{key}": value for key, value in plain.items()}
+    if size in arm.probes:
+        arrays |= probe(settings, name, size, parameters, fresh, arrays["samples"])
+    return arrays
 
 
 def tell_other_model(folder: Path, settings: Settings, name: str) -> None:

@@ -10,7 +10,7 @@ those of the run.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,19 +104,9 @@ def draw(
     order = generator(seed, "audit").choice(
         len(names), size=len(names), replace=False, p=weights / weights.sum()
     )
-    jobs: set[str] = set()
-    drawn: list[str] = []
-    for index in order:
-        arm = names[index]
-        after = min(
-            (jobs | needed for needed in claims.values() if arms[arm] <= needed), key=pace.wall
-        )
-        if len(drawn) == number:
-            break
-        if arms[arm] <= jobs or pace.wall(after) > (budget_s or math.inf):
-            continue
-        jobs = after
-        drawn.append(arm)
+    drawn, jobs = _that_fit(
+        [names[index] for index in order], arms, claims, pace, number, budget_s or math.inf
+    )
     if not drawn:
         raise SettingsError(
             f"No training that decides a claim fits in {clock(budget_s or 0.0)}.",
@@ -125,6 +115,36 @@ def draw(
     covered = tuple(name for name, needed in claims.items() if needed <= jobs)
     systems = tuple(dict.fromkeys(system_of[name] for name in covered))
     return Audit(seed, tuple(drawn), frozenset(jobs), covered, systems, pace.wall(jobs))
+
+
+def _that_fit(
+    names: Iterable[str],
+    arms: Mapping[str, set[str]],
+    claims: Mapping[str, Collection[str]],
+    pace: Pace,
+    number: int,
+    budget_s: float,
+) -> tuple[list[str], set[str]]:
+    """The first arms of an order that fit in a time, and the jobs of the claims that they decide.
+
+    Args:
+        arms: trainings of each arm.
+        claims: jobs that each claim needs.
+        number: arms to take, at most.
+    """
+    jobs: set[str] = set()
+    drawn: list[str] = []
+    for arm in names:
+        after = min(
+            (jobs | needed for needed in claims.values() if arms[arm] <= needed), key=pace.wall
+        )
+        if len(drawn) == number:
+            break
+        if arms[arm] <= jobs or pace.wall(after) > budget_s:
+            continue
+        jobs = after
+        drawn.append(arm)
+    return drawn, jobs
 
 
 def told(audit: Audit, settings: Settings) -> list[str]:

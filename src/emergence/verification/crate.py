@@ -66,18 +66,7 @@ def write_crate(
     results, figures = results_root / scale, figures_root / scale
     verdict = read_numbers(results / "verdict.json", required=["claims", "provenance"])
     crate = ROCrate(version="1.1")
-    crate.metadata.extra_contexts.append(TERMS)
-    crate.name = f"Emergence: three papers reproduced, scale {scale}"
-    crate.description = (
-        "Figures, measurements and verdicts of one run of the workflow that reproduces "
-        "arXiv:1901.11103, arXiv:1903.00804 and arXiv:2003.06228."
-    )
-    crate.license = "https://spdx.org/licenses/MIT"
-    profiles = [
-        crate.add(_entity(crate, identifier, "CreativeWork", name=name, version=version))
-        for identifier, (name, version) in PROFILES.items()
-    ]
-    crate.root_dataset["conformsTo"] = profiles
+    _introduce(crate, scale)
     workflow = crate.add_workflow(
         house / "Snakefile", "Snakefile", main=True, lang="snakemake", properties={
             "name": "Emergence", "version": __version__,
@@ -102,6 +91,22 @@ def write_crate(
     )  # fmt: skip
     crate.root_dataset["mentions"] = [crate.get("#run"), *steps]
     _write(crate, output)
+
+
+def _introduce(crate: ROCrate, scale: str) -> None:
+    """Say what the crate is, and which profiles it follows."""
+    crate.metadata.extra_contexts.append(TERMS)
+    crate.name = f"Emergence: three papers reproduced, scale {scale}"
+    crate.description = (
+        "Figures, measurements and verdicts of one run of the workflow that reproduces "
+        "arXiv:1901.11103, arXiv:1903.00804 and arXiv:2003.06228."
+    )
+    crate.license = "https://spdx.org/licenses/MIT"
+    profiles = [
+        crate.add(_entity(crate, identifier, "CreativeWork", name=name, version=version))
+        for identifier, (name, version) in PROFILES.items()
+    ]
+    crate.root_dataset["conformsTo"] = profiles
 
 
 def _write(crate: ROCrate, output: Path) -> None:

@@ -22,7 +22,7 @@ from emergence.randomness import derive_seed
 from emergence.settings import Settings, load
 from emergence.shipped import VERIFY_SCALE, Manifest
 from emergence.statistics import read_measurements
-from emergence.verification.budget import choose
+from emergence.verification.budget import Plan, choose
 from emergence.verification.claims import load_ledgers
 from emergence.verification.criteria import keys_of
 from emergence.verification.jobs import (
@@ -228,6 +228,20 @@ def _plan_seeds(
         content = reduced(settings, jobs, judged, name) | {"seed": seed}
         _write(results / name, content, systems)
         runs.append(Run(name, "seeds", ""))
+    return _told_of_seeds(seeds, part, anew, bound)
+
+
+def _told_of_seeds(
+    seeds: int, part: Plan, anew: Collection[str], bound: Collection[str]
+) -> list[str]:
+    """What a reader should know of the runs from other seeds, a sentence per line.
+
+    Args:
+        seeds: how many.
+        part: what is trained in the time there is.
+        anew: claims whose shipped weights are made again.
+        bound: claims of whose shipped weights nothing can be told.
+    """
     lines = [f"{seeds} runs from other seeds."]
     if part.jobs:
         lines = [

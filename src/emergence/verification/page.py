@@ -109,22 +109,11 @@ def render(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     claims = [_claim(entry) for entry in verdict["claims"]]
-    made_of = _jobs_of_figures(folder)
     by_system = {
         ledger.system: _figures_of(ledger.system, claims, figures, folder) for ledger in ledgers
     }
-    for system, group in by_system.items():
-        for figure in group:
-            drawing = f"{system}/figures/{figure['name'].partition('/')[2]}"
-            figure["drawing"] = _cost_line(drawing, measured, expected, {drawing})
-            jobs = made_of.get(figure["name"], {drawing})
-            figure["cost"] = _cost_line(figure["name"], measured, expected, jobs)
-    drawn = {figure["name"]: figure for group in by_system.values() for figure in group}
-    for claim in claims:
-        figure = drawn.get(claim["figure"])
-        claim["figure_drawn"] = figure is not None
-        links = figure["links"] if figure else {}
-        claim["links"] = {name: links[name] for name in FROM_A_CLAIM if name in links}
+    _tell_costs(by_system, measured, expected, folder)
+    _link_claims(claims, by_system)
     # What a machine of known speed took for the same is no job.
     jobs = (set(measured) | set(expected)) - {CALIBRATION}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
@@ -145,6 +134,34 @@ def render(
         return template.render(contents)
     except jinja2.UndefinedError as error:
         raise LookupError(str(error)) from error
+
+
+def _tell_costs(
+    by_system: Mapping[str, list[dict[str, Any]]],
+    measured: Mapping[str, Cost],
+    expected: Mapping[str, Cost],
+    folder: Path,
+) -> None:
+    """Give each figure what its drawing cost, and all the jobs that it takes."""
+    made_of = _jobs_of_figures(folder)
+    for system, group in by_system.items():
+        for figure in group:
+            drawing = f"{system}/figures/{figure['name'].partition('/')[2]}"
+            figure["drawing"] = _cost_line(drawing, measured, expected, {drawing})
+            jobs = made_of.get(figure["name"], {drawing})
+            figure["cost"] = _cost_line(figure["name"], measured, expected, jobs)
+
+
+def _link_claims(
+    claims: Iterable[dict[str, Any]], by_system: Mapping[str, list[dict[str, Any]]]
+) -> None:
+    """Give each claim the links of its figure, where that is drawn."""
+    drawn = {figure["name"]: figure for group in by_system.values() for figure in group}
+    for claim in claims:
+        figure = drawn.get(claim["figure"])
+        claim["figure_drawn"] = figure is not None
+        links = figure["links"] if figure else {}
+        claim["links"] = {name: links[name] for name in FROM_A_CLAIM if name in links}
 
 
 def _jobs_of_figures(results: Path) -> dict[str, set[str]]:

@@ -18,7 +18,7 @@ from emergence.artifacts import sha256, write_numbers, write_text
 from emergence.errors import LedgerError, SettingsError
 from emergence.provenance import code_in_use
 from emergence.statistics import read_measurements
-from emergence.verification.claims import SCALES, load_ledgers
+from emergence.verification.claims import SCALES, Ledger, load_ledgers
 from emergence.verification.criteria import Ordering, keys_of
 from emergence.verification.markdown import render_markdown
 from emergence.verification.outcomes import Outcome
@@ -71,21 +71,7 @@ def verify(
             f"Choose one of {choices}; for results of your own settings, add --judged-as.",
         )
     loaded = load_ledgers(ledgers)
-    decisions: list[Decision] = []
-    sources: dict[str, str] = {}
-    for ledger in loaded:
-        measurements = {}
-        if must_decide(ledger, judged_as, left_out):
-            path = Path(results_root, scale, ledger.system, "measurements.json")
-            if not path.is_file():
-                raise LedgerError(
-                    f"Claims of {ledger.system} must be decided at scale {judged_as}, but {path} is "
-                    "missing.",
-                    "Run snakemake for that scale first.",
-                )
-            measurements, sources[ledger.system] = read_measurements(path), sha256(path)
-        decisions += decide(ledger, measurements, judged_as, left_out)
-
+    decisions, sources = _decided(loaded, Path(results_root, scale), judged_as, left_out)
     decisions = with_spreads(decisions, Path(figures_root, judged_as, "drift.csv"))
     contents = to_json(decisions, scale, {**code_in_use(), "measurements_sha256": sources})
     folders = [Path(results_root, scale)]
@@ -100,6 +86,27 @@ def verify(
     if not report_only:
         check(decisions)
     return decisions
+
+
+def _decided(
+    ledgers: Iterable[Ledger], results: Path, judged_as: str, left_out: Mapping[str, str]
+) -> tuple[list[Decision], dict[str, str]]:
+    """Every claim's decision, and the hash of the measurements of each system that was judged."""
+    decisions: list[Decision] = []
+    sources: dict[str, str] = {}
+    for ledger in ledgers:
+        measurements = {}
+        if must_decide(ledger, judged_as, left_out):
+            path = results / ledger.system / "measurements.json"
+            if not path.is_file():
+                raise LedgerError(
+                    f"Claims of {ledger.system} must be decided at scale {judged_as}, but {path} is "
+                    "missing.",
+                    "Run snakemake for that scale first.",
+                )
+            measurements, sources[ledger.system] = read_measurements(path), sha256(path)
+        decisions += decide(ledger, measurements, judged_as, left_out)
+    return decisions, sources
 
 
 def with_spreads(decisions: Iterable[Decision], certificate: Path) -> list[Decision]:

@@ -153,6 +153,18 @@ def write_evaluation(
         folder / "plan.json",
         {"trained": manifest.folder, "left_out": left_out, "jobs": sorted(jobs)},
     )
+    return _told(settings, manifest, jobs, left_out, pace, anew)
+
+
+def _told(
+    settings: Settings,
+    manifest: Manifest,
+    jobs: set[str],
+    left_out: Mapping[str, str],
+    pace: Pace | None,
+    anew: bool,
+) -> list[str]:
+    """What a reader should know of an evaluation beforehand, a sentence per line."""
     trained = len(training_jobs(settings) & jobs)
     lines = [f"{trained} trainings are taken from {manifest.folder}; nothing is trained."]
     if sampled := len(at_hand(settings, manifest) & jobs):
