@@ -177,7 +177,7 @@ def test_transfer_keeps_the_ends_and_fills_the_middle() -> None:
     assert [source_level(level, 1, 2) for level in range(2)] == [0, 0]
     small, large = build("spline", 4), build("spline", 8)
     start = {k: v.numpy() for k, v in perturbed(small).items()}
-    grown = large.transfer(start, 4)
+    grown = transfer(start, 4, 8)
     large.check_parameters(grown)
     np.testing.assert_array_equal(grown["2/decimator/field"], start["1/decimator/field"])
     np.testing.assert_array_equal(grown["0/disentangler/field"], start["0/disentangler/field"])

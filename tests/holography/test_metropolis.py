@@ -100,13 +100,12 @@ def test_effective_size_is_bounded_and_knows_no_constant(
     assert expected_acceptance(weights) == pytest.approx(np.mean(pairs) / mean, rel=1e-9)
 
 
-def test_degenerate_weights_are_underpowered_wherever_the_number_goes() -> None:
+def test_degenerate_weights_are_underpowered() -> None:
     rng = np.random.default_rng(5)
     log_weights = 40.0 * rng.standard_normal(500)
     result = reweight({"x": rng.standard_normal(500)}, log_weights, lambda means: means["x"])
     assert result.effective < 10.0 and result.underpowered
     assert "Underpowered" in str(result) and "fewer than 10" in str(result)
-    assert result.measurement("x").note == result.warning
     assert "Underpowered" in independence_metropolis(log_weights[None], rng).warning
     fine = reweight({"x": rng.standard_normal(500)}, np.zeros(500), lambda means: means["x"])
     assert not fine.underpowered and "(" not in str(fine)

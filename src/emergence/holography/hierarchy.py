@@ -171,14 +171,6 @@ class Hierarchy:
             log_det += change
         return lattice, log_det
 
-    def transfer(self, parameters: Mapping[str, np.ndarray], from_side: int) -> dict:
-        """Parameters of this flow from those of the same flow on a smaller torus.
-
-        Raises:
-            ArtifactError: if they are not parameters of this architecture at ``from_side``.
-        """
-        return transfer(parameters, from_side, self.side)
-
     def check_parameters(self, parameters: Mapping[str, np.ndarray]) -> None:
         """Refuse parameters of another architecture, or that are not finite.
 

@@ -6,7 +6,7 @@ stationary distribution. Both degrade with the spread of ln w: for Gaussian ln w
 effective sample size is the share e^{−σ²} of the samples and the acceptance is erfc(σ/2).
 
 A reweighted number whose effective sample size is below ``LEAST_SAMPLES`` is *underpowered*: it
-carries a warning that is printed with it and goes into the ledger with it.
+carries a warning that is printed with it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from numba import njit
 
 from emergence.errors import DivergenceError, SettingsError
 from emergence.holography.weights import LEAST_SAMPLES
-from emergence.statistics import Measurement
 
 
 class WeightsError(DivergenceError):
@@ -108,12 +107,6 @@ class Reweighted:
 
     def __str__(self) -> str:
         return f"{self.value:.6g} ± {self.error:.2g}" + f" ({self.warning})" * self.underpowered
-
-    def measurement(self, name: str, *, unit: str = "", source: str = "") -> Measurement:
-        """The ledger's form, with the warning as its note."""
-        return Measurement(
-            name, self.value, self.error, unit=unit, source=source, note=self.warning
-        )
 
 
 def reweight(
