@@ -78,7 +78,7 @@ def house(tmp_path_factory) -> Path:
 def write(house: Path) -> Path:
     """Write the report as if the code lay in the house."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "HOUSE", house)
+        patch.setattr(page, "CHECKOUT", house)
         patch.setattr(page, "PACKAGE", house / "src/emergence")
         return page.write_report(
             "laptop", house / "claims", house / "results", house / "figures", house / "costs.csv"
