@@ -20,6 +20,7 @@ import numpy as np
 from scipy.special import chdtrc
 
 from emergence.errors import DivergenceError
+from emergence.settings.studies import SHORTEST_SERIES
 
 Function = Callable[[Mapping[str, float]], float]
 
@@ -66,8 +67,10 @@ def _checked(series: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The series as float64, all ``[chains, time]``."""
     arrays = {name: np.asarray(values, dtype=np.float64) for name, values in series.items()}
     shapes = {values.shape for values in arrays.values()}
-    if len(shapes) != 1 or len(shape := shapes.pop()) != 2 or shape[1] < 4:
-        raise ValueError("Series are [chains, time] of one shape, at least 4 long.")
+    if len(shapes) != 1 or len(shape := shapes.pop()) != 2 or shape[1] < SHORTEST_SERIES:
+        raise ValueError(
+            f"Series are [chains, time] of one shape, at least {SHORTEST_SERIES} long."
+        )
     for name, values in arrays.items():
         if not np.isfinite(values).all():
             raise DivergenceError(

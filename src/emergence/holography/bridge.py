@@ -19,6 +19,9 @@ from scipy.special import expit
 from emergence.errors import SettingsError
 from emergence.holography.mutual_information import Estimate, jackknife
 
+CHUNKS = 20
+"""Of either samples, for the jackknife; of fewer samples the two tell nothing together."""
+
 
 @dataclass(frozen=True)
 class Divergences:
@@ -45,7 +48,7 @@ def log_partition(of_theory: np.ndarray, of_flow: np.ndarray) -> float:
 
 
 def divergences(
-    of_theory: np.ndarray, of_flow: np.ndarray, *, known: float | None = None, chunks: int = 20
+    of_theory: np.ndarray, of_flow: np.ndarray, *, known: float | None = None, chunks: int = CHUNKS
 ) -> Divergences:
     """ln Z, KL(theory ‖ flow) and KL(flow ‖ theory).
 

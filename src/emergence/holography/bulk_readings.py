@@ -16,7 +16,7 @@ from emergence.analysing import Found
 from emergence.artifacts import Arrays
 from emergence.errors import SettingsError
 from emergence.holography import footprint
-from emergence.holography.bridge import divergences
+from emergence.holography.bridge import CHUNKS, divergences
 from emergence.holography.bulk_stored import FOOTPRINT_MAPS, MAPS, stored_pairs
 from emergence.holography.footprint import Footprint
 from emergence.holography.mutual_information import Estimate, jackknife
@@ -66,13 +66,15 @@ def lengths(results: Results) -> Found:
     rows = []
     for study in studies(results):
         blocks = study.arrays["boundary"][..., None, None]
-        boundary = footprint.correlation_length(blocks)
-        rows.append(
-            study.row(map="boundary", level=-1, length=boundary.value, error=boundary.error)
-        )
-        yield from study.measured(
-            "boundary_length", boundary.value, boundary.error, unit="lattice units"
-        )
+        try:
+            boundary = footprint.correlation_length(blocks)
+        except SettingsError as why:
+            yield from study.measured("boundary_length", None, None, note=why.message)
+            boundary = None
+        else:
+            found = {"length": boundary.value, "error": boundary.error}
+            rows.append(study.row(map="boundary", level=-1, **found))
+            yield from study.measured("boundary_length", *found.values(), unit="lattice units")
         for name in MAPS:
             table = study.arrays[f"{name}_length"]
             for level, length, error in table:
@@ -82,11 +84,11 @@ def lengths(results: Results) -> Found:
     yield "bulk_lengths", pd.DataFrame(rows)
 
 
-def _longest(study: Study, name: str, boundary: Estimate, table: np.ndarray) -> Found:
+def _longest(study: Study, name: str, boundary: Estimate | None, table: np.ndarray) -> Found:
     """The longest of the layers, and the boundary's over it."""
     _, length, error = table[np.argmax(table[:, 1])]
     yield from study.measured(f"{name}_length", length, error, unit="cells")
-    if length > 0.0:
+    if length > 0.0 and boundary is not None:
         ratio = boundary.value / length
         spread = ratio * np.hypot(boundary.relative_error, error / length)
         yield from study.measured(f"{name}_length_ratio", ratio, spread)
@@ -222,11 +224,14 @@ def prior(results: Results) -> Found:
 
 
 def forward_divergence(results: Results, study: Study) -> Estimate | None:
-    """KL(theory ‖ flow) of a studied flow; None if it was not evaluated at the study's point."""
+    """KL(theory ‖ flow) of a studied flow.
+
+    None if it was not evaluated at the study's point, or by too few samples.
+    """
     flow = results.flow(study.flow, study.size)
     point = (float(study.arrays["t"]), float(study.arrays["mu"]))
     at = np.flatnonzero(np.isclose(flow.arrays["t"], point[0], atol=1e-9))
-    if not at.size:
+    if not at.size or flow.arrays["log_weights"].shape[-1] < CHUNKS:
         return None
     theory = results.chosen.theories[results.chosen.flows[study.flow].theory]
     return divergences(

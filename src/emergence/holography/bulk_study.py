@@ -27,8 +27,9 @@ from emergence.holography.points import Point, action_of, centre_of
 from emergence.progress import Progress, say
 from emergence.randomness import derive_seed, generator
 from emergence.settings import BulkSettings, Settings
+from emergence.settings.studies import FEWEST_FIELDS
 
-CHUNKS = 20
+CHUNKS = FEWEST_FIELDS
 """Chunks of samples for the jackknife and the bootstrap, each of several autocorrelation times."""
 BUDGET_CHUNKS = 10
 """Fewer for the budgets, whose determinants are the dearest."""

@@ -166,7 +166,10 @@ def correlations(results: Results) -> Found:
             index = _index(arrays, t)
             if index is None:
                 continue
-            blocks = Blocks(arrays["correlation"][index])
+            blocks = _blocks(arrays["correlation"][index])
+            if blocks is None:
+                yield from _not_told(phase, source)
+                continue
             frame = {"r": np.arange(side // 2 + 1), "value": blocks.value, "error": blocks.error}
             for law, shape in LAWS.items():
                 found = blocks.fit(law)
@@ -187,6 +190,26 @@ def correlations(results: Results) -> Found:
 
 
 UNTRUSTED = "the chains have not equilibrated"
+TOO_FEW = "too few blocks of chains that moved for the covariance of the distances"
+
+
+def _blocks(means: np.ndarray) -> Blocks | None:
+    """None where they are too few, or those of chains that stood still are the same."""
+    try:
+        return Blocks(means)
+    except ValueError:  # NumPy's of a matrix that has no inverse is one too
+        return None
+
+
+def _not_told(phase: str, source: str) -> Found:
+    """What :func:`_measurements` would name, without a value."""
+    names = {
+        "algebraic": ("algebraic_advantage", "exponent"),
+        "exponential": ("exponential_advantage", "algebraic_advantage_disordered", "length"),
+    }
+    for name in names[phase]:
+        label = f"correlation.{source}_{name}"
+        yield label, Measurement(label, None, note=TOO_FEW)
 
 
 def equilibrated(order: np.ndarray) -> bool:

@@ -25,6 +25,7 @@ from emergence.holography.metropolis import independence_metropolis
 from emergence.holography.points import action_of, cold_density
 from emergence.randomness import derive_seed, generator
 from emergence.settings import Settings
+from emergence.settings.studies import SHORTEST_SERIES
 from emergence.statistics import Measurement
 
 if TYPE_CHECKING:
@@ -183,6 +184,8 @@ def _others(results: Results, pair: str) -> list[Sampler]:
     index = _nearest(flow["t"], arrays["t"][0])
     log_weights = flow["log_weights"][index, 0]
     length = len(log_weights) // INDEPENDENCE_CHAINS
+    if length < SHORTEST_SERIES:
+        return found
     cut = (INDEPENDENCE_CHAINS, length)
     proposals = log_weights[: length * INDEPENDENCE_CHAINS].reshape(cut)
     rng = generator(results.settings.seed, "holography", "independence", pair)

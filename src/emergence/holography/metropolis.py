@@ -20,6 +20,9 @@ from numba import njit
 from emergence.errors import DivergenceError, SettingsError
 from emergence.holography.weights import LEAST_SAMPLES
 
+BATCHES = 50
+"""Of the jackknife of a reweighted number."""
+
 
 class WeightsError(DivergenceError):
     """The importance weights are of no use at all: NaN, +∞ or all zero."""
@@ -114,7 +117,7 @@ def reweight(
     log_weights: np.ndarray,
     function: Callable[[Mapping[str, float]], float],
     *,
-    batches: int = 50,
+    batches: int | None = None,
 ) -> Reweighted:
     """A function of means over π.
 
@@ -122,7 +125,8 @@ def reweight(
         samples: name → independent values under q, ``[samples]``.
         log_weights: ln π − ln q up to a constant, ``[samples]``.
         function: takes name → mean.
-        batches: of the jackknife; what is left over goes into the last ones.
+        batches: of the jackknife; what is left over goes into the last ones. By default
+            :data:`BATCHES`, or one for each sample where there are fewer.
 
     Raises:
         WeightsError: as :func:`check_log_weights`.
@@ -132,6 +136,7 @@ def reweight(
     number = log_weights.size
     if any(np.shape(values) != (number,) for values in samples.values()):
         raise ValueError(f"Every series must have the weights' shape, [{number}].")
+    batches = min(BATCHES, number) if batches is None else batches
     if not 2 <= batches <= number:
         raise ValueError(f"{number} samples cannot make {batches} batches.")
     weights = _relative(log_weights)

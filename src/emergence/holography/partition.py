@@ -13,7 +13,7 @@ import numpy as np
 
 from emergence.holography import exact, ising_exact
 from emergence.holography.actions import ComplexPhi4, FreeField, IsingDualField
-from emergence.holography.bridge import divergences
+from emergence.holography.bridge import CHUNKS, divergences
 from emergence.holography.points import Point, action_of
 from emergence.holography.weights import LEAST_SAMPLES, Evaluation
 from emergence.settings import TheorySettings
@@ -66,6 +66,8 @@ def best_partition(results: Results, flow: Flow, point: Point) -> Partition:
         arrays = results.bulk(name)
         where = (float(arrays["t"]), float(arrays["mu"]))
         for other, log_weights in candidates:
+            if len(log_weights) < CHUNKS:
+                continue
             if (study.flow, study.size) == (other.arm, flow.size) and np.allclose(where, point):
                 found = divergences(arrays["log_weights"], log_weights).log_partition
                 return Partition(found.value, found.error, f"bulks/{name}")

@@ -38,12 +38,7 @@ def points_of(chosen: Holography, name: str) -> list[Point]:
 
 def line_within(diagram: DiagramSettings, told: TheorySettings) -> list[Point]:
     """The points of the phase diagram within the range of a conditional flow."""
-    (t_low, t_high), (mu_low, mu_high) = told.range_of("t"), told.range_of("mu")
-    return [
-        point
-        for point in line_of(diagram)
-        if t_low <= point[0] <= t_high and mu_low <= point[1] <= mu_high
-    ]
+    return [point for point in line_of(diagram) if told.holds(*point)]
 
 
 def line_of(diagram: DiagramSettings) -> list[Point]:

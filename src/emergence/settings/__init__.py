@@ -16,8 +16,6 @@ from pydantic import BaseModel, Field, ValidationError
 
 from emergence.errors import SettingsError
 from emergence.settings.holography import (
-    BulkSettings,
-    ChainsSettings,
     DiagramSettings,
     FlowArm,
     FlowStage,
@@ -36,6 +34,7 @@ from emergence.settings.introspection import (
 )
 from emergence.settings.retraining import GrowthArm, GrowthStage, Retraining
 from emergence.settings.sections import EvaluationSettings, Section, Stage
+from emergence.settings.studies import BulkSettings, ChainsSettings
 from emergence.yaml_text import YamlFault, parse_yaml, show
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from emergence.settings.sections import (
     ArmName,
@@ -14,18 +14,20 @@ from emergence.settings.sections import (
     candidates_fall_to_one,
     require,
 )
+from emergence.settings.studies import (
+    FEWEST_FIELDS,
+    SHORTEST_SERIES,
+    BulkSettings,
+    ChainsSettings,
+    Count,
+    Coupling,
+    Samples,
+    Series,
+    Side,
+    read_by_the_analysis,
+)
 
-
-def _power_of_two(side: int) -> int:
-    if side & (side - 1):
-        raise ValueError("it must be a power of two, so that 2×2 blocks can halve it to 1")
-    return side
-
-
-Side = Annotated[int, Field(ge=2, le=256), AfterValidator(_power_of_two)]
-Coupling = Annotated[float, Field(ge=-1e4, le=1e4)]
 Range = tuple[Coupling, Coupling]
-Count = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
 
 
 class FlowStage(Stage):
@@ -78,6 +80,11 @@ class TheorySettings(Section):
         value = getattr(self, key)
         return value if isinstance(value, tuple) else (value, value)
 
+    def holds(self, t: float, mu: float) -> bool:
+        """Whether couplings lie within the ranges."""
+        (t_low, t_high), (mu_low, mu_high) = self.range_of("t"), self.range_of("mu")
+        return t_low <= t <= t_high and mu_low <= mu <= mu_high
+
     @property
     def conditional(self) -> bool:
         """Whether a flow of this theory is told its couplings."""
@@ -102,7 +109,7 @@ class FlowArm(GrowingArm):
     depth: int = Field(2, strict=True, ge=1, le=16, description="Hidden layers.")
     symmetrised: bool = Field(False, description="Average the density over a change of sign.")
     measure: ClassVar[str] = "side"
-    samples: Count | None = Field(None, description="Of the final evaluation; the system's own.")
+    samples: Samples | None = Field(None, description="Of the final evaluation; the system's own.")
     observed: bool = Field(
         True, description="Keep the observables of the samples beside their weights."
     )
@@ -122,7 +129,7 @@ class DiagramSettings(Section):
     )
     sides: list[Side] = Field(min_length=1, description="Sides of the lattice.")
     chains: Count = Field(4, description="Cluster chains at each t and side.")
-    sweeps: Count = Field(description="Measured sweeps of each chain.")
+    sweeps: Series = Field(description="Measured sweeps of each chain.")
     thermalisation: Count = Field(200, description="Sweeps before the first measured one.")
 
     def mu_at(self, t: float) -> float:
@@ -138,126 +145,15 @@ class PlaneSettings(Section):
     t: list[Coupling] = Field(min_length=2, description="Hoppings of the map.")
     mu: list[Coupling] = Field(min_length=2, description="Chemical potentials of the map.")
     chains: Count = Field(2, description="Cluster chains at each point.")
-    sweeps: Count = Field(description="Measured sweeps of each chain.")
+    sweeps: Series = Field(description="Measured sweeps of each chain.")
     thermalisation: Count = Field(100, description="Sweeps before the first measured one.")
-
-
-class ChainsSettings(Section):
-    """One run of chains in the bulk of a flow or on its boundary: trajectories or refreshed latents.
-
-    A *trajectory* of refreshed latents is what lies between two records.
-    """
-
-    flow: ArmName = Field(description="Entry of flows.")
-    size: Side = Field(description="Which of its sizes.")
-    space: Literal["bulk", "boundary"] = Field(description="Where the chains move.")
-    t: list[Coupling] | Literal["diagram"] | None = Field(
-        None, description="Hoppings along the line of the diagram; none: the flow's own theory."
-    )
-    chains: Count = Field(description="Side by side, at each t.")
-    tuning: Count = Field(description="Trajectories that tune the step.")
-    trajectories: Count = Field(description="Measured trajectories.")
-    leapfrogs: int | None = Field(
-        None, strict=True, ge=1, le=1000, description="Steps of each Hamiltonian trajectory."
-    )
-    refreshes: int | None = Field(
-        None,
-        strict=True,
-        ge=1,
-        le=10_000,
-        description="Sweeps of refreshed latents between records.",
-    )
-    subtrees: bool = Field(
-        False,
-        description="Whether with a block's latents all those below it are refreshed.",
-    )
-    exchanges: int = Field(
-        0,
-        strict=True,
-        ge=0,
-        le=10_000,
-        description="How often neighbouring hoppings exchange latents between records; divides the "
-        "refreshes.",
-    )
-    shifts: int = Field(
-        0,
-        strict=True,
-        ge=0,
-        le=10_000,
-        description="How often the field is shifted by a random vector between records; divides the "
-        "refreshes.",
-    )
-    reflections: int = Field(
-        0,
-        strict=True,
-        ge=0,
-        le=10_000,
-        description="Sweeps of reflections before each shift, at most; of complex fields.",
-    )
-    precision: Literal["float32", "float64"] | None = Field(
-        None, description="In which the chains move; none: that of the training."
-    )
-    step: float | None = Field(None, gt=0, le=10, description="Fixed step size, untuned.")
-    target: float = Field(0.8, gt=0, lt=1, description="Acceptance that the step is tuned to.")
-    untrained: bool = Field(
-        False, description="Whether the flow has fresh weights in place of trained ones."
-    )
-    shipped: ArmName | None = Field(
-        None,
-        description="Records drawn beforehand that this run continues, untuned: "
-        "weights/holography/chains/<name>.npz.",
-    )
-    cold: int = Field(
-        0, strict=True, ge=0, le=1_000_000, description="Trajectories recorded from a cold start."
-    )
-
-    @model_validator(mode="after")
-    def _one_way(self) -> ChainsSettings:
-        if (self.leapfrogs is None) == (self.refreshes is None):
-            raise ValueError("give either leapfrogs or refreshes")
-        if self.untrained and self.space == "boundary":
-            raise ValueError("chains on the boundary know nothing of a flow, trained or not")
-        if self.refreshes is not None and (self.space == "boundary" or self.step is not None):
-            raise ValueError("latents are refreshed in the bulk, by steps that are tuned")
-        if self.subtrees and self.refreshes is None:
-            raise ValueError("subtrees are a way to refresh latents")
-        if self.exchanges and (self.refreshes is None or self.t is None):
-            raise ValueError("latents are exchanged between hoppings, where they are refreshed")
-        for number in filter(None, (self.shifts, self.exchanges)):
-            if self.refreshes is None or self.refreshes % number:
-                raise ValueError(
-                    "shifts and exchanges share the sweeps of refreshed latents equally"
-                )
-        if self.shifts and self.precision != "float64":
-            raise ValueError(
-                "shifts need the precision float64: they are exact only where the inverse of the flow is"
-            )
-        if self.reflections and not self.shifts:
-            raise ValueError("a field is reflected before it is shifted, so there must be shifts")
-        return self
-
-
-class BulkSettings(Section):
-    """True samples of the boundary pushed into the bulk of a flow, beside maps known exactly."""
-
-    flow: ArmName = Field(description="Entry of flows.")
-    size: Side = Field(description="Which of its sizes.")
-    t: Coupling | None = Field(
-        None,
-        description="Of the samples, on the line of the diagram; none: the flow's own. A flow that "
-        "is not told t is the same map for all.",
-    )
-    chains: Count = Field(8, description="Cluster chains.")
-    samples: Count = Field(description="Fields of each chain.")
-    thinning: Count = Field(4, description="Sweeps between two of them.")
-    footprints: Count = Field(64, description="Latents moved at each level.")
 
 
 class Holography(Section):
     """arXiv:1903.00804: the theories, the flows and what is measured of them."""
 
     precision: Literal["float32", "float64"] = Field("float32", description="Of the training.")
-    samples: Count = Field(description="Samples of each final evaluation.")
+    samples: Samples = Field(description="Samples of each final evaluation.")
     chunk: Count = Field(128, description="Samples of one compiled call; divides samples.")
     theories: dict[ArmName, TheorySettings]
     stages: dict[ArmName, Annotated[list[FlowStage], Field(min_length=1)]]
@@ -329,6 +225,37 @@ class Holography(Section):
             require("plane.flow", self.plane.flow, self.flows)
             if self.plane.side not in self.flows[self.plane.flow].sizes:
                 raise ValueError(f"plane: {self.plane.flow} has no size {self.plane.side}")
+        return self
+
+    @model_validator(mode="after")
+    def _counts_suffice(self) -> Holography:
+        for name in read_by_the_analysis(self.chains, self.diagram.sides):
+            run = self.chains[name]
+            if run.trajectories < SHORTEST_SERIES and run.shipped is None:
+                raise ValueError(
+                    f"chains.{name}: {run.trajectories} trajectories tell no autocorrelation, which "
+                    f"takes at least {SHORTEST_SERIES} of them"
+                )
+        for name, study in self.bulks.items():
+            fields = study.chains * study.samples
+            if fields < FEWEST_FIELDS:
+                raise ValueError(
+                    f"bulks.{name}: {study.chains} chains of {study.samples} samples are {fields} "
+                    f"fields, but errors are told from at least {FEWEST_FIELDS}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _flows_are_evaluated(self) -> Holography:
+        for name, arm in self.flows.items():
+            theory = self.theories[arm.theory]
+            if not theory.conditional or (self.plane is not None and self.plane.flow == name):
+                continue
+            if not any(theory.holds(t, self.diagram.mu_at(t)) for t in self.diagram.t):
+                raise ValueError(
+                    f"flows.{name}: none of the diagram's t = {self.diagram.t} lies within what it "
+                    "is told, so it would be evaluated nowhere"
+                )
         return self
 
     def _told(self, theory: TheorySettings, t: float, key: str) -> None:

@@ -1,0 +1,152 @@
+"""Settings of what is measured in trained flows: chains and bulks, and the counts that both take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from emergence.settings.sections import ArmName, Section
+
+
+def _power_of_two(side: int) -> int:
+    if side & (side - 1):
+        raise ValueError("it must be a power of two, so that 2×2 blocks can halve it to 1")
+    return side
+
+
+Side = Annotated[int, Field(ge=2, le=256), AfterValidator(_power_of_two)]
+Coupling = Annotated[float, Field(ge=-1e4, le=1e4)]
+Count = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
+Samples = Annotated[int, Field(strict=True, ge=2, le=10_000_000)]
+"""Of which an error is told: one alone has no scatter."""
+
+SHORTEST_SERIES = 4
+"""Shorter series tell no autocorrelation."""
+Series = Annotated[int, Field(strict=True, ge=SHORTEST_SERIES, le=10_000_000)]
+
+FEWEST_FIELDS = 20
+"""Of a bulk: so many chunks the jackknife leaves out one of."""
+
+
+class ChainsSettings(Section):
+    """One run of chains in the bulk of a flow or on its boundary: trajectories or refreshed latents.
+
+    A *trajectory* of refreshed latents is what lies between two records.
+    """
+
+    flow: ArmName = Field(description="Entry of flows.")
+    size: Side = Field(description="Which of its sizes.")
+    space: Literal["bulk", "boundary"] = Field(description="Where the chains move.")
+    t: list[Coupling] | Literal["diagram"] | None = Field(
+        None, description="Hoppings along the line of the diagram; none: the flow's own theory."
+    )
+    chains: Count = Field(description="Side by side, at each t.")
+    tuning: Count = Field(description="Trajectories that tune the step.")
+    trajectories: Count = Field(description="Measured trajectories.")
+    leapfrogs: int | None = Field(
+        None, strict=True, ge=1, le=1000, description="Steps of each Hamiltonian trajectory."
+    )
+    refreshes: int | None = Field(
+        None,
+        strict=True,
+        ge=1,
+        le=10_000,
+        description="Sweeps of refreshed latents between records.",
+    )
+    subtrees: bool = Field(
+        False,
+        description="Whether with a block's latents all those below it are refreshed.",
+    )
+    exchanges: int = Field(
+        0,
+        strict=True,
+        ge=0,
+        le=10_000,
+        description="How often neighbouring hoppings exchange latents between records; divides the "
+        "refreshes.",
+    )
+    shifts: int = Field(
+        0,
+        strict=True,
+        ge=0,
+        le=10_000,
+        description="How often the field is shifted by a random vector between records; divides the "
+        "refreshes.",
+    )
+    reflections: int = Field(
+        0,
+        strict=True,
+        ge=0,
+        le=10_000,
+        description="Sweeps of reflections before each shift, at most; of complex fields.",
+    )
+    precision: Literal["float32", "float64"] | None = Field(
+        None, description="In which the chains move; none: that of the training."
+    )
+    step: float | None = Field(None, gt=0, le=10, description="Fixed step size, untuned.")
+    target: float = Field(0.8, gt=0, lt=1, description="Acceptance that the step is tuned to.")
+    untrained: bool = Field(
+        False, description="Whether the flow has fresh weights in place of trained ones."
+    )
+    shipped: ArmName | None = Field(
+        None,
+        description="Records drawn beforehand that this run continues, untuned: "
+        "weights/holography/chains/<name>.npz.",
+    )
+    cold: int = Field(
+        0, strict=True, ge=0, le=1_000_000, description="Trajectories recorded from a cold start."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ChainsSettings:
+        if (self.leapfrogs is None) == (self.refreshes is None):
+            raise ValueError("give either leapfrogs or refreshes")
+        if self.untrained and self.space == "boundary":
+            raise ValueError("chains on the boundary know nothing of a flow, trained or not")
+        if self.refreshes is not None and (self.space == "boundary" or self.step is not None):
+            raise ValueError("latents are refreshed in the bulk, by steps that are tuned")
+        if self.subtrees and self.refreshes is None:
+            raise ValueError("subtrees are a way to refresh latents")
+        if self.exchanges and (self.refreshes is None or self.t is None):
+            raise ValueError("latents are exchanged between hoppings, where they are refreshed")
+        for number in filter(None, (self.shifts, self.exchanges)):
+            if self.refreshes is None or self.refreshes % number:
+                raise ValueError(
+                    "shifts and exchanges share the sweeps of refreshed latents equally"
+                )
+        if self.shifts and self.precision != "float64":
+            raise ValueError(
+                "shifts need the precision float64: they are exact only where the inverse of the flow is"
+            )
+        if self.reflections and not self.shifts:
+            raise ValueError("a field is reflected before it is shifted, so there must be shifts")
+        return self
+
+
+class BulkSettings(Section):
+    """True samples of the boundary pushed into the bulk of a flow, beside maps known exactly."""
+
+    flow: ArmName = Field(description="Entry of flows.")
+    size: Side = Field(description="Which of its sizes.")
+    t: Coupling | None = Field(
+        None,
+        description="Of the samples, on the line of the diagram; none: the flow's own. A flow that "
+        "is not told t is the same map for all.",
+    )
+    chains: Count = Field(8, description="Cluster chains.")
+    samples: Count = Field(description="Fields of each chain.")
+    thinning: Count = Field(4, description="Sweeps between two of them.")
+    footprints: Samples = Field(64, description="Latents moved at each level.")
+
+
+def read_by_the_analysis(runs: Iterable[str], sides: Iterable[int]) -> list[str]:
+    """Names of the runs of chains whose series are read: of the diagram's lines, and of pairs."""
+    runs, lines = list(runs), {f"line_{side}" for side in sides}
+    pairs = {
+        pair
+        for pair in (name.removesuffix("_bulk") for name in runs if name.endswith("_bulk"))
+        if f"{pair}_boundary" in runs
+    }
+    return [name for name in runs if name in lines or name.rpartition("_")[0] in pairs]
