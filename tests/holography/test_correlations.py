@@ -97,3 +97,27 @@ def test_needs_no_chains_to_read_the_reference():
     assert "correlation.reference_algebraic_advantage" in named
     assert not [name for name in named if "corrected" in name]
     assert set(tables["correlations"]["source"]) == {"reference"}
+
+
+@pytest.mark.parametrize("blocks", ["few", "still"])
+def test_blocks_that_tell_no_covariance_leave_the_numbers_without_a_value(blocks) -> None:
+    """Of a few sweeps, or of chains that never moved: the rest of the analysis goes on."""
+    means = blocks_of(algebraic(16, 0.2), 0.01, number=4 if blocks == "few" else 32)
+    if blocks == "still":
+        means = np.repeat(means[:1], 32, axis=0)
+    arrays = {"t": np.array([0.16, 0.40]), "correlation": np.stack([means, means])}
+    results = SimpleNamespace(
+        chosen=SimpleNamespace(diagram=SimpleNamespace(sides=[16]), chains={}),
+        reference=lambda side: arrays,
+    )
+    found = dict(correlations.correlations(results))
+    told = {name: item for name, item in found.items() if not isinstance(item, pd.DataFrame)}
+    assert set(told) == {
+        "correlation.reference_algebraic_advantage",
+        "correlation.reference_exponent",
+        "correlation.reference_exponential_advantage",
+        "correlation.reference_algebraic_advantage_disordered",
+        "correlation.reference_length",
+    }
+    assert all(item.value is None and "too few blocks" in item.note for item in told.values())
+    assert found["correlations"].empty and found["correlation_fits"].empty

@@ -40,7 +40,7 @@ class Stand:
         self.settings = SimpleNamespace(seed=1)
         self.taus = {"critical_bulk": bulk, "critical_boundary": boundary}
         self.length, self.spread = length, spread
-        self.proposed = 1.2
+        self.proposed, self.samples = 1.2, 2000
 
     def chains(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         relaxation = 3.0 if name.endswith("bulk") else 30.0
@@ -65,8 +65,8 @@ class Stand:
 
     def flow(self, arm: str, size: int) -> SimpleNamespace:
         rng = np.random.default_rng(4)
-        order = self.proposed + 0.1 * rng.standard_normal((1, 1, 2000))
-        log_weights = self.spread * rng.standard_normal((1, 1, 2000))
+        order = self.proposed + 0.1 * rng.standard_normal((1, 1, self.samples))
+        log_weights = self.spread * rng.standard_normal((1, 1, self.samples))
         arrays = {"t": np.array([0.28]), "order": order, "log_weights": log_weights}
         return SimpleNamespace(arrays=arrays)
 
@@ -114,6 +114,18 @@ def test_what_is_not_known_gives_no_number() -> None:
     assert measured["sampling.critical.whole_field_ratio"].value is None
     assert measured["sampling.critical.boundary_tau"].error is None
     assert measured["sampling.critical.tau_ratio"].error is None
+
+
+@pytest.mark.parametrize("samples", [2, 7, 15])
+def test_proposals_too_few_for_an_autocorrelation_give_no_number(samples) -> None:
+    """However good they are; sixteen of them make four chains of four."""
+    stand = Stand(2.0, 20.0, spread=0.0)
+    stand.samples = 16
+    assert read(stand)[0]["sampling.critical.whole_field_ratio"].value is not None
+    stand.samples = samples
+    measured, tables = read(stand)
+    assert "independence" not in set(tables["sampling"]["sampler"])
+    assert measured["sampling.critical.whole_field_ratio"].value is None
 
 
 def test_ising_truth_is_exact_or_from_clusters() -> None:

@@ -140,3 +140,14 @@ def test_shapes_that_make_no_sense_are_refused() -> None:
         reweight({"x": np.zeros(3)}, np.zeros(4), lambda means: 0.0, batches=2)
     with pytest.raises(ValueError, match="batches"):
         reweight({"x": np.zeros(4)}, np.zeros(4), lambda means: 0.0, batches=5)
+
+
+def test_few_samples_make_a_batch_each() -> None:
+    values = np.random.default_rng(6).standard_normal(12)
+    few = reweight({"x": values}, np.zeros(12), lambda means: means["x"])
+    assert few.error == pytest.approx(values.std(ddof=1) / np.sqrt(12))
+    assert not few.underpowered
+    assert reweight({"x": values[:9]}, np.zeros(9), lambda means: means["x"]).underpowered
+    many = {"x": np.random.default_rng(7).standard_normal(130)}
+    whole = reweight(many, np.zeros(130), lambda means: means["x"])
+    assert whole == reweight(many, np.zeros(130), lambda means: means["x"], batches=50)

@@ -105,3 +105,15 @@ def test_networks_are_compared_by_the_same_ln_z_along_the_time_they_took(results
     offset = 0.5 * (1.0 - 0.01)
     gap = curves["divergence"]["real_nvp", 100] - curves["divergence"]["critical", 100]
     assert gap == pytest.approx(offset)
+
+
+def test_samples_too_few_for_the_chunks_of_true_ones_are_taken_alone(
+    results, build_settings, tmp_path
+):
+    found = results(poor=(0.1, 19))
+    content = found.settings.model_dump(mode="json")
+    content["holography"]["bulks"] = {"study": {"flow": "poor", "size": 4, "samples": 100}}
+    arrays = {"t": np.array(POINT[0]), "mu": np.array(POINT[1]), "log_weights": np.zeros(800)}
+    artifacts.write_arrays(tmp_path / "bulks" / "study.npz", arrays)
+    found = Results(parse(content, "settings of a test"), tmp_path)
+    assert best_partition(found, found.flow("poor", 4), POINT).source == "flows/poor/4"

@@ -28,6 +28,10 @@ CHAINS = {
         (("stages", "brief", 0, "groups"), 3, "multiple of its groups"),
         (("samples",), 13, "no multiple of the chunk"),
         (("flows", "disc", "samples"), 12, "flows.disc: the samples 12 are no multiple"),
+        (("samples",), 1, "holography.samples has the value 1, but input should be greater than"),
+        (("flows", "disc", "samples"), 1, "greater than or equal to 2"),
+        (("diagram", "sweeps"), 3, "diagram.sweeps has the value 3, but input should be greater"),
+        (("diagram", "t"), [0.6, 0.7], "flows.line: none of the diagram's t = [0.6, 0.7]"),
         (("diagram", "lam"), 20.0, "whose λ is 20, but line is of λ = 25"),
         (("chains",), {"a": {**CHAINS, "flow": "none"}}, "chains.a.flow"),
         (("chains",), {"a": {**CHAINS, "size": 8}}, "has no size 8"),
@@ -52,3 +56,47 @@ def test_what_goes_on_from_weights_is_one_candidate(build_settings):
     assert "is one candidate" in refusal(
         changed(accepted, ("holography", "flows", "disc", "sizes"), {2: "brief", 4: "several"})
     )
+
+
+PLANE = {"flow": "line", "side": 2, "t": [0.2, 0.3], "mu": [-199.6, -199.4], "sweeps": 4}
+
+
+def test_a_map_is_measured_by_no_fewer_sweeps_than_tell_an_autocorrelation(build_settings):
+    settings = build_settings()
+    settings["holography"]["plane"] = PLANE
+    parse(settings, "x")
+    told = refusal(changed(settings, ("holography", "plane", "sweeps"), 3))
+    assert "plane.sweeps has the value 3" in told
+
+
+def test_a_flow_of_the_map_needs_no_hopping_of_the_diagram(build_settings):
+    settings = changed(build_settings(), ("holography", "diagram", "t"), [0.6, 0.7])
+    settings["holography"]["plane"] = PLANE
+    parse(settings, "x")
+
+
+@pytest.mark.parametrize("name", ["line_4", "some_bulk", "some_boundary", "some_untrained"])
+def test_chains_that_are_read_have_an_autocorrelation(build_settings, name):
+    runs = {key: dict(CHAINS) for key in ("some_bulk", "some_boundary", name)}
+    settings = changed(build_settings(), ("holography", "chains"), runs)
+    parse(settings, "x")
+    few = ("holography", "chains", name, "trajectories")
+    told = refusal(changed(settings, few, 3))
+    assert f"chains.{name}: 3 trajectories tell no autocorrelation" in told
+    # They go on from records drawn beforehand, which are longer.
+    parse(changed(changed(settings, few, 3), (*few[:-1], "shipped"), "before"), "x")
+
+
+def test_chains_that_nothing_reads_may_be_short(build_settings):
+    runs = {name: CHAINS | {"trajectories": 1} for name in ("along", "line_16", "lonely_bulk")}
+    parse(changed(build_settings(), ("holography", "chains"), runs), "x")
+
+
+def test_a_bulk_is_told_from_chunks_of_its_fields(build_settings):
+    study = {"flow": "disc", "size": 2, "chains": 4, "samples": 5, "footprints": 2}
+    settings = changed(build_settings(), ("holography", "bulks"), {"one": study})
+    parse(settings, "x")
+    told = refusal(changed(settings, ("holography", "bulks", "one", "samples"), 4))
+    assert "bulks.one: 4 chains of 4 samples are 16 fields" in told
+    told = refusal(changed(settings, ("holography", "bulks", "one", "footprints"), 1))
+    assert "footprints has the value 1" in told
