@@ -32,6 +32,10 @@ CHAINS = {
         (("flows", "disc", "samples"), 1, "greater than or equal to 2"),
         (("diagram", "sweeps"), 3, "diagram.sweeps has the value 3, but input should be greater"),
         (("diagram", "t"), [0.6, 0.7], "flows.line: none of the diagram's t = [0.6, 0.7]"),
+        (("diagram", "t"), [0.2, 0.4, 0.2], "t = [0.2, 0.4, 0.2] holds one of them twice"),
+        (("diagram", "sides"), [4, 4], "sides = [4, 4] holds one of them twice"),
+        (("chains",), {"a": {**CHAINS, "t": [0.2, 0.2]}}, "holds one of them twice"),
+        (("chains",), {"a": {**CHAINS, "t": []}}, "at least 1 item"),
         (("diagram", "lam"), 20.0, "whose λ is 20, but line is of λ = 25"),
         (("chains",), {"a": {**CHAINS, "flow": "none"}}, "chains.a.flow"),
         (("chains",), {"a": {**CHAINS, "size": 8}}, "has no size 8"),
@@ -67,6 +71,8 @@ def test_a_map_is_measured_by_no_fewer_sweeps_than_tell_an_autocorrelation(build
     parse(settings, "x")
     told = refusal(changed(settings, ("holography", "plane", "sweeps"), 3))
     assert "plane.sweeps has the value 3" in told
+    told = refusal(changed(settings, ("holography", "plane", "mu"), [-199.6, -199.6]))
+    assert "mu = [-199.6, -199.6] holds one of them twice" in told
 
 
 def test_a_flow_of_the_map_needs_no_hopping_of_the_diagram(build_settings):

@@ -70,6 +70,20 @@ class TestValues:
         assert ".".join(map(str, path)) in sentence
         assert "dictionary" in sentence
 
+    @pytest.mark.parametrize(
+        ("path", "twice"),
+        [
+            ((*WAVES, "families"), ["deep", "deep"]),
+            ((*INTROSPECTION, "extrapolation"), [20, 30, 20]),
+            ((*INTROSPECTION, "spectral", "noise"), [0.1, 0.1]),
+        ],
+        ids=["families", "extrapolation", "noise"],
+    )
+    def test_nothing_is_measured_twice_under_one_name(self, build_settings, path, twice):
+        parse(changed(build_settings(), path, twice[:-1]), SOURCE)
+        told = f"{path[-1]} = {twice} holds one of them twice"
+        assert told in refusal(changed(build_settings(), path, twice))
+
     def test_a_long_value_is_cut(self, build_settings):
         assert "..." in refusal(changed(build_settings(), ("seed",), list(range(10_000))))
 

@@ -12,6 +12,7 @@ from emergence.settings.sections import (
     Section,
     Stage,
     candidates_fall_to_one,
+    once_each,
     require,
 )
 from emergence.settings.studies import (
@@ -132,6 +133,12 @@ class DiagramSettings(Section):
     sweeps: Series = Field(description="Measured sweeps of each chain.")
     thermalisation: Count = Field(200, description="Sweeps before the first measured one.")
 
+    @model_validator(mode="after")
+    def _measured_once(self) -> DiagramSettings:
+        once_each("t", self.t)
+        once_each("sides", self.sides)
+        return self
+
     def mu_at(self, t: float) -> float:
         """μ on the line of the diagram."""
         return self.mu + self.mu_slope * t
@@ -147,6 +154,12 @@ class PlaneSettings(Section):
     chains: Count = Field(2, description="Cluster chains at each point.")
     sweeps: Series = Field(description="Measured sweeps of each chain.")
     thermalisation: Count = Field(100, description="Sweeps before the first measured one.")
+
+    @model_validator(mode="after")
+    def _measured_once(self) -> PlaneSettings:
+        once_each("t", self.t)
+        once_each("mu", self.mu)
+        return self
 
 
 class Holography(Section):

@@ -12,6 +12,7 @@ from emergence.settings.sections import (
     Section,
     Stage,
     candidates_fall_to_one,
+    once_each,
     require,
 )
 
@@ -33,7 +34,8 @@ class DatasetSettings(Section):
     )
 
     @model_validator(mode="after")
-    def _range_rises(self) -> DatasetSettings:
+    def _suits(self) -> DatasetSettings:
+        once_each("families", self.families)
         low, high = self.strong_range
         if not -2.0 <= low < high <= 2.0:
             raise ValueError("strong_range must be two rising numbers within [-2, 2]")
@@ -149,6 +151,12 @@ class Introspection(Section):
         """Hidden dimension of the translator that a distiller's arm reads."""
         arm = self.distillers[distiller]
         return arm.hidden or self.translators[arm.translator].hidden[0]
+
+    @model_validator(mode="after")
+    def _measured_once(self) -> Introspection:
+        once_each("extrapolation", self.extrapolation)
+        once_each("spectral.noise", self.spectral.noise)
+        return self
 
     @model_validator(mode="after")
     def _candidates_fall_to_one(self) -> Introspection:

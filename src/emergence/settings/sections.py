@@ -110,6 +110,12 @@ def require(key: str, name: str, among: dict[str, Any]) -> None:
         raise ValueError(f"{key} = {name!r} is not one of {sorted(among)}")
 
 
+def once_each(key: str, values: list[Any]) -> None:
+    """Refuse a list that would measure the same twice, under one name."""
+    if len(set(values)) < len(values):
+        raise ValueError(f"{key} = {values} holds one of them twice")
+
+
 def candidates_fall_to_one(name: str, stages: list[Any]) -> None:
     """Refuse stages that bring back starts which were dropped, or end with more than one per seed."""
     numbers = [stage.candidates for stage in stages]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from emergence.settings.sections import ArmName, Section
+from emergence.settings.sections import ArmName, Section, once_each
 
 
 def _power_of_two(side: int) -> int:
@@ -39,7 +39,7 @@ class ChainsSettings(Section):
     flow: ArmName = Field(description="Entry of flows.")
     size: Side = Field(description="Which of its sizes.")
     space: Literal["bulk", "boundary"] = Field(description="Where the chains move.")
-    t: list[Coupling] | Literal["diagram"] | None = Field(
+    t: Annotated[list[Coupling], Field(min_length=1)] | Literal["diagram"] | None = Field(
         None, description="Hoppings along the line of the diagram; none: the flow's own theory."
     )
     chains: Count = Field(description="Side by side, at each t.")
@@ -101,6 +101,8 @@ class ChainsSettings(Section):
 
     @model_validator(mode="after")
     def _one_way(self) -> ChainsSettings:
+        if isinstance(self.t, list):
+            once_each("t", self.t)
         if (self.leapfrogs is None) == (self.refreshes is None):
             raise ValueError("give either leapfrogs or refreshes")
         if self.untrained and self.space == "boundary":
