@@ -71,6 +71,14 @@ class GrowthArm(GrowingArm):
         if self.model != "ising" and odd:
             lattice = f"{self.geometry} of size {odd[0]}"
             raise ValueError(f"a {lattice} has an odd number of spins, so no zero magnetisation")
+        if self.geometry == "chain" and sizes[0] == 2:
+            if self.model == "j1j2":
+                raise ValueError("a chain of 2 sites has no second neighbours; begin with 4")
+            if self.boundary == "open":
+                raise ValueError(
+                    "an open chain of 2 sites is one bond, which has no middle and no mirror image; "
+                    "begin with more"
+                )
         missing = sorted(set(self.probes) - set(sizes))
         if missing:
             raise ValueError(f"the probes name the size {missing[0]}, which is not one of {sizes}")
