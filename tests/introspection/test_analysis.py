@@ -205,6 +205,19 @@ def test_each_arm_s_law_is_compared_with_the_solver_of_its_data(finished_run):
         assert results.wave_law(arm)["similarity"].max() < 1e-4, arm
 
 
+def test_windows_without_a_node_tell_nothing_of_nodes(copy_of_run):
+    """As of short windows: it is neither a success of the network nor a failure."""
+    settings, folder = copy_of_run
+    data = folder / "data/arc.npz"
+    arrays = artifacts.read_arrays(data)
+    artifacts.write_arrays(data, arrays | {"test_state": np.abs(arrays["test_state"])})
+    found = dict(analysis.wave_law(analysis.Results(settings, folder)))
+    for key in ("node_fraction", "spurious_nodes"):
+        assert found[f"law.{key}"].value is None
+        assert "no test window" in found[f"law.{key}"].note
+    assert found["law.psi_r2"].value is not None
+
+
 def test_random_controls_are_fixed_by_the_seed_of_the_run(finished_run):
     run = finished_run("smoke")
 

@@ -15,6 +15,7 @@ from emergence import artifacts
 from emergence.analysing import WORST, Found, Tables, gather, named
 from emergence.artifacts import Arrays
 from emergence.introspection import parsimony, reading, spectral, translation
+from emergence.introspection.law import has_node
 from emergence.randomness import derive_seed
 from emergence.settings import Settings
 from emergence.statistics import Measurement
@@ -75,6 +76,10 @@ def per_seed(
 LARGE_IS_GOOD = {"psi_r2", "slope_r2", "node_fraction", "regression_r2", "signature_right"}
 
 
+OF_NODES = ("node_fraction", "spurious_nodes")
+NO_NODE = "no test window is long enough to hold a node"
+
+
 def analyse(settings: Settings, folder: Path) -> tuple[Tables, list[Measurement]]:
     """Tables and measurements of everything that this scale trained.
 
@@ -103,11 +108,16 @@ def wave_law(results: Results) -> Found:
     source = "distillers/quadratic"
     law = results.wave_law("quadratic")
     trained = results.distiller("quadratic")
+    data = results.data(results.chosen.distillers["quadratic"].dataset)
+    nodes = has_node(data["test_state"][:, 1:, 0].real)
     for key in (
         "spacing_error", "det_error", "similarity", "word_error", "euler_similarity", "gauge_error",
         "rank_one_defect", "psi_r2", "slope_r2", "node_fraction", "spurious_nodes",
         "regression_ratio", "regression_r2",
     ):  # fmt: skip
+        if key in OF_NODES and not nodes:
+            yield from named(Measurement(f"law.{key}", None, source=source, note=NO_NODE))
+            continue
         yield from named(per_seed(f"law.{key}", law[key], source, key in LARGE_IS_GOOD))
     spacing = results.chosen.spacing
     controls = reading.similarity_controls(
@@ -116,7 +126,6 @@ def wave_law(results: Results) -> Found:
     )  # fmt: skip
     for key, values in controls.items():
         yield from named(per_seed(f"control.similarity_{key}", values, source))
-    data = results.data(results.chosen.distillers["quadratic"].dataset)
     shuffled = reading.wave_r2_of_shuffled(law["wave"], data)
     yield from named(per_seed("control.psi_r2_of_other_systems", shuffled, source, True))
     yield "law", _law_table(law)

@@ -217,6 +217,11 @@ def _through_origin(regressor: np.ndarray, target: np.ndarray) -> tuple[np.ndarr
     return slope, 1.0 - np.sum(error**2, axis=axes) / np.sum(target**2, axis=axes)
 
 
+def has_node(psi: np.ndarray) -> bool:
+    """Whether ψ ``[..., sites]`` changes sign anywhere within a system."""
+    return bool((np.signbit(psi[..., 1:]) != np.signbit(psi[..., :-1])).any())
+
+
 def sign_changes(latent: np.ndarray, psi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Does a latent change sign where the density has a node, and nowhere else?
 
@@ -234,9 +239,9 @@ def sign_changes(latent: np.ndarray, psi: np.ndarray) -> tuple[np.ndarray, np.nd
     Raises:
         ValueError: ψ has no node.
     """
-    nodes = np.signbit(psi[..., 1:]) != np.signbit(psi[..., :-1])
-    if not nodes.any():
+    if not has_node(psi):
         raise ValueError("psi has no node: choose longer windows or deeper potentials")
+    nodes = np.signbit(psi[..., 1:]) != np.signbit(psi[..., :-1])
     changes = np.signbit(latent[..., 1:]) != np.signbit(latent[..., :-1])
     nodes = np.broadcast_to(nodes, changes.shape)
     axes = tuple(range(1, changes.ndim))

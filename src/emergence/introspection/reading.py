@@ -48,7 +48,8 @@ def read_wave_law(
         ``regression_ratio``, ``regression_r2``, ``regression_r2_other``, ``curvature``; and on the
         grid ``potential`` ``[grid]``, ``trace``, ``determinant``, ``normalised_trace``
         ``[seeds, grid]``, ``gauge`` ``[seeds, grid, 2, 2]``, ``wave`` ``[seeds, systems, sites, 2]``.
-        All of them NaN for a seed whose weights or latents are not finite.
+        ``node_fraction`` and ``spurious_nodes`` are NaN where no window holds a node of ψ, and
+        all of them for a seed whose weights or latents are not finite.
     """
     lost = ~(np.isfinite(weights).all(axis=(1, 2, 3)) & np.isfinite(latent).all(axis=(1, 2, 3)))
     if lost.any():
@@ -126,7 +127,9 @@ def _in_the_gauge_of_the_readout(
     overlap = np.sign(np.sum(wave[..., 0] * state[None, ..., 0], axis=(1, 2)))
     wave = wave * overlap[:, None, None, None]
     r2 = _plain_r2((wave / np.sqrt(scale)[None, :, :, None]), truth[None])
-    found, spurious = law.sign_changes(wave[:, :, 1:, 0], state[:, 1:, 0])
+    found = spurious = np.full(seeds, np.nan)
+    if law.has_node(state[:, 1:, 0]):
+        found, spurious = law.sign_changes(wave[:, :, 1:, 0], state[:, 1:, 0])
     regression = law.second_difference_regression(
         wave[:, :, 1:, 0], data["test_potential"], spacing, solver
     )
