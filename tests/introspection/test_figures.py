@@ -147,3 +147,17 @@ def test_the_workflow_and_the_ledger_name_figures_that_exist():
     ledger = load_ledger(HOUSE / "claims" / "introspection.yaml")
     claimed = {claim.figure for claim in ledger.claims}
     assert claimed <= {f"introspection/{name}" for name in figures.FIGURES}
+
+
+@pytest.mark.parametrize("families", [["rough"], ["deep", "rough"]], ids=len)
+@pytest.mark.parametrize("name", ["translation", "latents"])
+def test_data_of_fewer_families_have_fewer_columns(tables, tmp_path, name, families):
+    table = artifacts.read_table(tables("smoke") / f"{name}.csv")
+    artifacts.write_table(tmp_path / f"{name}.csv", table[table["family"].isin(families)])
+    artifacts.write_table(
+        tmp_path / "lattice.csv", artifacts.read_table(tables("smoke") / "lattice.csv")
+    )
+    plotting.draw(figures.FIGURES, name, tmp_path, tmp_path / "drawn")
+    text = (tmp_path / "drawn.svg").read_text("utf-8")
+    shown = [family for family in ("shallow", "deep", "rough") if f">{family}<" in text]
+    assert shown == families

@@ -26,8 +26,9 @@ def translation(tables: Path, stem: Path) -> None:
     window = law_figures.lattice_of(tables).window
     seed = int(table["seed"].min())
     table = table[table["seed"] == seed]
-    fig, axes = plotting.figure(3, 3, height=5.2)
-    for column, family in enumerate(FAMILIES):
+    families = list(pd.unique(table["family"]))
+    fig, axes = plotting.figure(3, len(families), height=5.2, squeeze=False)
+    for column, family in enumerate(families):
         part = table[table["family"] == family]
         inside = part[part["site"] <= window]
         top, middle, bottom = axes[:, column]

@@ -39,7 +39,7 @@ def latents(tables: Path, stem: Path) -> None:
     """Latents in the gauge of the readout against ψ and ψ′, for one window of each family."""
     table = artifacts.read_table(tables / "latents.csv")
     families = list(pd.unique(table["family"]))
-    fig, axes = plotting.figure(2, len(families), height=3.6, sharex=True)
+    fig, axes = plotting.figure(2, len(families), height=3.6, sharex=True, squeeze=False)
     for column, family in enumerate(families):
         part = table[table["family"] == family]
         for axis, truth, learnt in (
