@@ -173,3 +173,42 @@ def test_vortices_come_in_pairs() -> None:
 def test_a_real_field_is_refused() -> None:
     with pytest.raises(SettingsError, match="real field"):
         bulk_study.study(SETTINGS, "ising", parameters())
+
+
+def read_lengths(boundary: np.ndarray) -> tuple[dict[str, object], pd.DataFrame]:
+    """Measurements and table of a boundary ``[L, L]``, beside layers of 0.7 cells."""
+    found = {"t": np.array(1.0), "boundary": np.repeat(boundary[None], 20, axis=0)}
+    found |= {f"{name}_length": np.array([[0.0, 0.7, 0.1]]) for name in MAPS}
+    measured = dict(bulk_readings.lengths(Results(found)))
+    return measured, measured.pop("bulk_lengths")
+
+
+@pytest.mark.parametrize("side", [2, 8], ids=["too small", "noise far away"])
+def test_a_boundary_without_a_length_leaves_it_untold_and_the_rest_goes_on(side) -> None:
+    boundary = np.zeros((side, side))
+    boundary[side // 2, :] = 0.9
+    boundary[0, 0] = 1.0
+    measured, table = read_lengths(boundary)
+    untold = measured.pop("bulk.free.boundary_length")
+    assert untold.value is None and untold.note
+    assert set(measured) == {f"bulk.free.{name}_length" for name in MAPS}
+    assert "boundary" not in set(table["map"])
+
+
+def test_nothing_is_told_relative_to_a_boundary_of_no_length() -> None:
+    boundary = np.zeros((8, 8))
+    boundary[0, 0] = 1.0
+    measured, table = read_lengths(boundary)
+    assert measured.pop("bulk.free.boundary_length").value == 0.0
+    assert set(measured) == {f"bulk.free.{name}_length" for name in MAPS}
+    assert "boundary" in set(table["map"])
+
+
+def test_too_few_samples_of_a_flow_tell_no_forward_divergence() -> None:
+    found = {"t": np.array(1.0), "mu": np.array(2.25), "log_weights": np.zeros(100)}
+    results = Results(found)
+    (study,) = bulk_readings.studies(results)
+    assert bulk_readings.forward_divergence(results, study) is not None
+    weights = {"t": np.array([1.0]), "log_weights": np.zeros((1, 1, 19))}
+    results.flow = lambda arm, size: SimpleNamespace(arrays=weights)
+    assert bulk_readings.forward_divergence(results, study) is None

@@ -88,7 +88,7 @@ def _longest(study: Study, name: str, boundary: Estimate | None, table: np.ndarr
     """The longest of the layers, and the boundary's over it."""
     _, length, error = table[np.argmax(table[:, 1])]
     yield from study.measured(f"{name}_length", length, error, unit="cells")
-    if length > 0.0 and boundary is not None:
+    if length > 0.0 and boundary is not None and boundary.value > 0.0:
         ratio = boundary.value / length
         spread = ratio * np.hypot(boundary.relative_error, error / length)
         yield from study.measured(f"{name}_length_ratio", ratio, spread)
