@@ -119,8 +119,19 @@ def test_recalled_couplings_keep_the_mean_field_density(t: float) -> None:
     assert radii[np.argmin(values)] == pytest.approx(2.0)
 
 
+def test_at_a_fixed_radius_only_the_energy_of_the_xy_model_is_left() -> None:
+    action = ComplexPhi4.recalled(0.28)
+    angle = np.random.default_rng(3).uniform(-np.pi, np.pi, (5, 4, 4))
+    bonds = sum(np.cos(angle - np.roll(angle, 1, axis)).sum(axis=(1, 2)) for axis in (1, 2))
+    radius = np.sqrt(action.mean_field_density)
+    lowest = action.value(np.full((1, 4, 4), radius + 0.0j))
+    above = action.value(radius * np.exp(1.0j * angle)) - lowest
+    np.testing.assert_allclose(above, (2.0 * 16.0 - bonds) / action.xy_temperature, rtol=1e-10)
+
+
 def test_a_disordered_mean_field_and_the_free_field_have_no_density() -> None:
     assert ComplexPhi4(t=0.1, mu=5.0, lam=1.0).mean_field_density == 0.0
+    assert ComplexPhi4(t=0.1, mu=5.0, lam=1.0).xy_temperature == float("inf")
     assert ComplexPhi4(t=0.1, mu=5.0, lam=0.0).mean_field_density == 0.0
 
 

@@ -97,6 +97,12 @@ class ComplexPhi4:
             return 0.0
         return max(0.0, (2.0 * abs(self.t) - self.mu) / (2.0 * self.lam))
 
+    @property
+    def xy_temperature(self) -> float:
+        """T of the XY limit −(1/T)Σcos(θ_i − θ_j), 1/(tρ) at the mean-field density ρ."""
+        stiffness = self.t * self.mean_field_density
+        return 1.0 / stiffness if stiffness else float("inf")
+
     def value(self, field: np.ndarray) -> np.ndarray:
         """S of complex fields ``[batch, L, L]``, ``[batch]`` float64."""
         _check_shape(field)

@@ -16,7 +16,6 @@ from matplotlib.axes import Axes
 from emergence import artifacts, plotting
 from emergence.introspection import law_figures
 from emergence.introspection.parsimony import LOSS_THRESHOLD
-from emergence.introspection.potentials import FAMILIES
 from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 
