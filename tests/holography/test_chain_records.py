@@ -7,7 +7,7 @@ from emergence.artifacts import provenance_path, write_arrays, write_numbers
 from emergence.errors import ArtifactError
 from emergence.holography import chains
 from emergence.holography.chain_moves import RefreshMoves
-from emergence.holography.chain_records import Store, require_theory
+from emergence.holography.chain_records import Store, read_beforehand, require_theory
 
 BRIEF = {"trajectories": 60, "tuning": 30, "cold": 30}
 
@@ -199,6 +199,13 @@ def test_records_of_another_run_are_refused(brief, crooked, quietly, tmp_path):
     write_arrays(tmp_path / "spins.npz", {k: v for k, v in found.items() if k != "density"})
     with pytest.raises(ArtifactError, match="drawn beforehand lack density"):
         chains.run(settings, "run", weights, before=tmp_path / "spins.npz")
+    short = {k: v[..., :2] for k, v in found.items() if v.ndim == 3 and k != "correlation"}
+    write_arrays(tmp_path / "short.npz", found | short)
+    brief_run = settings.holography.chains["run"].model_copy(update={"trajectories": 1})
+    points, shape = np.stack([found["t"], found["mu"]], axis=1), found["field"].shape[2:]
+    with pytest.raises(ArtifactError, match=r"2 records in .* and 1 more tell no autocorrelation"):
+        read_beforehand(tmp_path / "short.npz", points, brief_run, shape)
+    read_beforehand(tmp_path / "short.npz", points, settings.holography.chains["run"], shape)
     write_arrays(tmp_path / "steps.npz", found | {"tuned": found["tuned"][0]})
     with pytest.raises(ArtifactError, match="of other couplings, moves or sides"):
         chains.run(settings, "run", weights, before=tmp_path / "steps.npz")

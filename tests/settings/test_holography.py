@@ -93,6 +93,14 @@ def test_chains_that_are_read_have_an_autocorrelation(build_settings, name):
     parse(changed(changed(settings, few, 3), (*few[:-1], "shipped"), "before"), "x")
 
 
+def test_a_cold_start_has_chains_that_scatter(build_settings):
+    settings = changed(build_settings(), ("holography", "chains"), {"run": CHAINS | {"cold": 3}})
+    parse(settings, "x")
+    alone = changed(settings, ("holography", "chains", "run", "chains"), 1)
+    assert "a cold start needs two chains or more" in refusal(alone)
+    parse(changed(alone, ("holography", "chains", "run", "cold"), 0), "x")
+
+
 def test_chains_that_nothing_reads_may_be_short(build_settings):
     runs = {name: CHAINS | {"trajectories": 1} for name in ("along", "line_16", "lonely_bulk")}
     parse(changed(build_settings(), ("holography", "chains"), runs), "x")

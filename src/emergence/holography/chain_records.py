@@ -21,6 +21,7 @@ from emergence.errors import ArtifactError
 from emergence.holography.positions import bulk_positions
 from emergence.progress import say
 from emergence.settings import ChainsSettings, fingerprint
+from emergence.settings.studies import SHORTEST_SERIES
 
 PARTS = ("run", "cold")
 """Measured trajectories, and those from a cold start."""
@@ -183,7 +184,8 @@ def read_beforehand(
         shape: of a field, ``(L, L, c)``.
 
     Raises:
-        ArtifactError: the file is missing or corrupt, or of other couplings, chains, sides or moves.
+        ArtifactError: the file is missing or corrupt, or of other couplings, chains, sides or moves;
+            with what the run adds to them the records are too few.
     """
     arrays = read_arrays(path, ["t", "mu", "field", "tuned", "segments", "acceptance"])
     tuned = (len(points),) if entry.step is None else (1,)
@@ -200,6 +202,13 @@ def read_beforehand(
             f"The records in {path} are of other couplings, moves or sides, or of another number of "
             "chains.",
             "Name records of the same run, or leave `shipped` out of these chains.",
+        )
+    drawn = max((arrays[name].shape[2] for name in series_of(arrays)), default=0)
+    if drawn + entry.trajectories < SHORTEST_SERIES:
+        raise ArtifactError(
+            f"The {drawn} records in {path} and {entry.trajectories} more tell no autocorrelation, "
+            f"which takes at least {SHORTEST_SERIES} of them.",
+            "Raise the trajectories of these chains, or name longer records.",
         )
     return Beforehand(dict(arrays))
 

@@ -124,6 +124,8 @@ class ChainsSettings(Section):
             )
         if self.reflections and not self.shifts:
             raise ValueError("a field is reflected before it is shifted, so there must be shifts")
+        if self.cold and self.chains < 2:
+            raise ValueError("a cold start needs two chains or more, as its error is their scatter")
         return self
 
 
