@@ -14,6 +14,7 @@ from emergence.holography.flow import FlowProblem, compile_weigher, symmetrised
 from emergence.holography.hierarchy import Ranges, real_nvp_flow, spline_flow
 from emergence.holography.ising_exact import dual_log_partition
 from emergence.holography.weights import Evaluation
+from emergence.randomness import derive_seed
 from emergence.settings import FlowStage
 from emergence.training import train
 
@@ -46,8 +47,9 @@ def evaluate(
     seeds = next(iter(weights.values())).shape[0]
     at = problem.theory.couplings(seeds, chunk, tf.float64)
     weigh = compile_weigher(problem, seeds, chunk)
+    root = derive_seed(seed, "evaluate")
     parts = [
-        weigh(weights, at, tf.constant([seed, index], tf.int32))[1].numpy()
+        weigh(weights, at, tf.constant([root, index], tf.int32))[1].numpy()
         for index in range(-(-samples // chunk))
     ]
     return [Evaluation(row) for row in np.concatenate(parts, axis=1)]
