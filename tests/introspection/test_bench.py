@@ -87,7 +87,7 @@ class TestRow:
         assert comparison.duration(seconds) == text
 
     def test_sides_take_turns_and_the_median_counts(self):
-        order, slow = [], iter([9.0, 1.0, 2.0, 3.0, 100.0])
+        order, slow = [], iter([9.0, 1.0, 2.0, 3.0, 100.0, 7.0, 8.0, 9.0])
 
         def first():
             order.append("first")
@@ -99,6 +99,8 @@ class TestRow:
 
         assert comparison.in_turns(first, second) == [3.0, 5.0]
         assert order == ["first", "second"] * comparison.ROUNDS
+        assert comparison.in_turns(first, second, rounds=3) == [8.0, 5.0]
+        assert len(order) == 2 * (comparison.ROUNDS + 3)
 
 
 class TestPeers:

@@ -93,21 +93,6 @@ class TestGrowth:
         assert "–" in other and "N^(3.00" in other
 
 
-def test_sides_take_turns_and_the_median_counts():
-    order, slow = [], iter([9.0, 1.0, 2.0])
-
-    def first(steps):
-        order.append("first")
-        return next(slow)
-
-    def second(steps):
-        order.append("second")
-        return 5.0
-
-    assert bench.in_turns({"a": first, "b": second}, 3) == {"a": 2.0, "b": 5.0}
-    assert order == ["first", "second"] * 3
-
-
 @pytest.mark.slow
 def test_all_ways_begin_with_the_same_network_and_the_same_step():
     sizes = dataclasses.replace(SMALL, sites=6, samples=8)
