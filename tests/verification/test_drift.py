@@ -116,9 +116,14 @@ class TestMeasure:
         (row,) = measured(found, runs).itertuples()
         assert (row.axis, row.value, row.spread, row.room) == ("seeds", 30.0, 4.0, 20.0)
 
-    def test_two_trainings_tell_no_spread(self, measured):
+    def test_of_two_trainings_the_spread_is_told_with_their_number(self, measured):
         frame = measured({"verify": single(30.0), "drift-seed-1": single(34.0)}).set_index("axis")
-        assert np.isnan(frame["spread"]["seeds"])
+        assert frame["spread"]["seeds"] == pytest.approx(np.sqrt(8.0))
+        assert frame["runs"]["seeds"] == 2
+
+    def test_a_single_training_tells_no_spread(self, measured):
+        alone = measured({"verify": single(30.0)}).set_index("axis")
+        assert np.isnan(alone["spread"]["seeds"])
 
     def test_seeds_alone_are_beside_the_run_that_shipped(self, measured):
         runs = {"drift-seed-1": "seeds", "drift-seed-2": "seeds"}

@@ -17,7 +17,7 @@ import pandas as pd
 from emergence.artifacts import read_numbers, read_table, write_table, write_text
 from emergence.errors import ArtifactError
 from emergence.provenance import code_in_use
-from emergence.statistics import FEWEST, Measurement, read_measurements, scatter
+from emergence.statistics import Measurement, read_measurements, scatter
 from emergence.verification.claims import Ledger, load_ledgers
 from emergence.verification.comparison import Spreads
 from emergence.verification.criteria import keys_of
@@ -30,6 +30,8 @@ COLUMNS = [
 ]  # fmt: skip
 REDRAWN = ("precision", "compiled")
 """Axes along which samples are other samples: the others draw the same ones."""
+FEWEST_TRAININGS = 2
+"""Of which a spread over seeds is told, with their number: of two it is known to a factor of two or so."""
 NOISE = 3.0
 """Differences of two evaluations are told from noise beyond so many of their standard errors."""
 
@@ -172,7 +174,7 @@ def over_seeds(key: str, base: Found, trained: list[Found]) -> tuple[float, int,
         return np.nan if spread is None else spread, len(values), np.nan
     singles = [run[key].value for run in trained if key in run and _same_arm(base[key], run[key])]
     singles = [value for value in singles if value is not None]
-    enough = len(singles) >= FEWEST
+    enough = len(singles) >= FEWEST_TRAININGS
     return float(np.std(singles, ddof=1)) if enough else np.nan, len(singles), np.nan
 
 
@@ -250,8 +252,9 @@ def render_markdown(frame: pd.DataFrame, scale: str) -> str:
         f"# Drift at scale {scale}",
         "",
         "How much each claimed number moves when what should not matter changes: the seed (standard "
-        "deviation of single trainings, their number in brackets), the machine (the one that shipped "
-        "the weights against the one that wrote this), TensorFlow's threads, single precision of the "
+        "deviation of single trainings, their number in brackets; two of them tell it to a factor of "
+        "two or so), the machine (the one that shipped the weights against the one that wrote this), "
+        "TensorFlow's threads, single precision of the "
         "evaluation, no compilation by XLA. A fast certificate evaluates fewer samples, all of them the "
         "same, and leaves the machine out. Samples that are drawn in single precision, or without "
         "compilation, are other samples: in brackets is the difference in its own standard errors, "
