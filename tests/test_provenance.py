@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -58,6 +59,12 @@ class TestProvenance:
         assert record["versions"]["numpy"] == np.__version__
         assert record["created_utc"].endswith("+00:00")
         assert entries(tmp_path) == ["figure.png", "figure.provenance.json", "figure.svg"]
+
+    def test_the_peak_of_memory_is_not_that_of_the_process_before(self):
+        large = np.ones(50_000_000)
+        told = "from emergence.provenance import host_in_use as h; print(h()['peak_memory_mib'])"
+        found = subprocess.run([sys.executable, "-c", told], capture_output=True, check=True)
+        assert 5.0 < float(found.stdout) < 0.5 * large.nbytes / 2**20
 
     def test_takes_settings_of_pydantic(self, tmp_path):
         class Settings:

@@ -29,14 +29,23 @@ def code_in_use() -> dict[str, Any]:
 
 def host_in_use() -> dict[str, Any]:
     """Return platform, cpu_count and this process's peak_memory_mib so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Linux counts in KiB, macOS in bytes.
-    unit = 2**20 if sys.platform == "darwin" else 2**10
     return {
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
-        "peak_memory_mib": round(peak / unit, 1),
+        "peak_memory_mib": round(_peak_memory(), 1),
     }
+
+
+def _peak_memory() -> float:
+    """Of this process in MiB."""
+    # On Linux getrusage tells the peak of the process that started this one, where that was larger.
+    if sys.platform == "linux":
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 2**10
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # macOS counts in bytes.
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 @cache
