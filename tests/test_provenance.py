@@ -55,6 +55,7 @@ class TestProvenance:
         assert record["extra"] == {"gpu_memory_mib": 12}
         assert 2.0 <= record["wall_time_s"] < 10
         assert record["peak_memory_mib"] > 10
+        assert 0 < record["processor_time_s"] <= sum(os.times()[:4])
         assert record["cpu_count"] == os.cpu_count()
         assert record["versions"]["numpy"] == np.__version__
         assert record["created_utc"].endswith("+00:00")

@@ -28,12 +28,19 @@ def code_in_use() -> dict[str, Any]:
 
 
 def host_in_use() -> dict[str, Any]:
-    """Return platform, cpu_count and this process's peak_memory_mib so far."""
+    """Return platform, cpu_count and this process's peak_memory_mib and processor_time_s so far."""
     return {
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
         "peak_memory_mib": round(_peak_memory(), 1),
+        "processor_time_s": round(_processor_time(), 3),
     }
+
+
+def _processor_time() -> float:
+    """Of this process and those that it has waited for, since its start, in seconds."""
+    told = os.times()
+    return told.user + told.system + told.children_user + told.children_system
 
 
 def _peak_memory() -> float:

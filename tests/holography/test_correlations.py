@@ -12,6 +12,7 @@ from emergence.holography.actions import FreeField
 from emergence.holography.correlations import (
     LAWS,
     Blocks,
+    TooFewBlocks,
     algebraic,
     exponential,
     massive,
@@ -74,8 +75,10 @@ def test_errors_of_the_fit_cover_its_scatter() -> None:
 
 
 def test_too_few_blocks_are_refused() -> None:
-    with pytest.raises(ValueError, match="no covariance"):
+    with pytest.raises(TooFewBlocks, match="no covariance"):
         Blocks(blocks_of(algebraic(32, 0.2), 0.01, number=8))
+    with pytest.raises(TooFewBlocks, match="stood still"):
+        Blocks(np.ones((40, 17)))
 
 
 def test_needs_no_chains_to_read_the_reference():

@@ -1,7 +1,11 @@
 """What jobs cost: read from benchmarks as Snakemake writes them, recorded, compared."""
 
+import os
+import time
+
 import pytest
 
+from emergence.artifacts import write_numbers
 from emergence.errors import ArtifactError
 from emergence.verification import costs
 from emergence.verification.costs import Cost, measured_costs, recorded_costs
@@ -30,6 +34,17 @@ def test_benchmarks_are_read_by_job(tmp_path, benchmark):
         "retraining/analysis": Cost("retraining/analysis", 0.0, 0.1, 0.0),
     }
     assert found["holography/flows/disc/2"].system == "holography"
+
+
+def test_a_job_tells_what_was_done_after_snakemake_last_looked(tmp_path, benchmark):
+    benchmark("holography/flows/disc/2", f"{HEAD}45\t0:00:45\t320\t1\t1\t1\t1\t1\t1\t16.5\n")
+    folder = tmp_path / "results/holography/flows/disc/2"
+    for name, seconds, age in (("history", 30.0, 20), ("arrays", 43.5, 1), ("weights", 900.0, 600)):
+        path = folder / f"{name}.provenance.json"
+        write_numbers(path, {"processor_time_s": seconds})
+        os.utime(path, (time.time() - age,) * 2)
+    # 900 s are of an earlier process, whose weights this one evaluated.
+    assert measured_costs(tmp_path / "results")["holography/flows/disc/2"].cpu_s == 43.5
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,8 @@ class TestProvenance:
     KEYS = frozenset(
         {
             *("stage", "settings", "seed", "commit", "dirty", "lock_sha256", "versions"),
-            *("platform", "cpu_count", "device", "wall_time_s", "peak_memory_mib", "created_utc"),
+            *("platform", "cpu_count", "device", "wall_time_s", "created_utc"),
+            *("peak_memory_mib", "processor_time_s"),
         }
     )
 

@@ -99,11 +99,15 @@ class LawFit:
     """η, or ξ in lattice units."""
 
 
+class TooFewBlocks(ValueError):
+    """The covariance of the distances cannot be told, or has no inverse."""
+
+
 class Blocks:
     """A correlation function from the means of blocks ``[blocks, L/2 + 1]``.
 
     Raises:
-        ValueError: there are too few blocks for the covariance of the distances.
+        TooFewBlocks: there are too few for the covariance of the distances, or they do not differ.
     """
 
     def __init__(self, blocks: np.ndarray) -> None:
@@ -112,13 +116,19 @@ class Blocks:
         self.side = 2 * (distances - 1)
         self.chosen = np.array([r for r in DISTANCES if r <= self.side // 2])
         if number < len(self.chosen) + 3:
-            raise ValueError(f"{number} blocks tell no covariance of {len(self.chosen)} distances.")
+            raise TooFewBlocks(
+                f"{number} blocks tell no covariance of {len(self.chosen)} distances."
+            )
         self.value = self.blocks.mean(axis=0)
         self.error = self.blocks.std(axis=0, ddof=1) / np.sqrt(number)
         covariance = np.cov(self.blocks[:, self.chosen].T) / number
         # The inverse of a covariance from few blocks is too large by this (Hartlap 2007).
         share = (number - len(self.chosen) - 2.0) / (number - 1.0)
-        self._whiten = np.sqrt(share) * np.linalg.inv(np.linalg.cholesky(covariance))
+        try:
+            factor = np.linalg.cholesky(covariance)
+        except np.linalg.LinAlgError as error:
+            raise TooFewBlocks("Blocks of chains that stood still are all the same.") from error
+        self._whiten = np.sqrt(share) * np.linalg.inv(factor)
 
     def fit(self, law: str, value: np.ndarray | None = None) -> LawFit:
         """Least squares with the covariance of the blocks; the amplitude is solved for exactly."""
@@ -197,7 +207,7 @@ def _blocks(means: np.ndarray) -> Blocks | None:
     """None where they are too few, or those of chains that stood still are the same."""
     try:
         return Blocks(means)
-    except ValueError:  # NumPy's of a matrix that has no inverse is one too
+    except TooFewBlocks:
         return None
 
 

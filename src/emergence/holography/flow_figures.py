@@ -172,7 +172,7 @@ def plane(tables: Path, stem: Path) -> None:
             shading="nearest", rasterized=True,
         )  # fmt: skip
         fig.colorbar(mesh, ax=axis, label=label)
-        _transition(axis, grid)
+        _transition(axis, grid, part["interaction"].iloc[0])
         axis.set(title=title, xlabel="hopping t")
     raw = part[part["reweighted"].isna()]
     if len(raw):
@@ -182,10 +182,10 @@ def plane(tables: Path, stem: Path) -> None:
     plotting.save(fig, stem, table)
 
 
-def _transition(axis: Axes, grid: pd.DataFrame) -> None:
-    """Where mean field puts the Kosterlitz–Thouless point: tρ = 1.12 with ρ = −μ/2λ at λ = 25."""
-    mu = np.linspace(grid.index.min(), grid.index.max(), 50)
-    t = 1.12 / (-mu / 50.0)
+def _transition(axis: Axes, grid: pd.DataFrame, interaction: float) -> None:
+    """Where mean field puts the Kosterlitz–Thouless point: tρ = 1.12 with ρ = −μ/2λ."""
+    mu = np.linspace(grid.index.min(), min(grid.index.max(), -1e-9), 50)
+    t = 1.12 * 2.0 * interaction / -mu
     inside = t <= grid.columns.max()
     axis.plot(t[inside], mu[inside], color="white", linestyle="--", linewidth=0.8)
 

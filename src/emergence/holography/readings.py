@@ -184,10 +184,11 @@ def plane(results: Results) -> Found:
     """The map of t and μ: raw and reweighted flow beside the cluster Monte Carlo, point by point."""
     reference = results.plane()
     if reference is None:
-        yield "plane", pd.DataFrame(columns=["t", "mu", "observable"])
+        yield "plane", pd.DataFrame(columns=["t", "mu", "interaction", "observable"])
         return
     chosen = results.chosen.plane
     flow = results.flow(chosen.flow, chosen.side)
+    theory = results.chosen.theories[results.chosen.flows[chosen.flow].theory]
     derived = formulas(chosen.side)
     rows = []
     for index, (t, mu) in enumerate(zip(flow.arrays["t"], flow.arrays["mu"], strict=True)):
@@ -198,7 +199,7 @@ def plane(results: Results) -> Found:
             raw = reweight(samples, np.zeros_like(log_weights), derived[name])
             rows.append(
                 {
-                    "t": t, "mu": mu, "observable": name,
+                    "t": t, "mu": mu, "interaction": theory.lam, "observable": name,
                     "raw": raw.value, "raw_error": raw.error,
                     "reweighted": np.nan if found.underpowered else found.value,
                     "reweighted_error": np.nan if found.underpowered else found.error,

@@ -12,12 +12,12 @@ import io
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from emergence.artifacts import write_text
+from emergence.artifacts import read_numbers, write_text
 from emergence.errors import ArtifactError
 
 COLUMNS = ("scale", "job", "cpu_s", "wall_s", "memory_mib")
@@ -55,8 +55,25 @@ def measured_costs(results: str | Path) -> dict[str, Cost]:
     for path in sorted(Path(results).glob("*/benchmarks/**/*.tsv")):
         inside = path.relative_to(results)
         job = "/".join((inside.parts[0], *inside.parts[2:]))[: -len(".tsv")]
-        found[job] = _read_benchmark(path, job)
+        cost = _read_benchmark(path, job)
+        told = _told_by_the_job(Path(results) / job, path.stat().st_mtime - cost.wall_s)
+        found[job] = replace(cost, cpu_s=max(cost.cpu_s, told))
     return found
+
+
+def _told_by_the_job(folder: Path, began: float) -> float:
+    """The largest processor time in what a job wrote since it began, 0 where it wrote none.
+
+    Snakemake looks at a job that takes long every half a minute only, so that it misses what was done
+    since it last looked; the job itself tells, to the moment when it wrote its last result.
+    """
+    times = [0.0]
+    for path in folder.glob("*.provenance.json"):
+        if (
+            path.stat().st_mtime >= began
+        ):  # an older one is of a job whose results are only evaluated
+            times.append(float(read_numbers(path).get("processor_time_s", 0.0)))
+    return max(times)
 
 
 def recorded_costs(path: str | Path, scale: str) -> dict[str, Cost]:
