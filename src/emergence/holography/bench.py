@@ -1,8 +1,9 @@
 """How fast flows are trained and sampled: ratios and rates of one run, none asserted.
 
 A training step of the splines against the same network by index tables, its share of what the
-processor's matrix product reaches, samples with their weights per second, and, at the transition on
-the torus of the shipped flow, independent samples per second of each Monte Carlo.
+processor's matrix product reaches, samples with their weights per second, training steps of the
+authors' Ising network, and, at the transition on the torus of the shipped flow, independent samples
+per second of each Monte Carlo.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from rich.table import Table
 
 from emergence.holography import chains, growth
 from emergence.holography.actions import ComplexPhi4
+from emergence.holography.arms import problem_of
 from emergence.holography.autocorrelation import Estimate, estimate_mean
 from emergence.holography.cluster import run_phi4
 from emergence.holography.densities import Phi4Theory
@@ -36,6 +38,9 @@ SEED = 20190303
 SHIPPED, POINT = "line_16", 0.28
 """Weights, and the hopping, of the race of the samplers."""
 
+AUTHORS, AUTHORS_BATCH = "ising_16", 512
+"""Arm of the authors' Ising network, and how many samples they trained it with."""
+
 PASSES = 4
 """Of the networks in a training step: forwards, again for the derivative, and twice backwards."""
 
@@ -48,6 +53,8 @@ class Sizes:
     batch: int = 64
     steps: int = 10
     """Of each timing."""
+    authors: tuple[int, int] = (16, AUTHORS_BATCH)
+    """Side and samples of the authors' Ising network."""
     product: int = 1024
     """Rows of the square matrices that are multiplied."""
     chains: int = 8
@@ -63,6 +70,7 @@ QUICK = Sizes(
     sides=(2,),
     batch=8,
     steps=1,
+    authors=(2, 8),
     product=32,
     chains=2,
     trajectories=12,
@@ -99,6 +107,7 @@ def run(quick: bool = False) -> tuple[list[Row], list[Rate]]:
         row, more = training_step(sizes, side)
         rows.append(row)
         rates += [*more, samples(sizes, side)]
+    rates.append(authors_step(sizes))
     say(f"Timing the samplers ({time.perf_counter() - began:.0f} s so far).")
     rates += samplers(sizes)
     console = Console(width=None if Console().is_terminal else 140)
@@ -170,6 +179,18 @@ def product_rate(rows: int) -> float:
 
     once()
     return 2.0 * rows**3 / median(once() for _ in range(7))
+
+
+def authors_step(sizes: Sizes) -> Rate:
+    """Training steps of the authors' Ising network (ten couplings, symmetrised; their repository)."""
+    side, batch = sizes.authors
+    settings = load(CHECKOUT / "config/laptop.yaml")
+    stage = FlowStage(update="adam", steps=100_000, batch=batch, rate=1e-4)
+    training = Training(problem_of(settings, AUTHORS, side), stage)
+    seconds = median(training.advance(sizes.steps) for _ in range(5)) / sizes.steps
+    what = f"Training steps of the authors' Ising network, {side} × {side}"
+    note = f"{batch} samples; {seconds:.2g} s each, compiled in {training.compile_seconds:.0f} s."
+    return Rate(what, 1.0 / seconds, "1/s", note)
 
 
 def samples(sizes: Sizes, side: int) -> Rate:
