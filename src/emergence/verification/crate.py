@@ -1,23 +1,27 @@
 """The run as a Workflow Run RO-Crate: one zip of what was run, on what, and what came of it.
 
 The profile is Workflow Run RO-Crate 0.5 (https://w3id.org/ro/wfrun/workflow): the Snakefile is the main
-entity, one CreateAction is the whole run, and one more for each stage tells what it wrote, from the
-provenance that stands beside every result. Trained weights and arrays stay where they are; what a
-reader can open stands in the crate.
+entity, one CreateAction is the whole run, and one more for each of its jobs, with its command, its times,
+what it read and what it wrote (:mod:`emergence.verification.lineage`). Settings, code, rules, ledgers,
+shipped weights and all results that a reader can open stand in the crate; arrays and trained weights
+stay where they are (:mod:`emergence.verification.contents`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emergence import __version__
-from emergence.artifacts import provenance_path, read_numbers, sha256, write_bytes
+from emergence.artifacts import read_numbers, write_bytes
 from emergence.errors import ArtifactError, HostError
-from emergence.verification.packing import SYSTEMS
+from emergence.provenance import PACKAGE
+from emergence.settings import Settings, load
+from emergence.verification.claims import SCALES
+from emergence.verification.contents import Contents, entity
+from emergence.verification.lineage import Job, jobs_done, read_by, span
 
 if TYPE_CHECKING:
     from rocrate.rocrate import ROCrate
@@ -28,15 +32,9 @@ PROFILES = {
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
-FORMATS = {
-    ".csv": "text/csv",
-    ".html": "text/html",
-    ".json": "application/json",
-    ".md": "text/markdown",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".yaml": "application/yaml",
-}
+READ = ("workflow/*.smk", "workflow/*.yaml", "workflow/profiles/default/*.yaml", "claims/*.yaml")
+"""What the workflow itself reads, beside the Snakefile."""
+BESIDE = ("requirements.lock", "config/costs.csv", "README.md")
 
 
 def write_crate(
@@ -54,7 +52,9 @@ def write_crate(
 
     Raises:
         HostError: the library ``rocrate`` is not installed.
-        ArtifactError: a result or its provenance is missing or corrupt, or the zip cannot be written.
+        ArtifactError: the run is not whole, a result is not what its record names, or the zip cannot
+            be written.
+        SettingsError: the settings are not those of this version.
     """
     try:
         from rocrate.rocrate import ROCrate
@@ -65,6 +65,8 @@ def write_crate(
         ) from None
     results, figures = results_root / scale, figures_root / scale
     verdict = read_numbers(results / "verdict.json", required=["claims", "provenance"])
+    chosen = load(settings)
+    jobs = jobs_done(results, figures, chosen)
     crate = ROCrate(version="1.1")
     _introduce(crate, scale)
     workflow = crate.add_workflow(
@@ -72,25 +74,30 @@ def write_crate(
             "name": "Emergence", "version": __version__,
         },
     )  # fmt: skip
-    read = [_file(crate, path, house) for path in _inputs(house)]
-    read.append(_file(crate, settings, settings.parent, "settings"))
-    made: dict[Path, Any] = {}
-    for path in _outputs(results, figures):
-        root, name = (figures, "figures") if path.is_relative_to(figures) else (results, "results")
-        made[path] = _file(crate, path, root, name)
-    steps = list(_steps(crate, made))
-    times = [time for step in steps for time in (step["startTime"], step["endTime"])]
+    certificate = figures_root / _judged_as(chosen) / "drift.csv"
+    places = {"figures/drift.csv": certificate, "results": results, "figures": figures}
+    contents = Contents(crate, house, places)
+    steps = _pack(contents, jobs, chosen, settings, _inputs(house))
+    made = {result.id: result for step in steps for result in step["result"]}
+    given = [one for one in contents.known.values() if one.id not in made]
+    began, ended = span(jobs.values())
     crate.add(
-        _entity(
+        entity(
             crate, "#run", "CreateAction", name=f"Run of the workflow at scale {scale}",
-            instrument=workflow, object=read, result=list(made.values()),
-            startTime=min(times, default=None), endTime=max(times, default=None),
+            instrument=workflow, object=given, result=list(made.values()),
+            startTime=_told(began), endTime=_told(ended),
             actionStatus="http://schema.org/CompletedActionStatus",
-            description=f"Commit {verdict['provenance'].get('commit', 'unknown')}.",
+            description=f"{len(jobs)} jobs, {_revision(verdict['provenance'])}.",
         )
     )  # fmt: skip
+    workflow["hasPart"] = list({e.id: e for e in (step["instrument"] for step in steps)}.values())
     crate.root_dataset["mentions"] = [crate.get("#run"), *steps]
     _write(crate, output)
+
+
+def _judged_as(settings: Settings) -> str:
+    """As whose claims a run is decided; see workflow/common.smk."""
+    return settings.judged_as or (settings.scale if settings.scale in SCALES else "laptop")
 
 
 def _introduce(crate: ROCrate, scale: str) -> None:
@@ -103,10 +110,84 @@ def _introduce(crate: ROCrate, scale: str) -> None:
     )
     crate.license = "https://spdx.org/licenses/MIT"
     profiles = [
-        crate.add(_entity(crate, identifier, "CreativeWork", name=name, version=version))
+        crate.add(entity(crate, identifier, "CreativeWork", name=name, version=version))
         for identifier, (name, version) in PROFILES.items()
     ]
     crate.root_dataset["conformsTo"] = profiles
+
+
+def _inputs(house: Path) -> list[Path]:
+    """What a run reads, settings, code and shipped weights apart: rules, ledgers, lock, costs."""
+    found = [path for pattern in READ for path in sorted(house.glob(pattern))]
+    if not found:
+        raise ArtifactError(f"{house} holds no workflow.", "Name the folder of the Snakefile.")
+    return found + [house / name for name in BESIDE if (house / name).is_file()]
+
+
+def _code() -> list[Path]:
+    """The files of this package, which every job runs."""
+    return sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".jinja"))
+
+
+def _pack(
+    contents: Contents, jobs: dict[str, Job], chosen: Settings, settings: Path, inputs: list[Path]
+) -> list[Any]:
+    """Pack what went in and what came out, and return an action for each job."""
+    common = [
+        contents.file(f"settings/{settings.name}", settings),
+        contents.folder("src/emergence", _code(), PACKAGE),
+    ]
+    for path in inputs:
+        contents.file(path.relative_to(contents.house).as_posix(), path)
+    wrote = {
+        name: [e for path, known in job.wrote.items() for e in contents.result(path, known)]
+        for name, job in jobs.items()
+    }
+    return [
+        _action(
+            contents.crate,
+            number,
+            job,
+            [*common, *filter(None, map(contents.given, read_by(job, chosen, jobs)))],
+            wrote[job.name],
+        )
+        for number, job in enumerate(jobs.values())
+    ]
+
+
+def _action(crate: ROCrate, number: int, job: Job, read: list[Any], wrote: list[Any]) -> Any:
+    """What one job did, with which command."""
+    command = f"emergence {job.stage}"
+    identifier = f"#{job.stage.replace(' ', '-')}"
+    tool = crate.get(identifier) or crate.add(
+        entity(crate, identifier, "SoftwareApplication", name=command, softwareVersion=__version__)
+    )
+    return crate.add(
+        entity(
+            crate, f"#job-{number}", "CreateAction", name=job.name, instrument=tool,
+            object=read, result=wrote, startTime=_told(job.started), endTime=_told(job.ended),
+            actionStatus="http://schema.org/CompletedActionStatus", description=_described(job),
+        )
+    )  # fmt: skip
+
+
+def _described(job: Job) -> str:
+    entry = job.entry
+    if not entry:
+        return f"emergence {job.stage}; its time is that of its file."
+    told = f"emergence {job.stage} on {entry['device']}, seed {entry.get('seed')}"
+    if "processor_time_s" in entry:
+        told += f", {entry['processor_time_s']:.1f} s of processor time"
+    return f"{told}, {_revision(entry)}."
+
+
+def _revision(entry: Any) -> str:
+    changed = " with changes" if entry.get("dirty") else ""
+    return f"commit {entry.get('commit', 'unknown')}{changed}"
+
+
+def _told(time: dt.datetime | None) -> str | None:
+    return None if time is None else time.isoformat(timespec="milliseconds")
 
 
 def _write(crate: ROCrate, output: Path) -> None:
@@ -115,85 +196,3 @@ def _write(crate: ROCrate, output: Path) -> None:
         packed = Path(place, "crate.zip")
         crate.write_zip(packed)
         write_bytes(output, packed.read_bytes())
-
-
-def _entity(crate: ROCrate, identifier: str, kind: str, **properties: Any) -> Any:
-    from rocrate.model.contextentity import ContextEntity
-
-    entity = ContextEntity(crate, identifier, properties={"@type": kind})
-    for name, value in properties.items():
-        if value is not None:
-            entity[name] = value
-    return entity
-
-
-def _file(crate: ROCrate, path: Path, root: Path, folder: str = "") -> Any:
-    """Add a file under its place below ``root``, with its hash and size."""
-    inside = Path(folder, path.relative_to(root)).as_posix()
-    properties = {"name": inside, "sha256": sha256(path), "contentSize": str(path.stat().st_size)}
-    if path.suffix in FORMATS:
-        properties["encodingFormat"] = FORMATS[path.suffix]
-    return crate.add_file(path, inside, properties=properties)
-
-
-def _inputs(house: Path) -> list[Path]:
-    """What a run reads, settings apart: rules, ledgers, lock."""
-    found = [
-        *sorted(house.glob("workflow/*.smk")),
-        *sorted(house.glob("claims/*.yaml")),
-        *(path for path in [house / "requirements.lock", house / "README.md"] if path.is_file()),
-    ]
-    if not found:
-        raise ArtifactError(f"{house} holds no workflow.", "Name the folder of the Snakefile.")
-    return found
-
-
-def _outputs(results: Path, figures: Path) -> list[Path]:
-    """What a reader can open: verdicts, report, measurements, tables, figures and their data."""
-    found = [results / "verdict.json", results / "verdict.md"]
-    found += [path for path in [results / "report.html"] if path.is_file()]
-    for system in SYSTEMS:
-        measurements = results / system / "measurements.json"
-        if measurements.is_file():
-            found += [measurements, *sorted((results / system / "tables").glob("*.csv"))]
-        for suffix in ("png", "svg", "csv"):
-            found += sorted((figures / system).glob(f"*.{suffix}"))
-    return found
-
-
-def _steps(crate: ROCrate, made: Mapping[Path, Any]) -> Iterable[Any]:
-    """One action for each stage that wrote some of the files, from the provenance beside them."""
-    written: dict[Path, list[Any]] = {}
-    for path, entity in made.items():
-        record = provenance_path(path.parent if path.parent.name == "tables" else path)
-        if record.is_file():
-            written.setdefault(record, []).append(entity)
-    for number, (record, entities) in enumerate(sorted(written.items())):
-        entry = read_numbers(record, required=["stage", "created_utc", "wall_time_s", "device"])
-        ended = _time(record, entry["created_utc"])
-        command = f"emergence {entry['stage']}"
-        tool = crate.get(f"#{entry['stage'].replace(' ', '-')}") or crate.add(
-            _entity(
-                crate, f"#{entry['stage'].replace(' ', '-')}", "SoftwareApplication",
-                name=command, softwareVersion=__version__,
-            )
-        )  # fmt: skip
-        yield crate.add(
-            _entity(
-                crate, f"#stage-{number}", "CreateAction", name=command, instrument=tool,
-                result=entities, endTime=ended.isoformat(),
-                startTime=(ended - dt.timedelta(seconds=float(entry["wall_time_s"]))).isoformat(),
-                description=f"On {entry['device']}, seed {entry.get('seed')}, commit "
-                f"{entry.get('commit', 'unknown')}.",
-            )
-        )  # fmt: skip
-
-
-def _time(record: Path, text: str) -> dt.datetime:
-    try:
-        return dt.datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        raise ArtifactError(
-            f"{record} says it was written at {text!r}, which is no time.",
-            "Delete the result and rerun snakemake, which makes it again.",
-        ) from None
