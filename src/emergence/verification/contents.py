@@ -27,6 +27,9 @@ FORMATS = {
     ".yaml": "application/yaml",
 }
 """Of files that a person can open. Results of these are packed, all others named."""
+OTHER_FORMATS = {".npz": "application/zip", ".data-00000-of-00001": "application/octet-stream",
+                 ".index": "application/octet-stream"}  # fmt: skip
+"""Of what is shipped; what is neither, such as rules and the lock, is plain text."""
 UNPACKED = "Not packed: an array or trained weights, named by its SHA-256 and size."
 WHOLE = "A folder; its SHA-256 is of its files' own hashes and names, as artifacts.sha256 takes it."
 
@@ -42,6 +45,11 @@ def entity(crate: ROCrate, identifier: str, kind: str, **properties: Any) -> Any
     return made
 
 
+def single(values: list[Any]) -> Any:
+    """Return a list of one as its value, as RO-Crate wants it."""
+    return values[0] if len(values) == 1 else values
+
+
 class Contents:
     """The entities of a crate by the name under which its jobs read and write them."""
 
@@ -55,6 +63,8 @@ class Contents:
         """
         self.crate, self.house, self.places = crate, house, places
         self.known: dict[str, Any] = {}
+        self.made: list[Any] = []
+        """What jobs wrote, in their order."""
 
     def path(self, name: str) -> Path:
         """Where the file or folder of a name lies."""
@@ -103,27 +113,35 @@ class Contents:
         name = self.name(path)
         inside = [path] if path.is_file() else [p for p in path.rglob("[!.]*") if p.is_file()]
         if not all(file.suffix in FORMATS for file in inside):
-            size = sum(file.stat().st_size for file in inside)
-            told = UNPACKED if path.is_file() else f"{UNPACKED} {WHOLE}"
-            self.known[name] = self.crate.add(
-                entity(
-                    self.crate, f"#{name}", "CreativeWork", name=name, description=told,
-                    sha256=recorded or sha256(path), contentSize=str(size),
-                )
-            )  # fmt: skip
-            return [self.known[name]]
-        if path.is_file():
-            return [self.file(name, path)]
-        folder = self.folder(name, sorted(inside))
-        return [folder, *folder["hasPart"]]
+            wrote = [self._named(name, path, inside, recorded)]
+        elif path.is_file():
+            wrote = [self.file(name, path)]
+        else:
+            folder = self.folder(name, sorted(inside))
+            wrote = [folder, *(self.known[self.name(file)] for file in sorted(inside))]
+        self.made += wrote
+        return wrote
+
+    def _named(self, name: str, path: Path, inside: list[Path], recorded: str | None) -> Any:
+        """What is not packed."""
+        self.known[name] = self.crate.add(
+            entity(
+                self.crate, f"#{name}", "CreativeWork", name=name,
+                description=UNPACKED if path.is_file() else f"{UNPACKED} {WHOLE}",
+                sha256=recorded or sha256(path),
+                contentSize=str(sum(file.stat().st_size for file in inside)),
+            )
+        )  # fmt: skip
+        return self.known[name]
 
     def file(self, name: str, path: Path) -> Any:
         """Pack a file, with its hash and size."""
         if name not in self.known:
             size = str(path.stat().st_size)
-            properties = {"name": name, "sha256": sha256(path), "contentSize": size}
-            if path.suffix in FORMATS:
-                properties["encodingFormat"] = FORMATS[path.suffix]
+            kind = (FORMATS | OTHER_FORMATS).get(path.suffix, "text/plain")
+            properties = {
+                "name": name, "sha256": sha256(path), "contentSize": size, "encodingFormat": kind,
+            }  # fmt: skip
             self.known[name] = self.crate.add_file(path, name, properties=properties)
         return self.known[name]
 
@@ -136,5 +154,5 @@ class Contents:
         root = root or self.path(name)
         parts = [self.file(f"{name}/{path.relative_to(root).as_posix()}", path) for path in files]
         self.known[name] = self.crate.add_dataset(dest_path=f"{name}/", properties={"name": name})
-        self.known[name]["hasPart"] = parts
+        self.known[name]["hasPart"] = single(parts)
         return self.known[name]

@@ -4,7 +4,7 @@ The profile is Workflow Run RO-Crate 0.5 (https://w3id.org/ro/wfrun/workflow): t
 entity, one CreateAction is the whole run, and one more for each of its jobs, with its command, its times,
 what it read and what it wrote (:mod:`emergence.verification.lineage`). Settings, code, rules, ledgers,
 shipped weights and all results that a reader can open stand in the crate; arrays and trained weights
-stay where they are (:mod:`emergence.verification.contents`).
+stay where they are (:mod:`emergence.verification.contents`). Who ran it is not recorded, and not told.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emergence import __version__
-from emergence.artifacts import read_numbers, write_bytes
+from emergence.artifacts import read_numbers, sha256, write_bytes
 from emergence.errors import ArtifactError, HostError
 from emergence.provenance import PACKAGE
 from emergence.settings import Settings, load
 from emergence.verification.claims import SCALES
-from emergence.verification.contents import Contents, entity
+from emergence.verification.contents import Contents, entity, single
 from emergence.verification.lineage import Job, jobs_done, read_by, span
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ PROFILES = {
     "https://w3id.org/ro/wfrun/workflow/0.5": ("Workflow Run Crate", "0.5"),
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
+LICENCE = "https://spdx.org/licenses/MIT"
 TERMS = "https://w3id.org/ro/terms/workflow-run/context"
 READ = ("workflow/*.smk", "workflow/*.yaml", "workflow/profiles/default/*.yaml", "claims/*.yaml")
 """What the workflow itself reads, beside the Snakefile."""
@@ -71,14 +72,16 @@ def write_crate(
     _introduce(crate, scale)
     workflow = crate.add_workflow(
         house / "Snakefile", "Snakefile", main=True, lang="snakemake", properties={
-            "name": "Emergence", "version": __version__,
+            "name": "Emergence", "version": __version__, "encodingFormat": "text/plain",
+            "sha256": sha256(house / "Snakefile"),
+            "contentSize": str((house / "Snakefile").stat().st_size),
         },
     )  # fmt: skip
     certificate = figures_root / _judged_as(chosen) / "drift.csv"
     places = {"figures/drift.csv": certificate, "results": results, "figures": figures}
     contents = Contents(crate, house, places)
     steps = _pack(contents, jobs, chosen, settings, _inputs(house))
-    made = {result.id: result for step in steps for result in step["result"]}
+    made = {one.id: one for one in contents.made}
     given = [one for one in contents.known.values() if one.id not in made]
     began, ended = span(jobs.values())
     crate.add(
@@ -108,7 +111,11 @@ def _introduce(crate: ROCrate, scale: str) -> None:
         "Figures, measurements and verdicts of one run of the workflow that reproduces "
         "arXiv:1901.11103, arXiv:1903.00804 and arXiv:2003.06228."
     )
-    crate.license = "https://spdx.org/licenses/MIT"
+    licence = entity(crate, LICENCE, "CreativeWork", name="MIT License", url=LICENCE)
+    crate.license = crate.add(licence)
+    crate.root_dataset["author"] = crate.add(
+        entity(crate, "#contributors", "Organization", name="The Emergence contributors")
+    )
     profiles = [
         crate.add(entity(crate, identifier, "CreativeWork", name=name, version=version))
         for identifier, (name, version) in PROFILES.items()
@@ -138,7 +145,9 @@ def _pack(
         contents.folder("src/emergence", _code(), PACKAGE),
     ]
     for path in inputs:
-        contents.file(path.relative_to(contents.house).as_posix(), path)
+        packed = contents.file(path.relative_to(contents.house).as_posix(), path)
+        if path.name == "README.md":
+            packed["about"] = contents.crate.root_dataset
     wrote = {
         name: [e for path, known in job.wrote.items() for e in contents.result(path, known)]
         for name, job in jobs.items()
@@ -165,7 +174,7 @@ def _action(crate: ROCrate, number: int, job: Job, read: list[Any], wrote: list[
     return crate.add(
         entity(
             crate, f"#job-{number}", "CreateAction", name=job.name, instrument=tool,
-            object=read, result=wrote, startTime=_told(job.started), endTime=_told(job.ended),
+            object=read, result=single(wrote), startTime=_told(job.started), endTime=_told(job.ended),
             actionStatus="http://schema.org/CompletedActionStatus", description=_described(job),
         )
     )  # fmt: skip
