@@ -5,7 +5,7 @@ import shutil
 import time
 from pathlib import Path
 
-from emergence.artifacts import record_provenance, write_numbers
+from emergence.artifacts import provenance_path, record_provenance, write_numbers
 from emergence.settings import Settings, load
 from emergence.verification.lineage import planned_jobs
 
@@ -15,6 +15,7 @@ BENCHMARK = (
     "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
     "9.0\t0:00:09\t320.9\t517.0\t288.4\t303.3\t79.4\t1.9\t72.6\t8.0\n"
 )
+"""Of a job that took 8 seconds of the processor and 321 MiB."""
 STAGES = {
     "introspection": {"translators": "translator", "distillers": "distiller"},
     "holography": {"flows": "flow", "bulks": "bulk"},
@@ -67,6 +68,9 @@ def _do(results: Path, name: str, settings: Settings) -> None:
         files, stage=f"{system} {stage}", settings=settings if kind == "analysis" else {},
         seed=1, started=time.time() - 90, device="CPU",
     )  # fmt: skip
+    for file in files:
+        # What pytest itself took until now says nothing of the job.
+        change(provenance_path(file), processor_time_s=6.0)
     _account(results, name)
 
 

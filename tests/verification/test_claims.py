@@ -1,9 +1,13 @@
 """The ledger's schema: what it accepts, and the sentence for each thing that it does not."""
 
+from pathlib import Path
+
 import pytest
 
 from emergence.errors import LedgerError
 from emergence.verification.claims import load_ledger, load_ledgers
+
+ROOT = Path(__file__).parents[2]
 
 
 def change(raw, place, value):
@@ -184,3 +188,15 @@ def test_a_folder_without_ledgers_and_a_missing_one_are_refused(tmp_path):
         load_ledgers(tmp_path)
     with pytest.raises(LedgerError, match="is missing"):
         load_ledgers(tmp_path / "claims")
+
+
+def test_every_place_of_the_committed_claims_is_told_and_used():
+    for ledger in load_ledgers(ROOT / "claims"):
+        named = {place for claim in ledger.claims for place in ledger.paper.where(claim.place)}
+        assert named == ledger.paper.places.keys()
+
+
+def test_what_a_place_is_must_be_text(raw, write):
+    raw["paper"]["places"] = {"slides": 3}
+    with pytest.raises(LedgerError, match=r"paper\.places\.slides is 3, but it must be text"):
+        load_ledger(write(raw))

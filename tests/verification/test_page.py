@@ -8,21 +8,18 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from finished_run import BENCHMARK
 
 from emergence.artifacts import write_numbers
 from emergence.errors import ArtifactError, LedgerError
 from emergence.settings import load
-from emergence.verification import page
+from emergence.verification import page, page_figures
 from emergence.verification.claims import load_ledgers
 from emergence.verification.costs import Cost, record
 from emergence.verification.readme import number
 
 ROOT = Path(__file__).parents[2]
 FIGURES = ROOT / "figures/laptop"
-BENCHMARK = (
-    "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
-    "9.0\t0:00:09\t320.9\t517.0\t288.4\t303.3\t79.4\t1.9\t72.6\t8.0\n"
-)
 
 
 class Read(HTMLParser):
@@ -63,9 +60,10 @@ def house(tmp_path_factory) -> Path:
         file = results / f"introspection/benchmarks/{name}.tsv"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(BENCHMARK)
-    log = results / "introspection/logs/figures/law.log"
-    log.parent.mkdir(parents=True)
-    log.touch()
+    for name in ("figures/law", "distillers/quadratic", "analysis"):
+        log = results / f"introspection/logs/{name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
     shutil.copy(FIGURES / "verdict.json", results)
     record(house / "costs.csv", "laptop", [Cost("introspection/distillers/quadratic", 4, 4, 300)])
     # What a test adds.
@@ -78,8 +76,8 @@ def house(tmp_path_factory) -> Path:
 def write(house: Path) -> Path:
     """Write the report as if the code lay in the house."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "CHECKOUT", house)
-        patch.setattr(page, "PACKAGE", house / "src/emergence")
+        patch.setattr(page_figures, "CHECKOUT", house)
+        patch.setattr(page_figures, "PACKAGE", house / "src/emergence")
         return page.write_report(
             "laptop", house / "claims", house / "results", house / "figures", house / "costs.csv"
         )
@@ -152,7 +150,21 @@ class TestContent:
         line = int(re.search(r"law\(\) in src/\S+, line (\d+)", article).group(1))
         source = house / "src/emergence/introspection/law_figures.py"
         assert source.read_text().splitlines()[line - 1].startswith("def law(")
-        assert "figures/law.log" in article
+        assert '<a href="introspection/logs/figures/law.log">law.log</a>' in article
+
+    def test_lists_the_logs_of_the_jobs_that_a_figure_is_drawn_from(self, text):
+        """Of those that left one here."""
+        (article,) = re.findall(r'(?s)<article id="figure-introspection-law">.*?</article>', text)
+        (told,) = re.findall(r"<dt>job logs</dt><dd>(.*?)</dd>", article)
+        names = ["introspection/analysis", "introspection/distillers/quadratic"]
+        assert re.findall(r">(introspection/[^<]+)</a>", told) == [
+            *names, "introspection/figures/law",
+        ]  # fmt: skip
+
+    def test_says_once_that_figures_have_no_numbers_and_what_the_places_are(self, text):
+        assert text.count("no figure or section of theirs is named by its number") == 1
+        assert "<i>slides</i>, Y.-Z. You&#39;s slides of 2020 on this work" in text
+        assert text.count("Statements are placed in") == len(load_ledgers(ROOT / "claims"))
 
     def test_tells_no_path_of_this_machine(self, house, text):
         assert str(house) not in text
@@ -197,6 +209,34 @@ class TestLinks:
         links = Read(away.read_text()).links
         assert any(link.endswith("law.csv") for link in links)
         assert not any(link.endswith((".py", ".smk")) for link in links)
+
+
+@pytest.fixture(scope="module")
+def beside(house, tmp_path_factory):
+    """Numbers of this run beside the committed figures, as after `make verify`."""
+    folder = tmp_path_factory.mktemp("verify")
+    (folder / "results/verify/introspection/logs").mkdir(parents=True)
+    shutil.copy(FIGURES / "verdict.json", folder / "results/verify")
+    (folder / "results/verify/introspection/logs/analysis.log").touch()
+    return page.write_report(
+        "verify", house / "claims", folder / "results", house / "figures",
+        house / "costs.csv", "laptop",
+    ).read_text()  # fmt: skip
+
+
+class TestFiguresOfAnotherScale:
+    def test_says_that_nothing_was_drawn(self, beside, text):
+        told = "Nothing was drawn in this run: the figures are those of scale laptop"
+        assert told in beside
+        assert told not in text
+
+    def test_the_log_is_that_of_the_numbers(self, beside):
+        (article,) = re.findall(r'(?s)<article id="figure-introspection-law">.*?</article>', beside)
+        log = "analysis.log, of this run's numbers; the figure is that of scale laptop"
+        log = log.replace("'", "&#39;")
+        assert f'<a href="introspection/logs/analysis.log">{log}</a>' in article
+        (row,) = re.findall(r'(?s)<tr id="claim-I5".*?</tr>', beside)
+        assert '<a href="introspection/logs/analysis.log">log</a>' in row
 
 
 class TestOddities:

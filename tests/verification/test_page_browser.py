@@ -1,13 +1,18 @@
 """The report in a real browser: no error, nothing fetched, legible narrow and wide, dark and light."""
 
-import shutil
+import json
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import pytest
 from chromium import PROGRAM, Chromium
+from finished_run import finish
 
+from emergence.progress import clock
 from emergence.verification import page
+from emergence.verification.costs import CALIBRATION, recorded_costs
+from emergence.verification.readme import number
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [
@@ -34,9 +39,9 @@ CONTRAST = """
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> Path:
+    """Of a finished run: each job took 8 seconds and left a log, the figures are the committed ones."""
     folder = tmp_path_factory.mktemp("report")
-    (folder / "results/laptop").mkdir(parents=True)
-    shutil.copy(ROOT / "figures/laptop/verdict.json", folder / "results/laptop")
+    finish(folder, "laptop")
     return page.write_report(
         "laptop", ROOT / "claims", folder / "results", ROOT / "figures", ROOT / "config/costs.csv"
     )
@@ -104,6 +109,77 @@ def test_a_claim_leads_to_its_figure(report, browser):
     assert -1.0 < top < browser.run("innerHeight")  # scrolled to a whole pixel
     data = "#claim-I1 .links a[href$='translation.csv']"
     assert browser.run(f'document.querySelector("{data}").textContent') == "data"
+
+
+def test_the_cells_of_a_claim_hold_what_was_decided(report, browser):
+    browser.open(report, 1400, "light")
+    rows = browser.run(
+        "Object.fromEntries([...document.querySelectorAll('#claims tbody tr')].map((r) =>"
+        " [r.id, Object.fromEntries([...r.cells].map((c) => [c.dataset.name, c.innerText]))]))"
+    )
+    claims = json.loads((report.parent / "verdict.json").read_text())["claims"]
+    assert rows.keys() == {f"claim-{claim['id']}" for claim in claims}
+    for claim in claims:
+        cells = rows[f"claim-{claim['id']}"]
+        assert cells["Measured"].endswith(number(claim["measured"], claim["error"]))
+        assert cells["Published"] == claim["published"]
+        assert cells["Demanded"] == claim["tolerance"]
+        assert cells["Verdict"].split(" by its")[0] == claim["verdict"]
+        assert cells["Expected"] == "as expected"
+        assert claim["control"]["name"] in cells["Control"]
+
+
+def test_every_figure_and_claim_has_a_log_that_is_there(report, browser):
+    browser.open(report, 1400, "light")
+    links = "[...e.querySelectorAll('a')].map((a) => [a.textContent, a.href])"
+    articles = browser.run(f"[...document.querySelectorAll('article')].map((e) => [e.id, {links}])")
+    assert len(articles) > 25
+    for name, found in articles:
+        short = name.removeprefix("figure-").partition("-")[2]
+        logs = [unquote(urlparse(to).path) for text, to in found if text == f"{short}.log"]
+        assert len(logs) == 1, name
+        assert Path(logs[0]).is_file()
+        # Beside it those of what it is drawn from, the analysis at least.
+        assert sum(to.endswith(".log") for _, to in found) >= 3, name
+    rows = browser.run(
+        "[...document.querySelectorAll('#claims tbody tr')].map((r) =>"
+        " [...r.querySelectorAll('.links a')].map((a) => a.textContent))"
+    )
+    assert all("log" in row for row in rows)
+
+
+def test_costs_are_those_recorded_beside_those_of_this_run(report, browser):
+    browser.open(report, 1400, "light")
+    recorded = recorded_costs(ROOT / "config/costs.csv", "laptop")
+    rows = browser.run(
+        "[...document.querySelectorAll('#cost-table tbody tr')]"
+        ".map((r) => [...r.cells].map((c) => c.innerText))"
+    )
+    cells = {re.sub(r" \(\d+\)$", "", row[0].strip()): row[1:] for row in rows}
+    for group in ("introspection/distillers", "holography/flows", "retraining/figures"):
+        known = [cost.cpu_s for job, cost in recorded.items() if job.startswith(f"{group}/")]
+        spent = 8 * len(known)
+        assert cells[group] == [
+            clock(sum(known)), clock(spent), f"{spent / sum(known):.2f}", "321 MiB",
+        ]  # fmt: skip
+    jobs = recorded.keys() - {CALIBRATION}
+    assert cells["all jobs"][1] == clock(8 * len(jobs))
+    assert cells["all jobs"][0] == clock(sum(recorded[job].cpu_s for job in jobs))
+
+
+def test_every_figure_tells_what_it_cost_in_this_run(report, browser):
+    browser.open(report, 1400, "light")
+    told = browser.run(
+        "Object.fromEntries([...document.querySelectorAll('article')]"
+        ".map((e) => [e.id, e.querySelector('dl').innerText]))"
+    )
+    for name, text in told.items():
+        jobs, spent = re.search(
+            r"\((\d+) jobs\): expected .+?, this run (.+?), 321 MiB", text
+        ).groups()
+        assert spent == clock(8 * int(jobs)), name
+        assert re.search(r"drawing alone: expected .+, this run 8 s;", text), name
+    assert "(12 jobs)" in told["figure-introspection-law"]
 
 
 def shown(browser) -> list[str]:

@@ -175,6 +175,12 @@ class Paper(Entry):
     arxiv: Annotated[str, StringConstraints(strict=True, pattern=r"^\d{4}\.\d{4,5}$")]
     title: Text
     authors: Text
+    places: dict[Text, Text] = Field(default_factory=dict)
+    """What the places of its claims are, such as "slides"; those that are ours need no telling."""
+
+    def where(self, place: str) -> list[str]:
+        """The places that the place of a claim names."""
+        return [] if place.startswith("ours") else place.split(", ")
 
 
 class Ledger(Entry):

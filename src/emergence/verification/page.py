@@ -8,37 +8,22 @@ only these files are not embedded.
 
 from __future__ import annotations
 
-import ast
-import base64
-import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emergence.artifacts import provenance_path, read_numbers, write_text
-from emergence.errors import ArtifactError, EmergenceError
-from emergence.progress import clock
-from emergence.provenance import CHECKOUT, PACKAGE
-from emergence.settings import parse
+from emergence.artifacts import read_numbers, write_text
+from emergence.errors import ArtifactError
 from emergence.verification.claims import Ledger, load_ledgers
 from emergence.verification.costs import CALIBRATION, Cost, measured_costs, recorded_costs
-from emergence.verification.drawn import jobs_of_figures, load_drawn
+from emergence.verification.page_costs import cost_groups, cost_line
+from emergence.verification.page_figures import articles, file_place, jobs_drawn
 from emergence.verification.readme import number
 from emergence.verification.wording import STYLES
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 FROM_A_CLAIM = ("data", "rule", "log", "code")
 """Of its figure, what a claim itself links to."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A file that the page speaks of: how it is called, and its address where it can be reached."""
-
-    text: str
-    address: str | None
 
 
 def write_report(
@@ -109,10 +94,12 @@ def render(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     claims = [_claim(entry) for entry in verdict["claims"]]
+    drawn_from = jobs_drawn(folder)
     by_system = {
-        ledger.system: _figures_of(ledger.system, claims, figures, folder) for ledger in ledgers
+        ledger.system: articles(ledger.system, claims, figures, folder, drawn_from)
+        for ledger in ledgers
     }
-    _tell_costs(by_system, measured, expected, folder)
+    _tell_costs(by_system, measured, expected, drawn_from)
     _link_claims(claims, by_system)
     # What a machine of known speed took for the same is no job.
     jobs = (set(measured) | set(expected)) - {CALIBRATION}
@@ -125,10 +112,11 @@ def render(
         "green": [claim["id"] for claim in claims if claim["control"]["holds"] is False],
         "ledgers": ledgers,
         "figures": by_system,
-        "costs": _cost_groups(measured, expected),
-        "totals": _cost_line("all jobs", measured, expected, jobs),
+        "drawn_at": None if figures.name == folder.name else figures.name,
+        "costs": cost_groups(measured, expected),
+        "totals": cost_line("all jobs", measured, expected, jobs),
         "provenance": verdict["provenance"],
-        "drift": _result(figures / "drift.md", folder).address,
+        "drift": file_place(figures / "drift.md", folder).address,
     }
     try:
         return template.render(contents)
@@ -140,16 +128,15 @@ def _tell_costs(
     by_system: Mapping[str, list[dict[str, Any]]],
     measured: Mapping[str, Cost],
     expected: Mapping[str, Cost],
-    folder: Path,
+    drawn_from: Mapping[str, set[str]],
 ) -> None:
     """Give each figure what its drawing cost, and all the jobs that it takes."""
-    made_of = _jobs_of_figures(folder)
     for system, group in by_system.items():
         for figure in group:
             drawing = f"{system}/figures/{figure['name'].partition('/')[2]}"
-            figure["drawing"] = _cost_line(drawing, measured, expected, {drawing})
-            jobs = made_of.get(figure["name"], {drawing})
-            figure["cost"] = _cost_line(figure["name"], measured, expected, jobs)
+            figure["drawing"] = cost_line(drawing, measured, expected, {drawing})
+            jobs = drawn_from.get(figure["name"], {drawing})
+            figure["cost"] = cost_line(figure["name"], measured, expected, jobs)
 
 
 def _link_claims(
@@ -162,20 +149,6 @@ def _link_claims(
         claim["figure_drawn"] = figure is not None
         links = figure["links"] if figure else {}
         claim["links"] = {name: links[name] for name in FROM_A_CLAIM if name in links}
-
-
-def _jobs_of_figures(results: Path) -> dict[str, set[str]]:
-    """Of each figure the jobs that it takes, by the settings that its system was analysed with."""
-    file = CHECKOUT / "workflow/figures.yaml"
-    found: dict[str, set[str]] = {}
-    for system, figures in (load_drawn(file) if file.is_file() else {}).items():
-        record = provenance_path(results / system / "measurements.json")
-        try:
-            content = read_numbers(record, required=["settings"])["settings"]
-            found |= jobs_of_figures({system: figures}, parse(content, str(record)))
-        except EmergenceError:
-            continue  # results of another version: only the drawing itself is told
-    return found
 
 
 def _claim(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,152 +170,4 @@ def _claim(entry: Mapping[str, Any]) -> dict[str, Any]:
             }
             for criterion in entry["criteria"]
         ],
-    }
-
-
-def _figures_of(
-    system: str, claims: Sequence[Mapping[str, Any]], figures: Path, folder: Path
-) -> list[dict[str, Any]]:
-    """Every drawn figure of a system: those that decide a claim first, in the ledger's order."""
-    named = [claim["figure"] for claim in claims if claim["system"] == system and claim["figure"]]
-    there = [f"{system}/{path.stem}" for path in sorted((figures / system).glob("*.png"))]
-    functions = _functions(system)
-    found = []
-    for name in dict.fromkeys([*named, *there]):
-        if name not in there:
-            continue
-        short = name.partition("/")[2]
-        module, line, summary = functions.get(short, (None, 0, ""))
-        results = folder / system
-        found.append(
-            {
-                "name": name,
-                "id": f"figure-{name.replace('/', '-')}",
-                "title": short.replace("_", " "),
-                "image": _embedded(figures / f"{name}.png"),
-                "caption": summary,
-                "published": _published(claims, name),
-                "claims": [claim["id"] for claim in claims if claim["figure"] == name],
-                "links": {
-                    "data": _result(figures / f"{name}.csv", folder),
-                    "vector graphic": _result(figures / f"{name}.svg", folder),
-                    "provenance": _result(figures / f"{name}.provenance.json", folder),
-                    "log": _result(results / "logs" / "figures" / f"{short}.log", folder),
-                    "rule": _rule(f"{system}_figure", CHECKOUT / f"workflow/{system}.smk", folder),
-                    "code": _code(module, line, short, folder),
-                },
-            }
-        )
-    return found
-
-
-def _published(claims: Sequence[Mapping[str, Any]], figure: str) -> str:
-    """What the original shows where this figure stands, from the ledger."""
-    theirs = [
-        claim
-        for claim in claims
-        if claim["figure"] == figure and not claim["place"].startswith("ours")
-    ]
-    if not theirs:
-        return "The original shows no such figure; it is of this project."
-    told = [
-        f"{claim['place']} ({claim['id']}"
-        + ("" if claim["published"] == "none given" else f": {claim['published']}")
-        + ")"
-        for claim in theirs
-    ]
-    return f"Stands for what the original shows in: {'; '.join(dict.fromkeys(told))}."
-
-
-def _functions(system: str) -> dict[str, tuple[Path, int, str]]:
-    """Of each figure of a system: module, line and first sentence of the function of its name.
-
-    Read from the source, not imported: plotting libraries take seconds to start.
-    """
-    found = {}
-    for module in sorted((PACKAGE / system).glob("*figures.py")):
-        tree = ast.parse(module.read_text(encoding="utf-8"))
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-                summary = (ast.get_docstring(node) or "").split("\n\n")[0].replace("\n", " ")
-                found[node.name] = (module, node.lineno, summary)
-    return found
-
-
-def _embedded(image: Path) -> str:
-    try:
-        content = image.read_bytes()
-    except OSError as error:
-        raise ArtifactError(
-            f"The figure {image} cannot be read: {error.strerror}.",
-            "Rerun snakemake, which draws it again.",
-        ) from error
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}"
-
-
-def _result(path: Path, folder: Path) -> Place:
-    return Place(path.name, _relative(path, folder) if path.is_file() else None)
-
-
-def _relative(path: Path, folder: Path) -> str:
-    return Path(os.path.relpath(path, folder)).as_posix()
-
-
-def _in_house(path: Path, text: str, folder: Path) -> Place:
-    """A file of the code: an address only where results and code move together."""
-    together = folder.resolve().is_relative_to(CHECKOUT.resolve())
-    return Place(text, _relative(path, folder) if together and path.is_file() else None)
-
-
-def _rule(name: str, file: Path, folder: Path) -> Place:
-    return _in_house(file, f"{name} in workflow/{file.name}", folder)
-
-
-def _code(module: Path | None, line: int, name: str, folder: Path) -> Place:
-    if module is None:
-        return Place("unknown", None)
-    inside = module.relative_to(PACKAGE.parent).as_posix()
-    return _in_house(module, f"{name}() in src/{inside}, line {line}", folder)
-
-
-# --- costs ----------------------------------------------------------------------------------------
-
-
-def _cost_groups(measured: Mapping[str, Cost], expected: Mapping[str, Cost]) -> list[dict]:
-    """Costs by system and kind of job, each with its jobs."""
-    groups: dict[str, set[str]] = {}
-    for job in [*measured, *expected]:
-        # introspection/distillers/quadratic, introspection/analysis, holography/flows/disc/2
-        groups.setdefault("/".join(re.split("/", job)[:2]), set()).add(job)
-    return [
-        _cost_line(name, measured, expected, jobs)
-        | {"jobs": [_cost_line(job, measured, expected, {job}) for job in sorted(jobs)]}
-        for name, jobs in sorted(groups.items())
-        if name != CALIBRATION
-    ]
-
-
-def _cost_line(
-    name: str, measured: Mapping[str, Cost], expected: Mapping[str, Cost], jobs: Iterable[str]
-) -> dict[str, Any]:
-    """Processor time recorded and spent, and the largest memory, of some jobs.
-
-    Both sums run over the jobs that have both, so that they can be compared; jobs that were not
-    benchmarked in this run are counted apart.
-    """
-    jobs = set(jobs)
-    ran = jobs & set(measured)
-    both = ran & set(expected)
-    actual = sum(measured[job].cpu_s for job in ran)
-    recorded = sum(expected[job].cpu_s for job in jobs & set(expected))
-    ratio = None
-    if both and (base := sum(expected[job].cpu_s for job in both)) >= 1.0:
-        ratio = sum(measured[job].cpu_s for job in both) / base
-    return {
-        "name": name,
-        "count": len(jobs),
-        "expected": clock(recorded) if jobs & set(expected) else "not recorded",
-        "actual": clock(actual) if ran else "not in this run",
-        "ratio": "–" if ratio is None else f"{ratio:.2f}",
-        "memory": f"{max(measured[job].memory_mib for job in ran):.0f} MiB" if ran else "–",
     }
