@@ -2,15 +2,18 @@
 
 import copy
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from drift_numbers import RUNS, WEIGHTS
 from rich.console import Console
 
 from emergence.statistics import Measurement, write_measurements
+from emergence.verification import drift
 from emergence.verification.claims import Ledger, load_ledger
 from emergence.verification.report import verify
 
@@ -116,3 +119,22 @@ def project(tmp_path, raw, write, measure, console):
             return console.file.getvalue()
 
     return Project()
+
+
+@pytest.fixture
+def measured(tmp_path, raw, write):
+    """Measures the drift of the small ledger's claim from runs that came to these numbers."""
+    ledgers = write(raw).parent
+
+    def measured(numbers, runs=RUNS, weights=WEIGHTS):
+        results = tmp_path / "results"
+        (results / "drift").mkdir(parents=True)
+        (results / "drift/runs.json").write_text(json.dumps(runs))
+        planned = {"introspection": {"loss_ratio": "ab12"}}
+        (results / "drift/weights.json").write_text(json.dumps(planned))
+        for name, found in numbers.items():
+            path = tmp_path / ("shipped" if name == "shipped" else f"results/{name}")
+            write_measurements(path / "introspection/measurements.json", [found])
+        return drift.measure("laptop", "laptop", ledgers, results, tmp_path / "shipped", weights)
+
+    return measured

@@ -11,6 +11,7 @@ from emergence.statistics import read_measurements
 from emergence.verification import drift
 from emergence.verification.claims import load_ledgers
 from emergence.verification.criteria import keys_of
+from emergence.verification.underlying import fingerprints_shipped
 from emergence.verification.verdicts import check, decide
 
 ROOT = Path(__file__).parents[2]
@@ -47,11 +48,35 @@ def test_the_shipped_measurements_decide_them():
         check(decisions)
 
 
-def test_the_certificate_of_drift_tells_of_the_shipped_numbers():
+@pytest.fixture(scope="module")
+def shipped() -> dict[tuple[str, str], str]:
+    """Number → fingerprint of the shipped weights that it is read from."""
+    return fingerprints_shipped(
+        ROOT / "weights/laptop",
+        ROOT / "config/laptop.yaml",
+        ROOT / "workflow/needs.yaml",
+        ROOT / "claims",
+    )
+
+
+def test_the_certificate_of_drift_tells_of_the_shipped_numbers(shipped):
     frame = read_table(ROOT / "figures/laptop/drift.csv", drift.COLUMNS)
-    present = drift.refreshed(frame, "laptop", ROOT / "claims", ROOT / "weights/laptop")
+    places = ROOT / "claims", ROOT / "weights/laptop"
+    present = drift.refreshed(frame, "laptop", *places, shipped)
     columns = ["claim", "measurement", "axis", "value", "room"]
     pd.testing.assert_frame_equal(frame[columns], present[columns])
+
+
+def test_each_spread_of_the_certificate_is_of_the_shipped_weights_and_has_its_commit(shipped):
+    """Where it fails, weights were shipped after they were evaluated: run `make drift FAST=1`."""
+    frame = read_table(ROOT / "figures/laptop/drift.csv", [*drift.COLUMNS, *drift.TIED])
+    told = frame[frame["spread"].notna()]
+    about = ["measurement", "axis"]
+    assert told[told["commit"].isna()][about].to_numpy().tolist() == []
+    assert told[drift.stale(told, shipped)][about].to_numpy().tolist() == []
+    of_weights = told[told["axis"].isin(drift.OF_WEIGHTS)]
+    assert of_weights[of_weights["commit"] == drift.UNKNOWN][about].to_numpy().tolist() == []
+    assert set(drift.SWITCHES) <= set(of_weights["axis"]), "They were given up: measure them anew."
 
 
 def test_no_control_is_its_claim_the_other_way_round():

@@ -1,48 +1,39 @@
 """The drift certificate: what it makes of its runs."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from drift_numbers import WEIGHTS, single
 
 from emergence.errors import ArtifactError
 from emergence.statistics import Measurement, write_measurements
-from emergence.verification import drift
+from emergence.verification import drift, drift_report
 
 ROOT = Path(__file__).parents[2]
-RUNS = {
-    "verify": "base",
-    "drift-threads": "threads",
-    "drift-compiled": "compiled",
-    "drift-seed-1": "seeds",
-    "drift-seed-2": "seeds",
-}
-
-
-@pytest.fixture
-def measured(tmp_path, raw, write):
-    """Measures the small ledger's claim from runs that came to these numbers."""
-    ledgers = write(raw).parent
-
-    def measured(numbers, runs=RUNS):
-        results = tmp_path / "results"
-        (results / "drift").mkdir(parents=True)
-        (results / "drift/runs.json").write_text(json.dumps(runs))
-        for name, found in numbers.items():
-            path = tmp_path / ("shipped" if name == "shipped" else f"results/{name}")
-            write_measurements(path / "introspection/measurements.json", [found])
-        return drift.measure("laptop", "laptop", ledgers, results, tmp_path / "shipped")
-
-    return measured
-
-
-def single(value, source=""):
-    return Measurement("loss_ratio", value, 0.5, source=source)
 
 
 class TestMeasure:
+    def test_ties_what_was_evaluated_to_its_weights(self, measured):
+        frame = measured(
+            {"verify": single(30.0), "shipped": single(30.0), "drift-threads": single(30.25)}
+        ).set_index("axis")
+        assert frame["weights"][["machine", "threads"]].tolist() == ["ab12", "ab12"]
+        assert pd.isna(frame["weights"]["seeds"]), "Each of them has its own."
+
+    def test_runs_of_other_weights_are_refused(self, measured):
+        found = {"verify": single(30.0)}
+        with pytest.raises(ArtifactError, match="planned for other weights than those in"):
+            measured(found, weights={("introspection", "loss_ratio"): "cd34"})
+
+    def test_an_axis_that_reaches_no_network_does_not_apply(self, measured, monkeypatch):
+        monkeypatch.setattr(drift, "evaluated", lambda system, name: False)
+        frame = measured({"verify": single(30.0), "drift-threads": single(30.0)}).set_index("axis")
+        for axis in drift.SWITCHES:
+            assert frame["weights"][axis] == "does not apply"
+            assert np.isnan(frame["spread"][axis])
+
     def test_single_trainings(self, measured):
         frame = measured(
             {
@@ -77,9 +68,9 @@ class TestMeasure:
     def test_what_was_not_evaluated_is_named(self, measured, tmp_path):
         frame = measured({"verify": Measurement("other", 1.0)})
         assert frame["spread"].isna().all()
-        drift.write(frame, "laptop", tmp_path)
+        drift_report.write(frame, "laptop", tmp_path)
         assert "| I3 | `loss_ratio` | not evaluated |" in (tmp_path / "drift.md").read_text()
-        assert "(not evaluated: I3)" in drift.told(frame)
+        assert "(not evaluated: I3)" in drift_report.told(frame)
 
     def test_ensembles_have_their_spread_already(self, measured):
         values = np.random.default_rng(1).normal(30, 2, 400)
@@ -92,7 +83,7 @@ class TestMeasure:
         untold = Measurement("loss_ratio", None, note="all diverged")
         frame = measured({"verify": untold, "drift-threads": single(3.0), "drift-seed-1": untold})
         assert frame[["value", "spread", "room"]].isna().all(axis=None)
-        drift.write(frame, "laptop", tmp_path)
+        drift_report.write(frame, "laptop", tmp_path)
 
     def test_a_fast_one_does_not_compare_with_the_machine_that_shipped(self, measured):
         runs = {"drift-base": "base", "drift-threads": "threads"}
@@ -135,7 +126,7 @@ class TestMeasure:
         with pytest.raises(
             ArtifactError, match=r"runs.json is missing. Run `make drift SCALE=laptop`"
         ):
-            drift.measure("laptop", "laptop", ROOT / "claims", tmp_path, tmp_path)
+            drift.measure("laptop", "laptop", ROOT / "claims", tmp_path, tmp_path, {})
 
     def test_without_the_base_it_says_what_to_do(self, measured):
         with pytest.raises(ArtifactError, match="holds no evaluation of introspection"):
@@ -157,7 +148,7 @@ class TestJoined:
         return pd.DataFrame([about | row for row in rows])
 
     def test_what_was_not_varied_is_kept_with_its_commit(self, later):
-        found = drift.joined(later, self.earlier(later)).set_index("axis")
+        found = drift.joined(later, self.earlier(later), WEIGHTS).set_index("axis")
         assert list(found.index) == list(later["axis"])
         assert found["spread"]["seeds"] == 4.0
         assert found["runs"]["seeds"] == 3
@@ -168,18 +159,32 @@ class TestJoined:
         assert set(found["room"]) == {20.5}
 
     def test_one_that_tells_no_commit_is_kept_as_well(self, later):
-        found = drift.joined(later, self.earlier(later).drop(columns="commit")).set_index("axis")
+        found = drift.joined(later, self.earlier(later).drop(columns="commit"), WEIGHTS).set_index(
+            "axis"
+        )
         assert found["spread"]["seeds"] == 4.0
-        assert pd.isna(found["commit"]["seeds"])
+        assert found["commit"]["seeds"] == "unknown"
+
+    @pytest.mark.parametrize("kept", [{"weights": "ab12"}, {"weights": "cd34"}, {}])
+    def test_one_of_evaluations_only_for_the_weights_that_are_shipped(self, later, kept):
+        earlier = self.earlier(later, axis="precision").iloc[[0]]
+        earlier = earlier.assign(axis="precision").drop(columns="weights").assign(**kept)
+        found = drift.joined(later, earlier, WEIGHTS).set_index("axis")
+        assert ("precision" in found.index) == (kept == {"weights": "ab12"})
+
+    def test_nor_one_where_no_network_is_evaluated(self, later, monkeypatch):
+        earlier = self.earlier(later).iloc[[0]].assign(axis="precision", weights="ab12")
+        monkeypatch.setattr(drift, "evaluated", lambda system, name: False)
+        assert "precision" not in set(drift.joined(later, earlier, WEIGHTS)["axis"])
 
     def test_not_of_another_number(self, later):
-        found = drift.joined(later, self.earlier(later, measurement="x"))
+        found = drift.joined(later, self.earlier(later, measurement="x"), WEIGHTS)
         pd.testing.assert_frame_equal(found, later)
 
     @pytest.mark.parametrize("changes", [{"demanded": "x"}, {"claim": "x"}])
     def test_whatever_is_claimed_of_it(self, later, changes):
-        asked = drift.joined(later, self.earlier(later, **changes))
-        pd.testing.assert_frame_equal(asked, drift.joined(later, self.earlier(later)))
+        asked = drift.joined(later, self.earlier(later, **changes), WEIGHTS)
+        pd.testing.assert_frame_equal(asked, drift.joined(later, self.earlier(later), WEIGHTS))
 
 
 class TestRefreshed:
@@ -189,7 +194,7 @@ class TestRefreshed:
         numbers = {"verify": 30.0, "drift-seed-1": 34.0, "drift-seed-2": 26.0, "shipped": 30.0}
         frame = measured({key: single(value) for key, value in numbers.items()})
         write_measurements(tmp_path / "shipped/introspection/measurements.json", [single(41.0)])
-        places = tmp_path / "claims", tmp_path / "shipped"
+        places = tmp_path / "claims", tmp_path / "shipped", WEIGHTS
         found = drift.refreshed(frame.assign(commit="old"), "laptop", *places)
         before, after = (one.set_index("axis").loc["seeds"] for one in (frame, found))
         assert after["value"] == 41.0
@@ -206,61 +211,10 @@ class TestRefreshed:
             return Measurement("loss_ratio", float(np.median(values)), 0.5, values=values)
 
         frame = measured({"verify": ensemble(1.0, 2.0, 4.0), "shipped": ensemble(1.0, 2.0, 4.0)})
-        places = tmp_path / "claims", tmp_path / "shipped"
+        places = tmp_path / "claims", tmp_path / "shipped", WEIGHTS
         monkeypatch.setattr(drift, "code_in_use", lambda: {"commit": "new"})
         for values, commit in (((1.0, 2.0, 4.0), "old"), ((1.0, 2.0, 9.0), "new")):
             path = tmp_path / "shipped/introspection/measurements.json"
             write_measurements(path, [ensemble(*values)])
             found = drift.refreshed(frame.assign(commit="old"), "laptop", *places)
             assert found.set_index("axis")["commit"]["seeds"] == commit
-
-
-class TestCertificate:
-    @pytest.fixture
-    def frame(self, measured):
-        numbers = {"drift-threads": 31.0, "drift-seed-1": 34.0, "drift-seed-2": 26.0}
-        return measured({k: single(v) for k, v in ({"verify": 30.0} | numbers).items()})
-
-    def test_tells_the_room_over_the_largest_spread(self, frame, tmp_path):
-        drift.write(frame, "laptop", tmp_path)
-        lines = (tmp_path / "drift.md").read_text().splitlines()
-        (row,) = [line for line in lines if "`loss_ratio`" in line]
-        cells = [cell.strip() for cell in row.strip("|").split("|")]
-        expected = "I3|`loss_ratio`|30|4 (3)|–|1|–|–|at least 10|20|5"
-        assert cells == expected.split("|")
-
-    def test_tells_what_is_no_more_than_other_samples(self, measured, tmp_path):
-        found = {"verify": single(30.0), "drift-threads": single(31.0)}
-        frame = measured(found | {"drift-compiled": single(32.0)})
-        drift.write(frame, "laptop", tmp_path)
-        assert "| – | 1 | – | 2 (2.8 σ) | at least 10 | 20 | 20 |" in (
-            tmp_path / "drift.md"
-        ).read_text("utf-8")
-
-    def test_gives_audits_the_spread_over_trainings(self, frame, tmp_path):
-        drift.write(frame, "laptop", tmp_path)
-        spreads = drift.read_spreads(tmp_path / "drift.csv")
-        assert spreads == {("introspection", "loss_ratio"): (4.0, 3)}
-
-    def test_that_was_never_written_knows_of_none(self, tmp_path):
-        assert drift.read_spreads(tmp_path / "drift.csv") == {}
-
-    def test_that_is_damaged_is_told(self, tmp_path):
-        (tmp_path / "drift.csv").write_text("system,claim\n")
-        with pytest.raises(ArtifactError, match="lacks the column"):
-            drift.read_spreads(tmp_path / "drift.csv")
-
-    def test_says_where_the_drift_exceeds_the_room(self, frame, measured):
-        assert "smaller than the room" in drift.told(frame)
-        frame.loc[frame["axis"] == "threads", "spread"] = 21.0
-        told = drift.told(frame)
-        assert "exceeds the room of the criterion in I3." in told
-        # Other samples that differ by no more than their errors have not drifted.
-        frame.loc[frame["axis"] == "threads", "noise"] = 7.0
-        assert "smaller than the room" in drift.told(frame)
-
-    def test_seeds_exceed_it_unless_the_criterion_counts_them(self, frame):
-        frame.loc[frame["axis"] == "seeds", "spread"] = 21.0
-        assert "exceeds the room of the criterion in I3." in drift.told(frame)
-        frame["demanded"] = "at least 10 in at least 90 % of the seeds"
-        assert "smaller than the room" in drift.told(frame)

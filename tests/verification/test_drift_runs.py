@@ -65,6 +65,12 @@ class TestRuns:
         assert loaded["precision"].evaluation.precision == "float32"
         assert loaded["compiled"].evaluation.compiled is False
 
+    def test_say_which_weights_each_number_is_read_from(self, plan, manifest, tmp_path):
+        plan()
+        of = json.loads((tmp_path / "results/drift/weights.json").read_text())
+        assert of["retraining"]["ising.error_worst"] == of["retraining"]["ising.error_last"]
+        assert of["retraining"]["ising.error_worst"] != of["retraining"]["heisenberg.error_10"]
+
     def test_say_how_snakemake_is_called(self, plan, manifest, tmp_path):
         plan(fast=True)
         lines = (tmp_path / "results/drift/runs.txt").read_text().splitlines()

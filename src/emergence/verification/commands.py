@@ -51,11 +51,12 @@ def readme(
     """Write the README's tables anew from what is committed, and the numbers of the certificate of drift."""
     from emergence.artifacts import read_numbers, read_table
     from emergence.settings import load
-    from emergence.verification import drift
+    from emergence.verification import drift, drift_report
     from emergence.verification import readme as text
     from emergence.verification.costs import recorded_costs
     from emergence.verification.drawn import cost_table, load_drawn
     from emergence.verification.rehearsal import COLUMNS, steps_table
+    from emergence.verification.underlying import fingerprints_shipped
 
     claims = text.claims_section(
         read_numbers(figures / scale / "verdict.json", required=["claims"])
@@ -75,8 +76,12 @@ def readme(
     certificate = figures / scale / "drift.csv"
     if certificate.is_file():
         earlier = read_table(certificate, drift.COLUMNS)
-        present = drift.refreshed(earlier, scale, HOUSE / "claims", HOUSE / "weights" / scale)
-        drift.write(present, scale, figures / scale)
+        places = HOUSE / "claims", HOUSE / "weights" / scale
+        of = fingerprints_shipped(
+            places[1], HOUSE / f"config/{scale}.yaml", HOUSE / "workflow/needs.yaml", places[0]
+        )
+        present = drift.refreshed(earlier, scale, *places, of)
+        drift_report.write(present, scale, figures / scale)
     print(f"The tables of {document} {'were written anew' if changed else 'are up to date'}.")
 
 

@@ -3,7 +3,8 @@
 Along each axis (:mod:`.drift_runs`) the spread of every number that a claim is decided by, beside
 the room that its criterion leaves. Over seeds the spread is the standard deviation of single
 trainings; along the other axes, and between the machine that shipped the weights and this one, it is
-the difference that the change makes.
+the difference that the change makes, and is kept with the weights that were evaluated
+(:mod:`.underlying`).
 """
 
 from __future__ import annotations
@@ -14,32 +15,46 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emergence.artifacts import read_numbers, read_table, write_table, write_text
+from emergence.artifacts import read_numbers, read_table
 from emergence.errors import ArtifactError
 from emergence.provenance import code_in_use
 from emergence.statistics import Measurement, read_measurements, scatter
 from emergence.verification.claims import Ledger, load_ledgers
 from emergence.verification.comparison import Spreads
 from emergence.verification.criteria import keys_of
-from emergence.verification.drift_runs import FAST, FOLDER
+from emergence.verification.drift_runs import FAST, FOLDER, WEIGHTS
 from emergence.verification.outcomes import evaluate
+from emergence.verification.underlying import Number, evaluated
 
 AXES = ("seeds", "machine", "threads", "precision", "compiled")
 COLUMNS = [
     "system", "claim", "measurement", "value", "axis", "spread", "runs", "noise", "demanded", "room",
 ]  # fmt: skip
+TIED = ["weights", "commit"]
+"""What else each row has: a fingerprint of the weights that were evaluated, and the code's commit."""
+SWITCHES = ("threads", "precision", "compiled")
+"""Axes that reach nothing but the evaluation of networks."""
+OF_WEIGHTS = ("machine", *SWITCHES)
+"""Axes along which the same weights are evaluated."""
 REDRAWN = ("precision", "compiled")
 """Axes along which samples are other samples: the others draw the same ones."""
 FEWEST_TRAININGS = 2
-"""Of which a spread over seeds is told, with their number: of two it is known to a factor of two or so."""
-NOISE = 3.0
-"""Differences of two evaluations are told from noise beyond so many of their standard errors."""
+"""Of which a spread over seeds is told, with their number: the true one may be five times that of two."""
+UNREACHED = "does not apply"
+"""In place of the weights, where no network is evaluated for a number that an axis would reach."""
+UNKNOWN = "unknown"
+"""In place of the commit, where none was kept."""
 
 Found = Mapping[str, Measurement]
 
 
 def measure(
-    scale: str, judged_as: str, ledgers: Path, results: Path, shipped: Path
+    scale: str,
+    judged_as: str,
+    ledgers: Path,
+    results: Path,
+    shipped: Path,
+    weights: Mapping[Number, str],
 ) -> pd.DataFrame:
     """Return the spread of every number along every axis that was run.
 
@@ -49,21 +64,29 @@ def measure(
         ledgers: the folder of ledgers.
         results: root of the results, with ``drift/runs.json``.
         shipped: folder of the shipped weights, for the numbers of the machine they come from.
+        weights: fingerprints of the weights that are shipped there, by number.
 
     Returns:
-        A row per claim, number and axis, with the columns :data:`COLUMNS`: ``runs`` are the values
-        that the spread is of, ``noise`` the standard error of the difference of two evaluations
-        of other samples, NaN where they are the same, ``demanded`` the criterion in words, ``room``
-        how far the value is from where the statement itself begins to hold or to fail of it.
+        A row per claim, number and axis, with the columns :data:`COLUMNS` and ``weights``: ``runs``
+        are the values that the spread is of, ``noise`` the standard error of the difference of two
+        evaluations of other samples, NaN where they are the same, ``demanded`` the criterion in words,
+        ``room`` how far the value is from where the statement itself begins to hold or to fail of it.
 
     Raises:
-        ArtifactError: the runs were not planned or not made, or a measurement is corrupt.
+        ArtifactError: the runs were not planned or not made, or are of other weights, or a measurement
+            is corrupt.
         LedgerError: a ledger is malformed.
     """
     listed = results / FOLDER / "runs.json"
     if not listed.is_file():
         raise ArtifactError(f"{listed} is missing.", f"Run `make drift SCALE={scale}`.")
     axis_of = read_numbers(listed)
+    planned = read_numbers(listed.with_name(WEIGHTS))
+    if any(planned.get(system, {}).get(key) != of for (system, key), of in weights.items()):
+        raise ArtifactError(
+            f"The runs in {results} were planned for other weights than those in {shipped}.",
+            f"Run `make drift SCALE={scale}`.",
+        )
     rows = []
     for ledger in load_ledgers(ledgers):
         runs = {name: _read(results / name, ledger.system) for name in axis_of}
@@ -87,10 +110,41 @@ def measure(
             elif axis_of[name] != "base":
                 changed[axis_of[name]] = found or {}
         rows += _rows(ledger, judged_as, base, changed, [first, *again])
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return _frame(rows, weights)
 
 
-def refreshed(earlier: pd.DataFrame, judged_as: str, ledgers: Path, shipped: Path) -> pd.DataFrame:
+def _frame(rows: list[tuple], weights: Mapping[Number, str]) -> pd.DataFrame:
+    """Rows with the weights that each is of; over seeds they differ by nature."""
+    frame = pd.DataFrame(rows, columns=COLUMNS)
+    return frame.assign(weights=_weights_of(frame, weights))
+
+
+def _weights_of(frame: pd.DataFrame, weights: Mapping[Number, str]) -> pd.Series:
+    """The fingerprint that each row must have; none over seeds."""
+    of = [
+        UNREACHED
+        if row.axis in SWITCHES and not evaluated(row.system, row.measurement)
+        else weights.get((row.system, row.measurement))
+        if row.axis in OF_WEIGHTS
+        else None
+        for row in frame.itertuples()
+    ]
+    return pd.Series(of, index=frame.index, dtype="str")
+
+
+def dated(frame: pd.DataFrame) -> pd.DataFrame:
+    """With the commit of the code in use beside every spread."""
+    commit = pd.Series(code_in_use()["commit"], index=frame.index, dtype="str")
+    return frame.assign(commit=commit.where(frame["spread"].notna()))
+
+
+def refreshed(
+    earlier: pd.DataFrame,
+    judged_as: str,
+    ledgers: Path,
+    shipped: Path,
+    weights: Mapping[Number, str],
+) -> pd.DataFrame:
     """An earlier certificate with the numbers that are shipped now, and the room that these have.
 
     Args:
@@ -98,6 +152,7 @@ def refreshed(earlier: pd.DataFrame, judged_as: str, ledgers: Path, shipped: Pat
         judged_as: whose claims are meant.
         ledgers: the folder of ledgers.
         shipped: folder of the shipped weights and measurements.
+        weights: fingerprints of these weights, by number.
 
     Raises:
         ArtifactError: a measurement is corrupt.
@@ -107,15 +162,15 @@ def refreshed(earlier: pd.DataFrame, judged_as: str, ledgers: Path, shipped: Pat
     for ledger in load_ledgers(ledgers):
         found = _read(shipped, ledger.system) or {}
         rows += _rows(ledger, judged_as, found, {}, [found])
-    frame = pd.DataFrame(rows, columns=COLUMNS).assign(commit=code_in_use()["commit"])
+    frame = dated(_frame(rows, weights))
     # Ensembles bring their spread along; where it is what it was, so is the code that measured it.
     about = ["system", "claim", "measurement", "demanded", "axis", "spread"]
     commits = earlier.drop_duplicates(about).set_index(about)["commit"]
     same = pd.Index(pd.MultiIndex.from_frame(frame[about])).isin(commits.index)
-    frame.loc[same, "commit"] = commits.reindex(
-        pd.MultiIndex.from_frame(frame.loc[same, about])
-    ).to_numpy()
-    return joined(frame, earlier)
+    kept = commits.reindex(pd.MultiIndex.from_frame(frame.loc[same, about])).to_numpy()
+    frame.loc[same, "commit"] = pd.Series(kept, dtype="str").fillna(UNKNOWN).to_numpy()
+    frame["commit"] = frame["commit"].where(frame["spread"].notna())
+    return joined(frame, earlier, weights)
 
 
 def _read(folder: Path, system: str) -> Found | None:
@@ -145,6 +200,7 @@ def _rows(
                 ]
                 continue
             left = evaluate(criterion, known.__getitem__).room
+            left = np.nan if left is None else left
             for key in keys:
                 value = known[key].value
                 about = (ledger.system, claim.id, key, np.nan if value is None else value)
@@ -152,6 +208,8 @@ def _rows(
                 for axis, found in changed.items() if key in base else ():
                     spread, runs, noise = between(key, base, found)
                     spreads[axis] = spread, runs, noise if axis in REDRAWN else np.nan
+                if not evaluated(ledger.system, key):
+                    spreads |= dict.fromkeys(SWITCHES, (np.nan, 0, np.nan))
                 rows += [
                     (*about, axis, *spreads[axis], criterion.allowed(), left)
                     for axis in AXES
@@ -200,12 +258,18 @@ def between(key: str, base: Found, other: Found) -> tuple[float, int, float]:
     return abs(other[key].value - base[key].value), 2, noise
 
 
-def joined(frame: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
+def joined(
+    frame: pd.DataFrame, earlier: pd.DataFrame, weights: Mapping[Number, str]
+) -> pd.DataFrame:
     """What an earlier certificate knows of axes that these runs did not vary, put in.
 
     A spread is of how a number is obtained, not of its value or of what is claimed of it, and is kept
-    with the commit of the code that it was measured by.
+    with the commit of the code that it was measured by. One of evaluations is given up where it is
+    not known to be of the weights that are shipped now, of which ``weights`` has the fingerprints.
     """
+    earlier = earlier.reindex(columns=[*earlier.columns, *(set(TIED) - set(earlier.columns))])
+    earlier = earlier.assign(commit=earlier["commit"].astype("str").fillna(UNKNOWN))
+    earlier = earlier[~stale(earlier, weights)]
     number, row = ["system", "measurement"], ["system", "claim", "measurement", "demanded"]
     known = earlier[earlier["spread"].notna()].drop_duplicates([*number, "axis"])
     varied = frame[frame["spread"].notna()].set_index([*number, "axis"]).index
@@ -217,6 +281,7 @@ def joined(frame: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
     # In the order of the ledger, and of the axes within each number.
     places = {key: place for place, key in enumerate(rows.set_index(row).index)}
     both = pd.concat([rest, known], ignore_index=True)
+    both = both.astype(dict.fromkeys(set(TIED) & set(both), "str"))
     order = [
         (places[tuple(one[:-1])], AXES.index(one[-1]))
         for one in both[[*row, "axis"]].to_numpy().tolist()
@@ -224,10 +289,10 @@ def joined(frame: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
     return both.iloc[sorted(range(len(both)), key=order.__getitem__)].reset_index(drop=True)
 
 
-def write(frame: pd.DataFrame, scale: str, folder: Path) -> None:
-    """Write drift.csv and drift.md. Raises ArtifactError where they cannot be written."""
-    write_table(folder / "drift.csv", frame)
-    write_text(folder / "drift.md", render_markdown(frame, scale))
+def stale(frame: pd.DataFrame, weights: Mapping[Number, str]) -> pd.Series:
+    """Which spreads were measured by evaluating other weights than these, or nobody knows which."""
+    other = frame["weights"].isna() | (frame["weights"] != _weights_of(frame, weights))
+    return frame["axis"].isin(OF_WEIGHTS) & frame["spread"].notna() & other
 
 
 def read_spreads(path: Path) -> Spreads:
@@ -244,81 +309,3 @@ def read_spreads(path: Path) -> Spreads:
         (row.system, row.measurement): (float(row.spread), int(row.runs))
         for row in known.itertuples()
     }
-
-
-def render_markdown(frame: pd.DataFrame, scale: str) -> str:
-    """Return drift.md: a row per claim and number, a column per axis."""
-    lines = [
-        f"# Drift at scale {scale}",
-        "",
-        "How much each claimed number moves when what should not matter changes: the seed (standard "
-        "deviation of single trainings, their number in brackets; two of them tell it to a factor of "
-        "two or so), the machine (the one that shipped the weights against the one that wrote this), "
-        "TensorFlow's threads, single precision of the "
-        "evaluation, no compilation by XLA. A fast certificate evaluates fewer samples, all of them the "
-        "same, and leaves the machine out. Samples that are drawn in single precision, or without "
-        "compilation, are other samples: in brackets is the difference in its own standard errors, "
-        "and up to three of them are noise. What was varied at another time is kept; drift.csv has the "
-        "commit of each. *Room* is how far the number is from where the statement itself begins to hold or "
-        "to fail of it, errors apart; *ratio* the room over the largest of the spreads that are "
-        "more than noise. A dash: not varied. Chains and bulks are not evaluated fast: to them any "
-        "change of rounding is another draw.",
-        "",
-        f"| claim | number | value | {' | '.join(AXES)} | demanded | room | ratio |",
-        "|" + "---|" * (6 + len(AXES)),
-    ]
-    for (claim, name, demanded), rows in frame.groupby(
-        ["claim", "measurement", "demanded"], sort=False
-    ):
-        by_axis = rows.set_index("axis")
-        cells = [_cell(by_axis, axis) for axis in AXES]
-        left, largest = rows["room"].iloc[0], rows.loc[~_is_noise(rows), "spread"].max()
-        ratio = f"{left / largest:.3g}" if largest > 0 and pd.notna(left) else "–"
-        told = f"{left:.3g}" if pd.notna(left) else "–"
-        value = rows["value"].iloc[0]
-        value = "not evaluated" if pd.isna(value) else f"{value:.6g}"
-        parts = (claim, f"`{name}`", value, *cells, demanded, told, ratio)
-        lines.append(f"| {' | '.join(part.replace('|', chr(92) + '|') for part in parts)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(by_axis: pd.DataFrame, axis: str) -> str:
-    if axis not in by_axis.index or pd.isna(by_axis["spread"][axis]):
-        return "–"
-    told = f"{by_axis['spread'][axis]:.2g}"
-    if axis == "seeds":
-        return f"{told} ({by_axis['runs'][axis]})"
-    spread, noise = by_axis["spread"][axis], by_axis["noise"][axis]
-    return f"{told} ({spread / noise:.1f} σ)" if spread > 0 and noise > 0 else told
-
-
-def _is_noise(frame: pd.DataFrame) -> pd.Series:
-    """Which rows tell of nothing but other samples."""
-    return frame["spread"] <= NOISE * frame["noise"]
-
-
-def told(frame: pd.DataFrame) -> str:
-    """Return in a sentence how close the numbers come to their bounds."""
-    # Where a share of the seeds is demanded, the criterion itself counts how they scatter.
-    counted = (frame["axis"] == "seeds") & frame["demanded"].str.contains("of the seeds")
-    moved = frame.assign(spread=frame["spread"].mask(counted | _is_noise(frame)))
-    worst = moved.groupby(["claim", "measurement", "demanded"]).agg(
-        spread=("spread", "max"), room=("room", "first")
-    )
-    tight = worst[worst["spread"] > worst["room"]].index.get_level_values("claim").unique()
-    missing = frame[frame["value"].isna()]["claim"].unique()
-    numbers = f"{len(worst)} numbers of {frame['claim'].nunique()} claims"
-    if len(missing):
-        numbers += f" (not evaluated: {', '.join(missing)})"
-    evaluated = frame[frame["value"].notna()]
-    idle = evaluated[evaluated["spread"].isna()].groupby("axis", sort=False).size()
-    unvaried = ", ".join(f"{axis} of {count}" for axis, count in idle.items())
-    more = f" Not varied: {unvaried}." if unvaried else ""
-    if len(tight):
-        return (
-            f"{numbers}; their drift exceeds the room of the criterion in {', '.join(tight)}.{more}"
-        )
-    return (
-        f"{numbers}; the drift of each, as far as it was varied, is smaller than the room that its "
-        f"criterion leaves.{more}"
-    )

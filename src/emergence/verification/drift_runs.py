@@ -36,9 +36,12 @@ from emergence.verification.jobs import (
 from emergence.verification.origin import trained_anew
 from emergence.verification.packing import SYSTEMS
 from emergence.verification.shipping import evaluable, judged_scale
+from emergence.verification.underlying import fingerprints
 
 FOLDER = "drift"
 """Of the list of runs: results/drift."""
+WEIGHTS = "weights.json"
+"""There: which weights each number is read from, by system and number."""
 FAST = f"{FOLDER}-base"
 """Folder of the base of a fast certificate; otherwise it is the evaluation of `make verify`."""
 SHARE = 8
@@ -98,6 +101,7 @@ def plan(
         SettingsError: the settings are malformed, or nothing is recorded of their costs; a claim to
             be made anew is unknown.
         ArtifactError: shipped measurements are missing, or a file cannot be written.
+        LedgerError: a ledger or the needs are malformed, or do not fit together.
     """
     settings = load(settings_file)
     runs, lines = _plan_evaluations(settings, manifest, results, fast) if evaluate else ([], [])
@@ -111,6 +115,11 @@ def plan(
         results / FOLDER / "runs.txt", "".join(f"{run.name} {run.options}\n" for run in runs)
     )
     write_numbers(results / FOLDER / "runs.json", {run.name: run.axis for run in runs})
+    of: dict[str, dict[str, str]] = {}
+    found = fingerprints(manifest, settings, needs, judged_scale(settings), ledgers)
+    for (system, number), told in found.items():
+        of.setdefault(system, {})[number] = told
+    write_numbers(results / FOLDER / WEIGHTS, of)
     return lines
 
 

@@ -242,22 +242,26 @@ def drift_measure(
         Path | None, typer.Option(help="Shipped weights; by default weights/<scale>.")
     ] = None,
     ledgers: Ledgers = CLAIMS,
+    config: Config = CONFIG,
+    needs: NeedsFile = NEEDS,
     results: Results = RESULTS,
     figures: Figures = FIGURES,
     weights: Weights = WEIGHTS,
 ) -> None:
     """Compare these runs; drift.csv in the folder of the figures keeps what they did not vary."""
     from emergence.artifacts import read_table
-    from emergence.provenance import code_in_use
     from emergence.verification import drift as measured
+    from emergence.verification import drift_report
+    from emergence.verification.underlying import fingerprints_shipped
 
-    frame = measured.measure(scale, scale, ledgers, results, trained or weights / scale)
-    frame = frame.assign(commit=code_in_use()["commit"])
+    shipped = trained or weights / scale
+    of = fingerprints_shipped(shipped, config / f"{scale}.yaml", needs, ledgers)
+    frame = measured.dated(measured.measure(scale, scale, ledgers, results, shipped, of))
     known = figures / scale / "drift.csv"
     if known.is_file():
-        frame = measured.joined(frame, read_table(known, columns=measured.COLUMNS))
-    measured.write(frame, scale, figures / scale)
-    print(measured.told(frame), f"Read {figures / scale / 'drift.md'}.")
+        frame = measured.joined(frame, read_table(known, columns=measured.COLUMNS), of)
+    drift_report.write(frame, scale, figures / scale)
+    print(drift_report.told(frame), f"Read {figures / scale / 'drift.md'}.")
 
 
 STEPS = HOUSE / "config/steps.csv"
