@@ -64,6 +64,16 @@ class TestDraw:
         for seed in range(40):
             assert not draw(seed).jobs & continued
 
+    def test_claims_that_no_seed_draws_are_named_with_what_only_goes_on(self, draw):
+        never = audit.never_drawn(LAPTOP, NEEDS, ROOT / "claims")
+        assert never["S-original"] == ["chains/paper_chain"]
+        assert never["H8-16"] == ["chains/ising_16_bulk", "flows/ising_16"]
+        assert never["H4"] == ["flows/critical_32"]
+        assert never["H2"] == [], "Nothing is trained for it."
+        assert "S1" not in never
+        for seed in range(8):
+            assert not never.keys() & set(draw(seed, 9).claims)
+
     def test_dear_arms_are_likelier(self, draw, pace):
         first = [draw(seed, 1).drawn[0] for seed in range(24)]
         cost = [sum(pace.cpu(j for j in training_jobs(LAPTOP) if j.startswith(a))) for a in first]
@@ -161,6 +171,13 @@ class TestJudgement:
         assert document["family_wise_error"] == 0.05
         assert document["numbers"][0]["p"] > 0.05
         assert "| I3 | `introspection: loss_ratio` |" in (folder / "audit.md").read_text()
+
+    def test_tells_the_least_change_that_would_be_told_and_how_many_have_power(self, judged):
+        printed = judged(range(19, 29))
+        assert "1 of these tests have power, which is to tell a change by at most 10 spreads" in (
+            " ".join(printed.split())
+        )
+        assert "spreads)" in printed
 
     def test_of_numbers_that_do_not_fails_once_it_is_written(self, judged, tmp_path):
         with pytest.raises(VerdictMismatch, match=r"1 of 1 audited numbers disagree.*loss_ratio"):

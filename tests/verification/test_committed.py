@@ -1,5 +1,6 @@
 """What is committed belongs together: settings, weights, ledgers and verdicts."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from emergence.statistics import read_measurements
 from emergence.verification import drift
 from emergence.verification.claims import load_ledgers
 from emergence.verification.criteria import keys_of
+from emergence.verification.report import with_spreads
 from emergence.verification.underlying import fingerprints_shipped
 from emergence.verification.verdicts import check, decide
 
@@ -112,3 +114,35 @@ def test_the_committed_controls_are_those_of_the_ledger():
         if "demanded" in row:
             assert row["demanded"] == claims[row["claim"]].criteria[0].allowed(), row["claim"]
     assert all(row["holds"] for row in rows)
+
+
+def test_verdicts_that_another_training_changed_rest_on_their_seed():
+    """All that were recorded, but those whose label cannot or need not tell."""
+    without = {
+        "H4-footprint": "underpowered, which promises nothing",
+        "H9": "by the recipe of before, whose trainings the certificate does not hold",
+    }
+    flips = read_table(ROOT / "figures/laptop/flips.csv", ["claim", "came_out", "changed"])
+    assert set(flips["changed"]) <= {"seed", "machine"}
+    decisions = {}
+    for ledger in load_ledgers(ROOT / "claims"):
+        path = ROOT / "weights/laptop" / ledger.system / "measurements.json"
+        found = decide(ledger, read_measurements(path), "laptop")
+        found = with_spreads(found, ROOT / "figures/laptop/drift.csv")
+        decisions |= {decision.claim.id: decision for decision in found}
+    for row in flips.itertuples():
+        assert row.came_out != decisions[row.claim].verdict, row.claim
+        assert decisions[row.claim].rests_on_seed != (row.claim in without), row.claim
+    for far in ("H6-chain", "H8", "S5"):
+        assert not decisions[far].rests_on_seed, "Its room is ten and more times the spread."
+
+
+def test_the_readme_tells_of_the_verdicts_that_changed():
+    """Those of ``flips.csv``, each by its name."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    part = text.split("verdicts did change with the seed or the machine**")[1].split("\nOthers ")[0]
+    flips = read_table(ROOT / "figures/laptop/flips.csv", ["claim"])
+    told = set(re.findall(r"\b[HSI][\d-][\w-]*\b", part)) & {
+        claim.id for ledger in load_ledgers(ROOT / "claims") for claim in ledger.claims
+    }
+    assert told == set(flips["claim"])

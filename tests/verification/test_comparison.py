@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import mannwhitneyu
 
 from emergence.errors import ArtifactError
 from emergence.statistics import Measurement, write_measurements
-from emergence.verification.comparison import ALPHA, compare, holm, powerful
+from emergence.verification import comparison
+from emergence.verification.comparison import ALPHA, compare, holm, least_shift, powerful
 
 ORDER = {"test": "ordering", "smaller": "small", "larger": "large", "justification": "Ours."}
 
@@ -62,6 +64,21 @@ class TestSeeds:
         assert other.note == "deviates, where the run came out reproduced"
         assert "at least 10" in other.test
 
+    @pytest.mark.parametrize(("level", "number"), [(0.05, 10), (0.005, 10), (0.005, 6)])
+    def test_the_least_shift_is_where_ranks_begin_to_tell(self, level, number):
+        values = np.random.default_rng(4).normal(size=10)
+        least = least_shift(values, number, level)
+        other = np.quantile(values, (np.arange(number) + 0.5) / number, method="hazen")
+        p_at = [
+            mannwhitneyu(other + shift, values).pvalue for shift in np.linspace(0, 2 * least, 401)
+        ]
+        told = np.linspace(0, 2 * least, 401)[np.array(p_at) <= level]
+        assert told[0] == pytest.approx(least, abs=0.1)
+
+    def test_no_shift_is_told_at_a_level_below_that_of_the_ranks(self):
+        assert least_shift(range(6), 6, 3e-3) < np.inf
+        assert least_shift(range(6), 6, 1e-4) == np.inf
+
     @pytest.mark.parametrize(("number", "can"), [(3, False), (5, False), (6, True), (10, True)])
     def test_power_is_that_of_ranks(self, number, can):
         assert powerful(number, number) == can
@@ -77,6 +94,34 @@ class TestSingles:
         (far,) = agree([self.single(60)], [self.single(30)], spreads)
         assert (near.agrees, far.agrees) == (True, False)
         assert near.test == "Student's t, spread of 5 trainings"
+
+    @pytest.mark.parametrize(("trainings", "least"), [(3, 6.08), (4, 4.50), (10, 3.20)])
+    def test_tell_the_least_change_that_would_be_told(self, agree, trainings, least):
+        """Student's t of a difference: 4.30, 3.18 and 2.26 times the root of two."""
+        spreads = {("introspection", "loss_ratio"): (2.0, trainings)}
+        (row,) = agree([self.single(30)], [self.single(30)], spreads)
+        assert row.least_in_spreads == pytest.approx(least, abs=0.01)
+        assert row.least == pytest.approx(2.0 * least, abs=0.02)
+        (less,) = agree([self.single(30 + 0.99 * row.least)], [self.single(30)], spreads)
+        (more,) = agree([self.single(30 + 1.01 * row.least)], [self.single(30)], spreads)
+        assert (less.agrees, more.agrees) == (True, False)
+
+    def test_beside_another_number_three_trainings_have_little_power(self, agree):
+        """At half the level 8.8 spreads are told."""
+        names = ("small", "large")
+        runs = [[Measurement(name, 1.0 + (name == "large"), 0.1) for name in names]] * 2
+        spreads = {("introspection", name): (0.1, 3) for name in names}
+        rows = agree(*runs, spreads, criteria=[ORDER])
+        assert [row.least_in_spreads for row in rows] == pytest.approx([8.77] * 2, abs=0.01)
+        assert [row.agrees for row in rows] == [True, True]
+
+    def test_a_number_that_only_a_huge_change_would_fail_has_no_power(self, agree, monkeypatch):
+        monkeypatch.setattr(comparison, "FARTHEST", 6.0)
+        spreads = {("introspection", "loss_ratio"): (2.0, 3)}
+        (near,) = agree([self.single(31)], [self.single(30)], spreads)
+        assert near.agrees is None
+        (far,) = agree([self.single(60)], [self.single(30)], spreads)
+        assert far.agrees is False, "What is told all the same disagrees."
 
     @pytest.mark.parametrize("spread", [(2.0, 2), (0.0, 5)])
     def test_without_a_spread_they_are_judged_by_the_criterion(self, agree, spread):

@@ -1,7 +1,9 @@
 """Every path to the outcome of a criterion, from both sides of its bound."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,6 +126,23 @@ def test_the_room_is_what_is_left_to_where_the_criterion_turns():
     assert outcome(at_least(10), m=(12, 1)).room == 2
     order = {"test": "ordering", "smaller": "m", "larger": "n"}
     assert outcome(order, m=(1, 0.1), n=(4, 0.1)).room == 3
+
+
+@pytest.mark.parametrize("trainings", [2, 3, 10])
+def test_another_training_falls_within_reach_of_those_before_it_19_times_in_20(trainings):
+    drawn = np.random.default_rng(1).normal(size=(40000, trainings + 1))
+    before, another = drawn[:, :-1], drawn[:, -1]
+    one = replace(outcome(at_least(0), m=(9, 1)), spread=1.0, trainings=trainings)
+    reach = one.reach * before.std(axis=1, ddof=1)
+    within = np.abs(another - before.mean(axis=1)) < reach
+    assert np.mean(within) == pytest.approx(0.95, abs=0.005)
+
+
+@pytest.mark.parametrize(("trainings", "spread"), [(0, None), (1, 1.0), (0, 1.0)])
+def test_a_single_training_predicts_nothing(trainings, spread):
+    one = replace(outcome(at_least(0), m=(9, 1)), spread=spread, trainings=trainings)
+    assert one.reach is None
+    assert not one.rests_on_seed
 
 
 def test_a_relative_max_error_is_a_fraction_of_the_target_or_of_the_own_value():

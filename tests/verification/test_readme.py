@@ -6,16 +6,21 @@ import pytest
 
 from emergence.artifacts import read_numbers, write_numbers
 from emergence.errors import ArtifactError
+from emergence.settings import load
+from emergence.verification.audit import never_drawn
+from emergence.verification.jobs import load_needs
 from emergence.verification.readme import (
     CLAIMS_MARKS,
     FINDINGS_MARKS,
     SABOTAGE_MARKS,
+    UNDRAWN_MARKS,
     claims_section,
     findings,
     number,
     put,
     sabotage_table,
     table,
+    undrawn,
 )
 from emergence.verification.report import to_json
 from emergence.verification.verdicts import decide
@@ -106,6 +111,23 @@ def test_the_committed_table_of_breakages_is_that_of_the_committed_numbers():
     text = (HOUSE / "README.md").read_text("utf-8")
     judged = read_numbers(HOUSE / "figures/laptop/sabotage.json")
     assert text.split(begin)[1].split(end)[0] == f"\n{sabotage_table(judged)}\n"
+
+
+def test_claims_that_cannot_be_audited_are_told_with_the_arms_that_they_share():
+    told = undrawn({"H1": ["flows/a"], "H4": ["flows/a", "chains/b"], "H5": ["flows/a"], "H2": []})
+    assert told.endswith(
+        "cannot be audited: H1, H5 (`flows/a`); H4 (`flows/a`, `chains/b`). Nothing is trained for "
+        "H2, which no audit draws either."
+    )
+    assert undrawn({}) == "Every claim may be drawn."
+
+
+def test_the_committed_readme_tells_which_claims_no_audit_draws():
+    begin, end = UNDRAWN_MARKS
+    text = (HOUSE / "README.md").read_text("utf-8")
+    needs = load_needs(HOUSE / "workflow/needs.yaml")
+    never = never_drawn(load(HOUSE / "config/laptop.yaml"), needs, HOUSE / "claims")
+    assert text.split(begin)[1].split(end)[0] == f"\n{undrawn(never)}\n"
 
 
 def test_the_committed_findings_are_those_of_the_shipped_numbers():

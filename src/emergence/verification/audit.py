@@ -87,9 +87,8 @@ def draw(
             "Choose another seed.",
         )
     scale = settings.judged_as or settings.scale
-    claims, system_of, _ = deciding_jobs(settings, needs, scale, ledgers)
-    bound = only_continued(settings)
-    claims = {name: needed for name, needed in claims.items() if not needed & bound}
+    every, system_of, _ = deciding_jobs(settings, needs, scale, ledgers)
+    claims = _trained_by_run(settings, every)
     arms: dict[str, set[str]] = {}
     for job in training_jobs(settings):
         arms.setdefault("/".join(job.split("/")[:3]), set()).add(job)
@@ -115,6 +114,32 @@ def draw(
     covered = tuple(name for name, needed in claims.items() if needed <= jobs)
     systems = tuple(dict.fromkeys(system_of[name] for name in covered))
     return Audit(seed, tuple(drawn), frozenset(jobs), covered, systems, pace.wall(jobs))
+
+
+def _trained_by_run(settings: Settings, claims: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """The claims, with their jobs, of which nothing only goes on from what is shipped."""
+    bound = only_continued(settings)
+    return {name: needed for name, needed in claims.items() if not needed & bound}
+
+
+def never_drawn(settings: Settings, needs: Needs, ledgers: Path) -> dict[str, list[str]]:
+    """Return the claims that no seed audits, each with the arms that only go on from what is shipped.
+
+    A claim without such an arm is one that nothing is trained for.
+
+    Raises:
+        LedgerError: a ledger or the needs are malformed.
+    """
+    scale = settings.judged_as or settings.scale
+    every, _, _ = deciding_jobs(settings, needs, scale, ledgers)
+    bound, trained = only_continued(settings), training_jobs(settings)
+    drawn = [jobs for jobs in _trained_by_run(settings, every).values() if jobs & trained]
+    within: set[str] = set().union(*drawn)
+    return {
+        name: sorted({"/".join(job.split("/")[1:3]) for job in needed & bound})
+        for name, needed in every.items()
+        if not needed <= within
+    }
 
 
 def _that_fit(

@@ -14,11 +14,11 @@ from emergence.artifacts import write_numbers, write_text
 from emergence.errors import VerdictMismatch
 from emergence.provenance import code_in_use
 from emergence.verification.audit import read_plan
-from emergence.verification.comparison import ALPHA, Compared, Spreads, compare
+from emergence.verification.comparison import ALPHA, FARTHEST, Compared, Spreads, compare
 
 RESULTS = {True: "agrees", False: "disagrees", None: "no power"}
 STYLES = {True: "green", False: "bold red", None: "yellow"}
-COLUMNS = ("claims", "number", "retrained", "run", "test", "result")
+COLUMNS = ("claims", "number", "retrained", "run", "test", "least change told", "result")
 
 
 def judge(
@@ -68,7 +68,7 @@ def summary(plan: Mapping[str, object], rows: Sequence[Compared]) -> str:
     text = (
         f"Seed {plan['seed']} drew {', '.join(plan['drawn'])}. Of {len(rows)} numbers {len(tested)} "
         f"are tested, with a chance of {ALPHA:.0%} that any of them disagrees although nothing "
-        "differs (Holm)"
+        f"differs (Holm); {_of_power(tested)}"
     )
     if len(tested) < len(rows):
         text += f"; {len(rows) - len(tested)} are judged by the criteria of their claims"
@@ -79,6 +79,24 @@ def summary(plan: Mapping[str, object], rows: Sequence[Compared]) -> str:
     return f"{text}. {result}"
 
 
+def _of_power(tested: Sequence[Compared]) -> str:
+    """Return as a clause how many of the tests could have told something."""
+    able = [row for row in tested if row.agrees is not None]
+    return (
+        f"{len(able)} of these tests have power, which is to tell a change by at most {FARTHEST:g} "
+        "spreads of single trainings"
+    )
+
+
+def least_change(row: Compared) -> str:
+    """Return the smallest change of a number that would be told, in its unit and in spreads."""
+    if row.least is None:
+        return "–" if row.p is None else "none"
+    if row.least_in_spreads is None:
+        return f"{row.least:.2g}"
+    return f"{row.least:.2g} ({row.least_in_spreads:.1f} spreads)"
+
+
 def render_table(plan: Mapping[str, object], rows: Sequence[Compared]) -> Table:
     """Return a table for the terminal, one row per number."""
     table = Table(title=summary(plan, rows), title_justify="left")
@@ -86,7 +104,9 @@ def render_table(plan: Mapping[str, object], rows: Sequence[Compared]) -> Table:
         table.add_column(column, overflow="fold")
     for row in rows:
         verdict = Text(RESULTS[row.agrees], STYLES[row.agrees])
-        cells = (", ".join(row.claims), row.name, row.ours, row.theirs, row.test)
+        cells = (
+            ", ".join(row.claims), row.name, row.ours, row.theirs, row.test, least_change(row)
+        )  # fmt: skip
         table.add_row(*map(Text, cells), verdict.append(f" ({row.note})", "dim"))
     return table
 
@@ -106,7 +126,15 @@ def render_markdown(plan: Mapping[str, object], reference: Path, rows: Sequence[
     for row in rows:
         result = RESULTS[row.agrees]
         verdict = f"{f'**{result}**' if row.agrees is False else result} ({row.note})"
-        cells = (", ".join(row.claims), f"`{row.name}`", row.ours, row.theirs, row.test, verdict)
+        cells = (
+            ", ".join(row.claims),
+            f"`{row.name}`",
+            row.ours,
+            row.theirs,
+            row.test,
+            least_change(row),
+            verdict,
+        )
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -53,8 +53,10 @@ def readme(
     from emergence.settings import load
     from emergence.verification import drift, drift_report
     from emergence.verification import readme as text
+    from emergence.verification.audit import never_drawn
     from emergence.verification.costs import recorded_costs
     from emergence.verification.drawn import cost_table, load_drawn
+    from emergence.verification.jobs import load_needs
     from emergence.verification.rehearsal import COLUMNS, steps_table
     from emergence.verification.underlying import fingerprints_shipped
 
@@ -70,6 +72,9 @@ def readme(
     judged = read_numbers(figures / scale / "sabotage.json", required=["controls"])
     changed |= text.put(document, text.sabotage_table(judged), text.SABOTAGE_MARKS)
     changed |= text.put(document, costs, text.COSTS_MARKS)
+    needs = load_needs(HOUSE / "workflow/needs.yaml")
+    unaudited = text.undrawn(never_drawn(chosen, needs, HOUSE / "claims"))
+    changed |= text.put(document, unaudited, text.UNDRAWN_MARKS)
     steps = read_table(record.parent / "steps.csv", COLUMNS)
     paper = steps_table(steps[steps["scale"] == "paper"])
     changed |= text.put(document, paper, text.STEPS_MARKS)

@@ -5,18 +5,23 @@ per seed by the Mann-Whitney test, where there are enough of them to tell anythi
 against the spread over seeds that was measured of it (:mod:`.drift`), where there is one. All these
 p-values together keep the family-wise error :data:`ALPHA` (Holm). What has neither is judged by the
 claim's own criterion: the two runs must not fall on different sides of it.
+
+A test that only a huge change would fail proves nothing by passing. Of each number the least change that
+would be told is returned too, and beyond :data:`FARTHEST` spreads the number has no power.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from emergence.errors import ArtifactError
-from emergence.statistics import Measurement, read_measurements
+from emergence.statistics import Measurement, read_measurements, scatter
 from emergence.verification.claims import Claim, load_ledgers
 from emergence.verification.criteria import Criterion, keys_of
 from emergence.verification.numbers import number
@@ -24,6 +29,9 @@ from emergence.verification.outcomes import evaluate
 
 ALPHA = 0.05
 """Family-wise error: the chance that any of the tested numbers disagrees although nothing differs."""
+FARTHEST = 10.0
+"""Spreads of single trainings. A number of which no smaller change would be told is not confirmed: from
+two such runs a training that failed would hardly be told from one that did not."""
 PASSES = ("reproduced", "compatible")
 
 Spreads = Mapping[tuple[str, str], tuple[float, int]]
@@ -44,6 +52,11 @@ class Compared:
     agrees: bool | None
     """None where the test had no power."""
     note: str
+    least: float | None = None
+    """The smallest change of the number that would be told; None where a criterion decides, or none
+    would be."""
+    least_in_spreads: float | None = None
+    """The same in spreads of single trainings."""
 
 
 def compare(
@@ -68,7 +81,8 @@ def compare(
         ArtifactError: measurements are missing or corrupt, or lack a number.
         LedgerError: a ledger is malformed.
     """
-    wanted, tested, judged = set(names), {}, []
+    wanted, judged = set(names), []
+    tested: dict[tuple[str, str], tuple[Measurement, Measurement, _Test, list[str]]] = {}
     for ledger in load_ledgers(ledgers):
         claims = [claim for claim in ledger.claims if claim.id in wanted]
         if not claims:
@@ -91,7 +105,7 @@ def compare(
                     judged.append(_judge(claim, criterion, ours, theirs))
                 for (one, two), (key, result) in zip(pairs, found.items(), strict=True):
                     if result is not None:
-                        tested.setdefault(key, (one, two, *result, []))[4].append(claim.id)
+                        tested.setdefault(key, (one, two, result, []))[3].append(claim.id)
     return _decide(tested, alpha) + judged
 
 
@@ -104,28 +118,70 @@ def _find(found: Mapping[str, Measurement], name: str, folder: Path) -> Measurem
     return found[name]
 
 
-def _test(
-    system: str, ours: Measurement, theirs: Measurement, spreads: Spreads
-) -> tuple[str, float] | None:
-    """Return which test applies and its p-value; None where none does."""
+@dataclass(frozen=True)
+class _Test:
+    """A test of one number between two runs."""
+
+    name: str
+    p: float
+    spread: float
+    """Of single trainings."""
+    least: Callable[[float], float]
+    """The smallest change that is told at a level; infinite where none is."""
+
+
+def _test(system: str, ours: Measurement, theirs: Measurement, spreads: Spreads) -> _Test | None:
+    """Return the test that applies; None where none does."""
     from scipy import stats
 
     if None in (ours.value, theirs.value):
         return None
     if ours.values is not None and theirs.values is not None:
         if powerful(len(ours.values), len(theirs.values)):
-            answer = stats.mannwhitneyu(ours.values, theirs.values)
-            # All values equal: SciPy has no ranks to tell apart.
-            p = 1.0 if math.isnan(answer.pvalue) else float(answer.pvalue)
-            return "Mann-Whitney, seed by seed", p
+            p = _of_ranks(ours.values, theirs.values)
+            least = partial(least_shift, theirs.values, len(ours.values))
+            return _Test("Mann-Whitney, seed by seed", p, scatter(theirs.values) or 0.0, least)
         return None
     spread, trainings = spreads.get((system, theirs.name), (0.0, 0))
     if spread > 0 and trainings >= 3:
         # A new training among so many: Student's t of a difference of two single ones.
-        t = abs(ours.value - theirs.value) / (spread * math.sqrt(2.0))
-        p = 2.0 * float(stats.t.sf(t, trainings - 1))
-        return f"Student's t, spread of {trainings} trainings", p
+        unit = spread * math.sqrt(2.0)
+        p = 2.0 * float(stats.t.sf(abs(ours.value - theirs.value) / unit, trainings - 1))
+        name = f"Student's t, spread of {trainings} trainings"
+        return _Test(
+            name, p, spread, lambda level: unit * float(stats.t.isf(level / 2.0, trainings - 1))
+        )
     return None
+
+
+def _of_ranks(first: Sequence[float], second: Sequence[float]) -> float:
+    """p-value of the Mann-Whitney test."""
+    from scipy import stats
+
+    p = float(stats.mannwhitneyu(first, second).pvalue)
+    # All values equal: SciPy has no ranks to tell apart.
+    return 1.0 if math.isnan(p) else p
+
+
+def least_shift(values: Sequence[float], number: int, level: float) -> float:
+    """The smallest shift of an ensemble that Mann-Whitney tells at a level; infinite where none is.
+
+    The other run is taken to be ``number`` values spread as these are (their quantiles), shifted as a whole;
+    only where a shift carries one value past another it changes the ranks.
+    """
+    held = np.sort(np.asarray(values, dtype=float))
+    other = np.quantile(held, (np.arange(number) + 0.5) / number, method="hazen")
+    shifts = np.unique(np.abs(held[:, None] - other[None, :]))
+    beyond = [*(shifts[:-1] + shifts[1:]) / 2.0, shifts[-1] + (np.ptp(held) or 1.0) * 1e-6]
+    low, high = 0, len(beyond)
+    # The further the shift, the smaller p.
+    while low < high:
+        middle = (low + high) // 2
+        if _of_ranks(tuple(other + beyond[middle]), tuple(held)) <= level:
+            high = middle
+        else:
+            low = middle + 1
+    return float(beyond[low]) if low < len(beyond) else math.inf
 
 
 def powerful(first: int, second: int, alpha: float = ALPHA) -> bool:
@@ -156,23 +212,33 @@ def _judge(
     )
 
 
-def _decide(tested: Mapping[tuple[str, str], tuple[Any, ...]], alpha: float) -> list[Compared]:
-    rejected = holm([entry[3] for entry in tested.values()], alpha)
-    return [
-        Compared(
-            tuple(dict.fromkeys(claims)),
-            f"{system}: {name}",
-            test,
-            number(ours.value, ours.error),
-            number(theirs.value, theirs.error),
-            p,
-            not disagrees,
-            f"p = {p:.2g}",
+def _decide(
+    tested: Mapping[tuple[str, str], tuple[Measurement, Measurement, _Test, list[str]]],
+    alpha: float,
+) -> list[Compared]:
+    rejected = holm([test.p for _, _, test, _ in tested.values()], alpha)
+    rows = []
+    for ((system, name), (ours, theirs, test, claims)), disagrees in zip(
+        tested.items(), rejected, strict=True
+    ):
+        # The level of Holm's first step, which a single change has to pass.
+        least = test.least(alpha / len(tested))
+        far = math.isinf(least) or least > FARTHEST * test.spread > 0
+        rows.append(
+            Compared(
+                tuple(dict.fromkeys(claims)),
+                f"{system}: {name}",
+                test.name,
+                number(ours.value, ours.error),
+                number(theirs.value, theirs.error),
+                test.p,
+                False if disagrees else None if far else True,
+                f"p = {test.p:.2g}",
+                least if math.isfinite(least) else None,
+                least / test.spread if math.isfinite(least) and test.spread > 0 else None,
+            )
         )
-        for ((system, name), (ours, theirs, test, p, claims)), disagrees in zip(
-            tested.items(), rejected, strict=True
-        )
-    ]
+    return rows
 
 
 def holm(p_values: Sequence[float], alpha: float) -> list[bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ COSTS_MARKS = "<!-- costs: begin -->", "<!-- costs: end -->"
 STEPS_MARKS = "<!-- steps: begin -->", "<!-- steps: end -->"
 SABOTAGE_MARKS = "<!-- sabotage: begin -->", "<!-- sabotage: end -->"
 FINDINGS_MARKS = "<!-- findings: begin -->", "<!-- findings: end -->"
+UNDRAWN_MARKS = "<!-- undrawn: begin -->", "<!-- undrawn: end -->"
 """Between these stands what is written here."""
 
 
@@ -70,6 +72,31 @@ def sabotage_table(judged: dict[str, Any]) -> str:
         ]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
+
+
+def undrawn(claims: Mapping[str, Sequence[str]]) -> str:
+    """Which claims no audit draws, and why.
+
+    Args:
+        claims: from :func:`.audit.never_drawn`.
+    """
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, arms in claims.items():
+        alike.setdefault(tuple(arms), []).append(name)
+    idle = alike.pop((), [])
+    parts = []
+    if alike:
+        told = [
+            f"{', '.join(names)} ({', '.join(f'`{arm}`' for arm in arms)})"
+            for arms, names in alike.items()
+        ]
+        parts.append(
+            "No audit draws an arm that only goes on from shipped weights or records, so that these "
+            f"claims cannot be audited: {'; '.join(told)}."
+        )
+    if idle:
+        parts.append(f"Nothing is trained for {', '.join(idle)}, which no audit draws either.")
+    return " ".join(parts) or "Every claim may be drawn."
 
 
 def findings(template: Path, shipped: Path) -> str:

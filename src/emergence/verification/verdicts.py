@@ -57,7 +57,7 @@ class Decision:
 
     @property
     def rests_on_seed(self) -> bool:
-        """Whether a training from another seed may well come out otherwise.
+        """Whether a training from another seed may come out otherwise.
 
         Of a claim that holds, by any of its criteria; of one that deviates, if no criterion that fails
         does so for every seed.

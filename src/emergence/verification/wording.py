@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from emergence.verification.criteria import Criterion, Ordering
 from emergence.verification.numbers import number
-from emergence.verification.outcomes import Outcome
+from emergence.verification.outcomes import PREDICTION, Outcome
 from emergence.verification.verdicts import Decision
 
 STYLES = {
@@ -34,7 +34,10 @@ def summary(decisions: Sequence[Decision]) -> str:
         else "Every verdict is the one that the ledger expects. "
     )
     if seeds := [d.claim.id for d in decisions if d.rests_on_seed]:
-        text += f"Another seed may well decide otherwise on {', '.join(seeds)}. "
+        text += (
+            f"Another seed may decide otherwise, as far as the trainings tell that were run (the "
+            f"{PREDICTION:.0%} interval of another one), on {', '.join(seeds)}. "
+        )
     if green:
         return text + f"Controls that did not turn red: {', '.join(green)}."
     idle = [d.claim.id for d in decisions if d.control and d.control.verdict != "deviates"]
@@ -94,4 +97,7 @@ def scatter_line(outcome: Outcome) -> str:
     if left is None or not outcome.spread:
         return f"{told})."
     times = left / outcome.spread
-    return f"{told}); to where the criterion turns it is {left:.2g}, {times:.2g} times that."
+    told += f"); to where the criterion turns it is {left:.2g}, {times:.2g} times that"
+    if outcome.reach is None:
+        return f"{told}."
+    return f"{told}, and another training may be {outcome.reach:.2g} off ({PREDICTION:.0%})."
