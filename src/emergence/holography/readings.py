@@ -211,16 +211,34 @@ def plane(results: Results) -> Found:
             )  # fmt: skip
     table = pd.DataFrame(rows)
     yield "plane", table
-    source = "reference/plane"
+    yield from agreement(table)
+
+
+def agreement(table: pd.DataFrame) -> Found:
+    """p-values of the reweighted map against the clusters, and against those of the next hopping."""
+    values: dict[str, dict[str, float]] = {"": {}, "displaced_": {}}
     for name, part in table.groupby("observable", sort=False):
-        good = part[part["reweighted"].notna()]
-        pulls = (good["reweighted"] - good["reference"]) / np.hypot(
-            good["reweighted_error"], good["reference_error"]
-        )
-        label = f"plane.{name}_pvalue"
-        note = f"{len(good)} of {len(part)} points have ten effective samples"
-        value = float(chi2.sf(np.sum(pulls**2), len(good))) if len(good) else 0.0
-        yield label, Measurement(label, value, None, source=source, note=note)
+        part = part.sort_values(["mu", "t"])
+        near = part[["reference", "reference_error"]]
+        # For the last hopping of a μ the one before it.
+        moved = near.groupby(part["mu"]).shift(-1).fillna(near.groupby(part["mu"]).shift(1))
+        for label, reference in (("", near), ("displaced_", moved)):
+            values[label][name] = _probability(part, reference)
+    count = table.groupby("observable")["reweighted"].agg(["count", "size"]).iloc[0]
+    note = f"{count['count']} of {count['size']} points have ten effective samples"
+    for label, found in values.items():
+        named = {f"{label}{name}_pvalue": value for name, value in found.items()}
+        named[f"{label}p_smallest"] = min(found.values())
+        for name, value in named.items():
+            name = f"plane.{name}"
+            yield name, Measurement(name, value, 0.0, source="reference/plane", note=note)
+
+
+def _probability(part: pd.DataFrame, reference: pd.DataFrame) -> float:
+    """p-value of χ² of the differences from a reference where both are known; 0 where none is."""
+    error = np.hypot(part["reweighted_error"], reference["reference_error"])
+    pulls = ((part["reweighted"] - reference["reference"]) / error).dropna()
+    return float(chi2.sf(np.sum(pulls**2), len(pulls))) if len(pulls) else 0.0
 
 
 PARTS = (flows, symmetry, ising, plane)
