@@ -209,3 +209,25 @@ def test_chains_are_trusted_where_only_the_correlation_length_has_no_value() -> 
     rows = diagram.corrected_rows(drawn, 8)
     assert rows.loc[rows["observable"] == "correlation_length", "value"].isna().all()
     assert rows["equilibrated"].all()
+
+
+def test_where_the_helicity_is_asked_absolutely_its_relative_error_is_told_too() -> None:
+    table = pd.DataFrame({
+        "kind": "corrected", "observable": "helicity", "t": [0.30, 0.10, 0.20],
+        "value": [0.8, -0.001, 0.2], "error": [0.004, 0.002, 0.01],
+    })  # fmt: skip
+    told = diagram.helicity_errors(table)
+    assert list(told["t"]) == [0.10, 0.20, 0.30]
+    assert list(told["asked"]) == ["absolute", "absolute", "relative"]
+    np.testing.assert_allclose(told["relative"], [2.0, 0.05, 0.005])
+    nearest = dict(diagram.crossover(told, 8, "chains/line_8"))
+    found = nearest["diagram.crossover_error_helicity_8"]
+    assert found.value == pytest.approx(0.05)
+    assert found.note == "relative; Υ/T is 0.200 at t = 0.2"
+
+
+def test_nothing_is_left_out_where_the_helicity_is_large_everywhere() -> None:
+    found = dict(diagram.diagram(Stand([0.2, 0.3, 0.4])))
+    assert list(found["helicity_errors"].columns) == diagram.HELICITY
+    assert set(found["helicity_errors"]["asked"]) == {"relative"}
+    assert "diagram.crossover_error_helicity_8" not in found

@@ -41,8 +41,12 @@ PULLS = ["observable", "t", "corrected", "raw", "displaced", "neighbour", "size"
 """Columns of the table of pulls."""
 
 DISORDERED = 1.0 / np.pi
-"""Υ/T at half of its universal jump (Nelson and Kosterlitz): below, only its absolute error means
-anything."""
+"""Υ/T at half of its universal jump (Nelson and Kosterlitz): below, its absolute error is asked.
+
+On a finite torus it crosses over to zero there; :func:`helicity_errors` tells both errors."""
+
+HELICITY = ["size", "t", "value", "error", "relative", "asked"]
+"""Columns of the table of errors of the helicity modulus."""
 
 RESOLVED = 1.0
 """Lattice units: shorter correlation lengths are not told by the smallest momentum of the torus."""
@@ -59,7 +63,7 @@ def sides(results: Results) -> list[int]:
 
 def diagram(results: Results) -> Found:
     """Every observable against t, and how well corrected and reference agree."""
-    tables, pulls = [], []
+    tables, pulls, helicity = [], [], []
     for side in sides(results):
         chains, _ = results.chains(f"line_{side}")
         flow, reference = results.flow(f"line_{side}", side), results.reference(side)
@@ -75,6 +79,9 @@ def diagram(results: Results) -> Found:
         pulls.append(own)
         shared = correlations(chains, table, side)
         yield from _measurements(table, own, shared, side, f"chains/line_{side}")
+        told = helicity_errors(table)
+        helicity.append(told.assign(size=side))
+        yield from crossover(told, side, f"chains/line_{side}")
     columns = [
         "kind",
         "t",
@@ -88,6 +95,7 @@ def diagram(results: Results) -> Found:
     ]
     yield "diagram", _gathered(tables, columns)
     yield "pulls", _gathered(pulls, PULLS)
+    yield "helicity_errors", _gathered(helicity, HELICITY)
 
 
 def _gathered(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
@@ -265,6 +273,26 @@ def _measurements(
             size = size[part["value"] >= RESOLVED]
         name = f"diagram.relative_error_{observable}_{side}"
         yield from _exact(name, size.max(), source, trusted=trusted)
+
+
+def helicity_errors(table: pd.DataFrame) -> pd.DataFrame:
+    """Υ/T of the chains at every hopping, its absolute and relative error, and which is asked for."""
+    part = table[(table["kind"] == "corrected") & (table["observable"] == "helicity")]
+    part = part.sort_values("t")[["t", "value", "error"]]
+    deep = part["value"] < DISORDERED
+    return part.assign(
+        relative=part["error"] / part["value"].abs(), asked=np.where(deep, "absolute", "relative")
+    )
+
+
+def crossover(told: pd.DataFrame, side: int, source: str) -> Found:
+    """The relative error where it is not asked for, at the hopping nearest to where it is."""
+    deep = told[(told["asked"] == "absolute") & np.isfinite(told["relative"])]
+    if len(deep):
+        nearest = deep.loc[deep["value"].idxmax()]
+        name = f"diagram.crossover_error_helicity_{side}"
+        note = f"relative; Υ/T is {nearest['value']:.3f} at t = {nearest['t']:g}"
+        yield name, Measurement(name, nearest["relative"], 0.0, source=source, note=note)
 
 
 def _exact(name: str, value: float, source: str, trusted: bool) -> Found:
