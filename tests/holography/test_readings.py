@@ -9,7 +9,7 @@ from emergence.holography.actions import ComplexPhi4
 from emergence.holography.analysis import Results, analyse
 from emergence.holography.exact import small_torus
 from emergence.holography.partition import exact_log_partition
-from emergence.holography.readings import agreement, flows
+from emergence.holography.readings import PAIR, agreement, equal_time, flows
 from emergence.settings import parse
 from emergence.statistics import Measurement
 
@@ -45,6 +45,9 @@ def test_every_number_is_that_of_the_weights(results):
     row = found["flows"].iloc[0]
     assert row["divergence"] == pytest.approx(0.5 * SPREAD**2, abs=4 * SPREAD / 141)
     assert row["effective_fraction"] == pytest.approx(np.exp(-(SPREAD**2)), abs=2e-3)
+    share = found["disc.effective_fraction_2"]
+    # Of Gaussian ln w to first order in its variance s²: s² is known to √(2/n) of itself.
+    assert share.error == pytest.approx(SPREAD**2 * np.sqrt(2.0 / 20_000), rel=0.2)
     assert row["untrained_divergence"] == pytest.approx(3.0)
     assert row["seconds"] == 25.0
     deviation = found["disc.ln_z_deviation_2"]
@@ -76,6 +79,37 @@ def _tables(results):
 
     for part in (readings.symmetry, readings.plane):
         yield from part(results)
+
+
+def curves_of(briefer: float) -> pd.DataFrame:
+    """Trainings of a hundred checkpoints that lose a nat a second from 100 and from 200 on, side 8."""
+    parts = []
+    for arm, start, seconds in zip(PAIR, (100.0, 200.0), (80.0, briefer), strict=True):
+        step = 20 * np.arange(1, 101)
+        time = 20.0 + step / step[-1] * seconds
+        frame = {"arm": arm, "size": 8, "step": step, "seconds": time, "divergence": start - time}
+        parts.append(pd.DataFrame(frame))
+    return pd.concat(parts)
+
+
+@pytest.mark.parametrize("briefer", [40.0, 160.0])
+def test_at_equal_time_neither_training_has_more(briefer):
+    found = dict(equal_time(curves_of(briefer), 8))
+    time = 20.0 + min(80.0, briefer)
+    for arm, start in zip(PAIR, (100.0, 200.0), strict=True):
+        value = found[f"symmetry.{arm}_equal_time_8"]
+        # Averaged over the last few checkpoints, each up to two seconds apart.
+        assert start - time < value.value < start - time + 4.0
+        assert 0.0 < value.error < 2.0
+    assert found["symmetry.gap_equal_time_8"].value == pytest.approx(100.0, abs=4.0)
+    assert f"after {time:.0f} s" in found["symmetry.gap_equal_time_8"].note
+
+
+def test_trainings_that_share_no_time_at_a_side_tell_nothing_there():
+    late = curves_of(40.0)
+    late.loc[late["arm"] == PAIR[0], "seconds"] += 100.0
+    found = dict(equal_time(late, 8))["symmetry.gap_equal_time_8"]
+    assert found.value is None and "too few checkpoints" in found.note
 
 
 def map_of(shift: float) -> pd.DataFrame:

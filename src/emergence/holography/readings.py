@@ -67,6 +67,7 @@ def evaluations(results: Results, flow: Flow) -> list[dict[str, object]]:
                     "log_partition_from": best.source,
                     "untrained_divergence": untrained,
                     "effective_fraction": found.effective_fraction,
+                    "effective_fraction_error": found.effective_error,
                     "acceptance": expected_acceptance(log_weights),
                     "log_partition": found.log_partition,
                     "log_partition_error": found.error,
@@ -103,7 +104,8 @@ def flows(results: Results) -> Found:
         name, found = read(f"{arm}.divergence_{size}", "divergence", "divergence_error")
         yield name, replace(found, error=None, note=LOW) if low else found
         yield read(f"{arm}.untrained_divergence_{size}", "untrained_divergence")
-        yield read(f"{arm}.effective_fraction_{size}", "effective_fraction")
+        name = "effective_fraction"
+        yield read(f"{arm}.{name}_{size}", name, f"{name}_error")
         if part["exact"].notna().all():
             off = {
                 "deviation": (part["log_partition"] - part["exact"]).abs(),
@@ -159,7 +161,41 @@ def symmetry(results: Results) -> Found:
         note = "processor time of all steps up to this side, real NVP over splines, of this run"
         told = (ratio, 0.0) if np.isfinite(ratio) else (None, None)  # trainings too brief to time
         yield name, Measurement(name, *told, source=f"flows/{other}/{size}", note=note)
-    yield "symmetry", pd.concat(rows[1:] or rows, ignore_index=True)
+    curves = pd.concat(rows[1:] or rows, ignore_index=True)
+    yield "symmetry", curves
+    for size in shared:
+        yield from equal_time(curves[curves["size"] == size], size)
+
+
+CHECKPOINTS = 5
+"""Of a training, over which KL is averaged at a time: the loss of a single batch scatters."""
+
+
+def equal_time(curves: pd.DataFrame, size: int) -> Found:
+    """KL of both trainings when each has had as much time, with all sides before, as the briefer one.
+
+    Args:
+        curves: their rows of the table ``symmetry`` at this side; the time ends at the last row.
+    """
+    ends = curves.groupby("arm")["seconds"].max()
+    found = {}
+    for arm in PAIR:
+        own = curves[(curves["arm"] == arm) & (curves["seconds"] <= 1.000001 * ends.min())]
+        losses = own.groupby("step")["divergence"].mean().tail(CHECKPOINTS)
+        found[arm] = (losses.mean(), losses.std(ddof=1) / np.sqrt(max(len(losses), 1)))
+    found["gap"] = (
+        found[PAIR[1]][0] - found[PAIR[0]][0],
+        np.hypot(*(e for _, e in found.values())),
+    )
+    for what, (value, error) in found.items():
+        name, source = f"symmetry.{what}_equal_time_{size}", f"flows/{PAIR[1]}/{size}"
+        note = f"after {ends.min():.0f} s of both, by the loss; the error is that of the batches"
+        if np.isfinite(error):
+            measured = Measurement(name, value, error, unit="nats", source=source, note=note)
+        else:
+            why = "too few checkpoints in the time that both had at this side"
+            measured = Measurement(name, None, unit="nats", source=source, note=why)
+        yield name, measured
 
 
 def _subtracted(results: Results, size: int) -> float:

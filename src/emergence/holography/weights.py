@@ -56,6 +56,14 @@ class Evaluation:
         return float(np.mean(weight) ** 2 / np.mean(weight**2))
 
     @property
+    def effective_error(self) -> float:
+        """Standard error of :attr:`effective_fraction`, to first order in the means of w and of w²."""
+        weight = np.exp(self.log_weights - self.log_weights.max())
+        square = weight**2
+        each = 2.0 * weight / weight.mean() - square / square.mean()
+        return float(self.effective_fraction * np.std(each, ddof=1) / np.sqrt(self.samples))
+
+    @property
     def underpowered(self) -> bool:
         """Whether fewer than ten samples are effective: then no weighted number means anything."""
         return self.effective_fraction * self.samples < LEAST_SAMPLES
