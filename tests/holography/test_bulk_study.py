@@ -20,6 +20,7 @@ from emergence.holography import (
 )
 from emergence.holography.arms import flow_of
 from emergence.holography.bulk_stored import MAPS, stored_pairs
+from emergence.holography.mutual_information import Estimate
 from emergence.settings import Holography
 
 # Three compilations, which a busy machine takes minutes for.
@@ -175,6 +176,9 @@ def test_a_real_field_is_refused() -> None:
         bulk_study.study(SETTINGS, "ising", parameters())
 
 
+LENGTHS = {f"bulk.free.{name}_length{unit}" for name in MAPS for unit in ("", "_in_sites")}
+
+
 def read_lengths(boundary: np.ndarray) -> tuple[dict[str, object], pd.DataFrame]:
     """Measurements and table of a boundary ``[L, L]``, beside layers of 0.7 cells."""
     found = {"t": np.array(1.0), "boundary": np.repeat(boundary[None], 20, axis=0)}
@@ -191,7 +195,7 @@ def test_a_boundary_without_a_length_leaves_it_untold_and_the_rest_goes_on(side)
     measured, table = read_lengths(boundary)
     untold = measured.pop("bulk.free.boundary_length")
     assert untold.value is None and untold.note
-    assert set(measured) == {f"bulk.free.{name}_length" for name in MAPS}
+    assert set(measured) == LENGTHS
     assert "boundary" not in set(table["map"])
 
 
@@ -200,8 +204,23 @@ def test_nothing_is_told_relative_to_a_boundary_of_no_length() -> None:
     boundary[0, 0] = 1.0
     measured, table = read_lengths(boundary)
     assert measured.pop("bulk.free.boundary_length").value == 0.0
-    assert set(measured) == {f"bulk.free.{name}_length" for name in MAPS}
+    assert set(measured) == LENGTHS
     assert "boundary" in set(table["map"])
+
+
+def test_the_longest_layer_in_sites_need_not_be_that_in_cells() -> None:
+    table = np.array([[0.0, 0.7, 0.1], [1.0, 0.6, 0.2]])
+    (study,) = bulk_readings.studies(Results({"t": np.array(1.0)}))
+    found = dict(bulk_readings.longest(study, "haar", Estimate(7.0, 0.0), table))
+    cells, sites = (found[f"bulk.free.haar_length{unit}"] for unit in ("", "_in_sites"))
+    assert (cells.value, cells.error) == (0.7, 0.1)
+    # The cells of level 1 are four sites wide.
+    assert (sites.value, sites.error) == pytest.approx((2.4, 0.8))
+    assert found["bulk.free.haar_length_ratio"].value == pytest.approx(10.0)
+    ratio = found["bulk.free.haar_length_in_sites_ratio"]
+    assert ratio.value == pytest.approx(7.0 / 2.4)
+    assert ratio.error == pytest.approx(ratio.value / 3.0)
+    assert ratio.note.endswith("levels 0, 1")
 
 
 def test_too_few_samples_of_a_flow_tell_no_forward_divergence() -> None:

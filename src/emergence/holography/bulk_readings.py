@@ -80,18 +80,31 @@ def lengths(results: Results) -> Found:
             for level, length, error in table:
                 rows.append(study.row(map=name, level=int(level), length=length, error=error))
             if np.isfinite(table[:, 1]).any():
-                yield from _longest(study, name, boundary, table[np.isfinite(table[:, 1])])
+                yield from longest(study, name, boundary, table[np.isfinite(table[:, 1])])
     yield "bulk_lengths", pd.DataFrame(rows)
 
 
-def _longest(study: Study, name: str, boundary: Estimate | None, table: np.ndarray) -> Found:
-    """The longest of the layers, and the boundary's over it."""
-    _, length, error = table[np.argmax(table[:, 1])]
-    yield from study.measured(f"{name}_length", length, error, unit="cells")
-    if length > 0.0 and boundary is not None and boundary.value > 0.0:
-        ratio = boundary.value / length
-        spread = ratio * np.hypot(boundary.relative_error, error / length)
-        yield from study.measured(f"{name}_length_ratio", ratio, spread)
+def longest(study: Study, name: str, boundary: Estimate | None, table: np.ndarray) -> Found:
+    """The longest of the layers, and the boundary's over it: in the layer's own cells, and in sites.
+
+    A level's cells are 2^(level + 1) sites wide, so the longest need not be the same in both. Layers of
+    fewer than four cells a side have no length.
+    """
+    levels = ", ".join(f"{level:.0f}" for level in table[:, 0])
+    boundary_told = boundary is not None and boundary.value > 0.0
+    for label, unit, width in (
+        ("length", "cells", 1.0),
+        ("length_in_sites", "lattice units", 2.0 ** (table[:, 0] + 1.0)),
+    ):
+        in_unit = table[:, 1:] * np.reshape(width, (-1, 1))
+        length, error = in_unit[np.argmax(in_unit[:, 0])]
+        note = f"the longest of levels {levels}"
+        yield from study.measured(f"{name}_{label}", length, error, unit=unit, note=note)
+        if length > 0.0 and boundary_told:
+            ratio = boundary.value / length
+            spread = ratio * np.hypot(boundary.relative_error, error / length)
+            note = f"sites of the boundary over {unit} of the layers, levels {levels}"
+            yield from study.measured(f"{name}_{label}_ratio", ratio, spread, note=note)
 
 
 def correlations(results: Results) -> Found:
