@@ -27,7 +27,7 @@ LOGARITHMIC = ("susceptibility", "correlation_length")
 KINDS = {
     "raw": (ROLES["baseline"], "s", "raw flow"),
     "reweighted": (SEQUENCE[1], "^", "reweighted"),
-    "corrected": (ROLES["learnt"], "o", "bulk Monte Carlo"),
+    "corrected": (ROLES["learnt"], "o", "latents refreshed (32 × 32: over-relaxed)"),
 }
 """Colour, mark and label of what is compared with the reference."""
 PALE = 0.35
@@ -135,7 +135,7 @@ def correlation(tables: Path, stem: Path) -> None:
 def _phase(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame) -> None:
     looks = {
         "reference": (ROLES["reference"], "x", "cluster Monte Carlo"),
-        "corrected": (ROLES["learnt"], "o", "bulk Monte Carlo"),
+        "corrected": (ROLES["learnt"], "o", "latents refreshed, over-relaxed"),
     }
     for source, (colour, marker, label) in looks.items():
         # A logarithm has no place for what noise made negative: there is only a bound.
