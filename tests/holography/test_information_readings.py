@@ -223,9 +223,29 @@ class TestBulkInformation:
         assert list(rows[rows["quantity"] == "radial"]["map"]) == ["trained"]
 
 
+def test_single_pairs_are_told_by_both_estimators_and_averaged():
+    arrays = {
+        "trained_link_levels": np.array([[0, 0], [0, 1]]),
+        "trained_link_neighbour": np.array([[0.5, 0.03, 0.001], [0.1, 0.04, -0.002]]),
+        "trained_link_gaussian": np.array([[0.7, 0.06, 0.0], [0.3, 0.08, 0.0]]),
+    }
+    found = dict(information_readings.single_pairs(MadeResults(arrays)))
+    entry = found["bulk.made.trained_link_neighbour"]
+    assert (entry.value, entry.error) == pytest.approx((0.3, 0.025))
+    assert found["bulk.made.trained_link_neighbour_resolution"].value == 0.04
+    assert found["bulk.made.trained_link_gaussian"].value == pytest.approx(0.5)
+    rows = found["bulk_links"].set_index(["estimator", "level", "other"])
+    assert set(found["bulk_links"]["map"]) == {"trained"}
+    told = rows.loc[("neighbour", 0, 1), ["value", "error", "floor"]]
+    assert list(told) == [0.1, 0.04, -0.002]
+    assert "bulk.made.haar_link_neighbour" not in found
+
+
 def test_a_scale_without_bulks_still_has_the_exact_budgets():
     found = dict(information_readings.budgets(MadeResults({})))
     assert set(found) == {"budgets"}
     assert set(found["budgets"]["bulk"]) == {"exact"}
     empty = dict(information_readings.bulk_information(MadeResults({})))
     assert isinstance(empty["bulk_information"], pd.DataFrame) and empty["bulk_information"].empty
+    links = dict(information_readings.single_pairs(MadeResults({})))["bulk_links"]
+    assert links.empty and list(links.columns) == information_readings.LINKS

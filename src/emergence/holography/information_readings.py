@@ -188,4 +188,33 @@ def bulk_information(results) -> Found:
     yield "bulk_information", pd.DataFrame(rows)
 
 
-PARTS = (exact, budgets, bulk_information)
+LINKS = ["bulk", "map", "level", "other", "estimator", "value", "error", "floor"]
+"""What the figure reads of single pairs of latents."""
+
+
+def single_pairs(results) -> Found:
+    """Mutual information of the pairs of :func:`.bulk_study.links`, by nearest neighbours and Gaussian.
+
+    Of each estimator the mean over the pairs, and as resolution the largest error of one pair.
+    """
+    rows = []
+    for study in studies(results):
+        for name in MAPS:
+            levels = study.arrays.get(f"{name}_link_levels", np.zeros((0, 2)))
+            if not len(levels):
+                continue
+            for estimator in ("neighbour", "gaussian"):
+                found = study.arrays[f"{name}_link_{estimator}"]
+                for (level, other), (value, error, floor) in zip(levels, found, strict=True):
+                    told = {"value": value, "error": error, "floor": floor}
+                    about = {"map": name, "level": int(level), "other": int(other)}
+                    rows.append(study.row(**about, estimator=estimator, **told))
+                value, error = found[:, 0].mean(), np.linalg.norm(found[:, 1]) / len(found)
+                label = f"{name}_link_{estimator}"
+                yield from study.measured(label, value, error, unit="nats")
+                worst = float(found[:, 1].max())
+                yield from study.measured(f"{label}_resolution", worst, 0.0, unit="nats")
+    yield "bulk_links", pd.DataFrame(rows) if rows else pd.DataFrame(columns=LINKS)
+
+
+PARTS = (exact, budgets, bulk_information, single_pairs)
