@@ -5,7 +5,8 @@ import pytest
 
 from emergence.errors import SettingsError
 from emergence.holography.actions import FreeField
-from emergence.holography.bulk_prior import fit, gaussian_latents
+from emergence.holography.bulk import BulkCovariance
+from emergence.holography.bulk_prior import fit, gaussian_latents, shrunk
 from emergence.holography.exact import free_sample
 from emergence.holography.information import free_field_covariance
 from emergence.holography.linear_map import LinearMap
@@ -36,6 +37,9 @@ def test_independent_latents_gain_nothing() -> None:
     prior = fit(white(4000), HAAR.table, chunks=10)
     assert abs(prior.gain.value) < 4.0 * prior.gain.error + 0.01
     assert prior.held_out.value < 0.01
+    # The full fit pays for its noise; what keeps the couplings above it has next to none to pay for.
+    assert abs(prior.selected.value) < 0.02 < -prior.held_out.value
+    assert prior.kept < 0.1
     assert prior.coupling.max() < 0.1
 
 
@@ -51,10 +55,39 @@ def test_correlated_gaussian_latents_gain_their_whole_divergence() -> None:
     assert abs(prior.gain.value - exact) < 4.0 * prior.gain.error + 0.01 * exact
     assert abs(prior.held_out.value - exact) < 4.0 * prior.held_out.error + 0.01 * exact
     assert prior.held_out.value < prior.gain.value
+    assert prior.held_out.value < prior.selected.value < prior.gain.value + 0.05
+    assert abs(prior.selected.value - exact) < 4.0 * prior.selected.error + 0.05 * exact
+    assert 0.2 < prior.kept < 1.0
     strongest = np.argmax(prior.coupling)
     assert prior.level[strongest] == prior.other[strongest] == 0
     assert prior.coupling[strongest] > 5.0 * prior.error[strongest]
     assert prior.separation[strongest] == 2.0
+
+
+def test_what_is_noise_is_taken_away_and_what_is_not_is_kept() -> None:
+    """One correlation of a half between the first two latents of each cell of the first layer."""
+    zeta = white(4000)
+    for first, second, *_ in HAAR.table.cells[0].reshape(-1, 3):
+        zeta[:, second] = 0.5 * zeta[:, first] + np.sqrt(0.75) * zeta[:, second]
+    sampled = BulkCovariance.sampled(zeta, HAAR.table, chunks=10)
+    every = np.arange(10)
+    covariance, kept = shrunk(sampled, every, 4.0)
+    first, second = HAAR.table.cells[0][0, 0, :2]
+    assert abs(covariance[first, second]) == pytest.approx(0.5, abs=0.02)
+    away = covariance.copy()
+    for cell in HAAR.table.cells[0].reshape(-1, 3):
+        away[np.ix_(cell, cell)] = np.eye(3)
+    np.testing.assert_array_equal(away, np.eye(16))
+    assert 0.0 < kept < 0.1
+    np.testing.assert_array_equal(shrunk(sampled, every, np.inf)[0], np.eye(16))
+    exact = -4.0 * np.log(0.75)
+    found = fit(zeta, HAAR.table, chunks=10).selected
+    assert abs(found.value - exact) < 4.0 * found.error + 0.02
+
+
+def test_too_few_chunks_to_choose_couplings_by_are_told_in_a_sentence() -> None:
+    with pytest.raises(SettingsError, match="cannot be divided again"):
+        fit(white(400), HAAR.table, chunks=6)
 
 
 def test_too_few_samples_are_told_in_a_sentence() -> None:

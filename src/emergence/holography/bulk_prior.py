@@ -12,6 +12,11 @@ with C invariant under translations by cells and under U(1): normalised, hence a
 independent latents are C = 1; and the maximum of the likelihood is in closed form, C = ⟨ζζ†⟩. It
 lowers the KL by −ln det C nats. What it cannot remove are correlations other than those of ζ with
 ζ*; of phasors it sees (π/4)², as the size of ζ is independent of what the angles do.
+
+Every coupling that is fitted to noise costs what it seems to gain, once more, on other samples, and of
+N²/2 of them a critical bulk has few that are there. So beside the maximum of the likelihood stands a
+fit that keeps the couplings above the noise only, see :func:`shrunk`; from which noise on, is told by
+samples that it was not fitted to.
 """
 
 from __future__ import annotations
@@ -37,6 +42,12 @@ def gaussian_latents(coordinates: np.ndarray, *, polar: bool) -> np.ndarray:
     return zeta.reshape(len(zeta), -1)
 
 
+THRESHOLDS = (1.0, 2.0, 4.0, 8.0, 16.0, np.inf)
+"""Powers, in those of the noise, that a coupling may have to exceed to be kept; infinite keeps none."""
+FOLDS = 5
+"""Parts of the samples that it is fitted to, by which one of these is chosen."""
+
+
 @dataclass(frozen=True)
 class BulkPrior:
     """A fitted prior, and what it gains over independent latents."""
@@ -45,6 +56,10 @@ class BulkPrior:
     """Nats of KL(theory ‖ flow) that it removes, the leading bias of the fit subtracted."""
     held_out: Estimate
     """The same, of samples that it was not fitted to, by halves."""
+    selected: Estimate
+    """As ``held_out``, with those couplings only that :func:`shrunk` keeps."""
+    kept: float
+    """Share of the couplings that it keeps, mean of both halves."""
     level: np.ndarray
     """``[classes]``: of the finer cell of each class of pairs of cells."""
     other: np.ndarray
@@ -101,6 +116,7 @@ def fit(zeta: np.ndarray, table: BulkTable, *, chunks: int = 20) -> BulkPrior:
     return BulkPrior(
         Estimate(float(value), float(error)),
         _held_out(sampled),
+        *_selected(sampled),
         *columns,
         coupling=size,
         # Where the square is noise, its error is that of the root too.
@@ -123,6 +139,79 @@ def _held_out(sampled: BulkCovariance) -> Estimate:
         fitted = sampled.dense(half / half.sum())
         values += [_gain(fitted, sampled.dense(one)) for one in np.eye(chunks)[~half]]
     return Estimate(float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(chunks)))
+
+
+def shrunk(
+    sampled: BulkCovariance, chunks: np.ndarray, threshold: float
+) -> tuple[np.ndarray, float]:
+    """The covariance of some chunks ``[N, N]`` with what is noise of it taken away, and the share kept.
+
+    Two cells a given offset apart are correlated by one block for all their translations. Its distance
+    from independence is shrunk by the share of noise in its power (James and Stein), and is dropped where
+    its power is not ``threshold`` times that of the noise, which the scatter of the chunks tells.
+
+    Args:
+        chunks: which of them, indices; at least two.
+    """
+    kept, blocks = [], {}
+    for (fine, coarse), every in sampled.blocks.items():
+        some = every[chunks]
+        mean = some.mean(axis=0)
+        independent = np.zeros_like(mean)
+        if fine == coarse:
+            independent[0, 0] = np.eye(mean.shape[-1])
+        power = np.sum(np.abs(mean - independent) ** 2, axis=(-2, -1))
+        spread = np.sum(np.abs(some - mean) ** 2, axis=(0, -2, -1))
+        noise = spread / (len(some) * (len(some) - 1))
+        keep = power > threshold * noise
+        factor = np.where(keep, 1.0 - noise / np.where(keep, power, 1.0), 0.0)
+        blocks[fine, coarse] = (independent + factor[..., None, None] * (mean - independent))[None]
+        kept.append(keep.ravel())
+    found = BulkCovariance(sampled.table, blocks, sampled.circular, sampled.components)
+    return found.dense(), float(np.concatenate(kept).mean())
+
+
+def _mean_of(sampled: BulkCovariance, chunks: np.ndarray) -> np.ndarray:
+    weights = np.zeros(sampled.chunks)
+    weights[chunks] = 1.0 / len(chunks)
+    return sampled.dense(weights)
+
+
+def _chosen(sampled: BulkCovariance, chunks: np.ndarray) -> float:
+    """The threshold whose fit to most of the chunks gains most on the rest of them, by turns."""
+    gains = np.zeros(len(THRESHOLDS))
+    for left_out in np.array_split(chunks, min(FOLDS, len(chunks) // 2)):
+        rest, measured = np.setdiff1d(chunks, left_out), _mean_of(sampled, left_out)
+        finite = THRESHOLDS[:-1]  # independent latents gain nothing
+        gains[:-1] += [_safe_gain(shrunk(sampled, rest, one)[0], measured) for one in finite]
+    return THRESHOLDS[int(np.argmax(gains))]
+
+
+def _safe_gain(fitted: np.ndarray, measured: np.ndarray) -> float:
+    """As :func:`_gain`; no prior at all, and no gain, where taking blocks away left nothing positive."""
+    try:
+        return _gain(fitted, measured)
+    except SettingsError:
+        return -np.inf
+
+
+def _selected(sampled: BulkCovariance) -> tuple[Estimate, float]:
+    """As :func:`_held_out` of the shrunk fit; each half chooses its threshold by itself."""
+    halves = np.array_split(np.arange(sampled.chunks), 2)
+    values, kept = [], []
+    for own, other in (halves, halves[::-1]):
+        if len(own) < 4:
+            raise SettingsError(
+                f"Of {sampled.chunks} chunks a half cannot be divided again to choose couplings by.",
+                "Use at least 8 chunks.",
+            )
+        fitted, share = shrunk(sampled, own, _chosen(sampled, own))
+        if not np.isfinite(_safe_gain(fitted, fitted)):
+            fitted, share = shrunk(sampled, own, np.inf)
+        values += [_gain(fitted, sampled.dense(one)) for one in np.eye(sampled.chunks)[other]]
+        kept.append(share)
+    error = np.std(values, ddof=1) / np.sqrt(sampled.chunks)
+    return Estimate(float(np.mean(values)), float(error)), float(np.mean(kept))
 
 
 Classes = dict[tuple[int, int], tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]

@@ -208,31 +208,44 @@ def vorticity(angle: np.ndarray) -> np.ndarray:
     return np.round(np.sum(wrapped, axis=0) / (2.0 * np.pi)).astype(int)
 
 
+PRIORS = ["bulk", "fit", "value", "error"]
+"""What the figure reads of the learnt priors; ``fit`` may also be the divergence that there is."""
+
+
 def prior(results: Results) -> Found:
-    """The learnt prior: nats of KL(theory ‖ flow) that it removes, and its couplings."""
+    """The learnt prior: nats of KL(theory ‖ flow) that it removes, and its couplings.
+
+    ``gain`` of the samples that it was fitted to, less its bias; ``held_out`` of others; ``selected``
+    of others, with the couplings above the noise only.
+    """
     rows, couplings = [], []
     for study in studies(results):
         arrays = study.arrays
         if "prior_gain" not in arrays:
             continue
-        gain, held_out = arrays["prior_gain"], arrays["prior_held_out"]
-        row = {"gain": gain[0], "gain_error": gain[1]}
-        row |= {"held_out": held_out[0], "held_out_error": held_out[1]}
-        yield from study.measured("prior_gain", *gain, unit="nats")
-        yield from study.measured("prior_held_out", *held_out, unit="nats")
         found = forward_divergence(results, study)
+        fits = {name: arrays[f"prior_{name}"] for name in ("gain", "held_out")}
+        # Not in arrays that were stored before it was fitted.
+        if "prior_selected" in arrays:
+            fits["selected"] = arrays["prior_selected"]
+        for name, (value, error) in fits.items():
+            rows.append(study.row(fit=name, value=value, error=error))
+            yield from study.measured(f"prior_{name}", value, error, unit="nats")
+        if "selected" in fits:
+            yield from study.measured("prior_kept", float(arrays["prior_kept"]), 0.0)
         if found is not None:
-            row |= {"forward": found.value, "forward_error": found.error}
+            rows.append(study.row(fit="forward", value=found.value, error=found.error))
             yield from study.measured("forward_divergence", found.value, found.error, unit="nats")
-            share = gain[0] / found.value
-            error = np.hypot(gain[1] / found.value, share * found.relative_error)
-            yield from study.measured("prior_share", share, error)
-        rows.append(study.row(**row))
+            for label, name in (("share", "gain"), ("selected_share", "selected")):
+                if name in fits:
+                    share = fits[name][0] / found.value
+                    error = np.hypot(fits[name][1] / found.value, share * found.relative_error)
+                    yield from study.measured(f"prior_{label}", share, error)
         names = ("level", "other", "separation", "coupling", "error")
         frame = pd.DataFrame({name: arrays[f"prior_{name}"] for name in names})
         frame = frame.sort_values("coupling", ascending=False, kind="stable")
         couplings.append(frame.assign(**study.row()))
-    yield "bulk_prior", pd.DataFrame(rows)
+    yield "bulk_prior", pd.DataFrame(rows) if rows else pd.DataFrame(columns=PRIORS)
     yield "bulk_couplings", pd.concat(couplings, ignore_index=True) if couplings else pd.DataFrame()
 
 

@@ -249,7 +249,7 @@ def radial(flow: FlowMap, coordinates: np.ndarray) -> Arrays:
 
 
 def prior(flow: FlowMap, coordinates: np.ndarray) -> Arrays:
-    """The learnt prior: ``prior_gain`` and ``prior_held_out`` ``[2]``, and its couplings.
+    """The learnt prior: ``prior_gain``, ``prior_held_out``, ``prior_selected`` ``[2]``, its couplings.
 
     Nothing where the latents are correlated too strongly for so few samples, see :func:`shared`.
     """
@@ -263,6 +263,8 @@ def prior(flow: FlowMap, coordinates: np.ndarray) -> Arrays:
     return {
         "prior_gain": columns([fitted.gain])[0],
         "prior_held_out": columns([fitted.held_out])[0],
+        "prior_selected": columns([fitted.selected])[0],
+        "prior_kept": np.array(fitted.kept),
         **{f"prior_{name}": getattr(fitted, name) for name in names},
     }
 
