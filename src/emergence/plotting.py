@@ -7,7 +7,7 @@ A figure is drawn inside :func:`style`, made by :func:`figure` and written by :f
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from cycler import cycler
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -140,6 +141,15 @@ def panel_letters(axes: Axes | ArrayLike) -> None:
     """Mark panels (a), (b), ... row by row, at the left end of their titles' line."""
     for index, axis in enumerate(np.ravel(np.asarray(axes, dtype=object))):
         axis.set_title(f"({chr(ord('a') + index)})", loc="left", fontsize=8, fontweight="bold")
+
+
+def entries(axes: Iterable[Axes]) -> tuple[list[Artist], list[str]]:
+    """Handles and labels of several panels for one legend of the figure, each label once."""
+    found: dict[str, Artist] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    return list(found.values()), list(found)
 
 
 def reference_line(

@@ -30,11 +30,18 @@ class Stand:
     def __init__(
         self, bulk: float, boundary: float, length: int = 4000, spread: float = 0.5
     ) -> None:
-        run = SimpleNamespace(flow="critical", size=4)
+        run = SimpleNamespace(
+            flow="critical",
+            size=4,
+            space="bulk",
+            untrained=False,
+            shipped=None,
+            trajectories=length,
+        )
         theory = SimpleNamespace(model="phi4", lam=25.0)
         self.chosen = SimpleNamespace(
             chains={"critical_bulk": run, "critical_boundary": run},
-            flows={"critical": SimpleNamespace(theory="critical")},
+            flows={"critical": SimpleNamespace(theory="critical", shipped=None)},
             theories={"critical": theory},
         )  # fmt: skip
         self.settings = SimpleNamespace(seed=1)

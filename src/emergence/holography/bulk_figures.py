@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from emergence import artifacts, plotting
+from emergence.holography import marks
 from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 LOOKS = {
@@ -26,12 +28,12 @@ CYCLIC = "twilight"
 
 
 def title(part: pd.DataFrame) -> str:
-    """What the boundary of one study is."""
+    """What the boundary of one study is, and whose weights the trained map has."""
     one = part.iloc[0]
     phase = one["bulk"].split("_")[0]
     name = {"free": "free field"}.get(phase, phase)
     size = int(one["size"])
-    return f"{name}, t = {one['t']:g}, {size} × {size}"
+    return f"{name}, t = {one['t']:g}, {size} × {size},\n{marks.weights(part)}"
 
 
 LARGEST = ("critical_32", "gapped_32", "critical", "gapped")
@@ -58,15 +60,24 @@ def bulk_mass(tables: Path, stem: Path) -> None:
     table = artifacts.read_table(tables / "bulk_correlations.csv")
     lengths = artifacts.read_table(tables / "bulk_lengths.csv")
     names = bulks(table, *LARGEST)[:2]
-    fig, axes = plotting.figure(1, len(names) + 1, height=2.9, squeeze=False)
+    fig, axes = plotting.figure(
+        1, len(names) + 2, height=3.0, squeeze=False,
+        width_ratios=[1.5] * len(names) + [0.7, 0.9],
+    )  # fmt: skip
     if nothing(fig, stem, table):
         return
     axes = axes[0]
     for axis, name in zip(axes, names, strict=False):
         part = table[(table["bulk"] == name) & (table["cells"] <= part_limit(table, name))]
         _against_distance(axis, part)
-        axis.set_title(f"    {title(part)}", fontsize=7)
-    _lengths(axes[-1], lengths[lengths["bulk"].isin(names)], names)
+        axis.set_title(title(part), fontsize=6, loc="right")
+    _boundary_lengths(axes[-2], lengths[lengths["map"] == "boundary"], names)
+    _lengths(axes[-1], lengths[lengths["map"] != "boundary"], names)
+    for axis in axes[-2:]:
+        axis.set(yscale="log", xlim=(-0.6, len(names) - 0.4))
+        axis.set_xticks(range(len(names)), [name.split("_")[0] for name in names], rotation=30)
+    handles, labels = plotting.entries(axes)
+    fig.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=6)
     plotting.panel_letters(axes)
     plotting.save(fig, stem, {"information": table, "lengths": lengths})
 
@@ -81,7 +92,7 @@ def _against_distance(axis: Axes, part: pd.DataFrame) -> None:
     boundary = part[(part["map"] == "boundary") & (part["value"] > 2.0 * part["error"])]
     axis.errorbar(
         boundary["cells"], boundary["value"], yerr=boundary["error"], color=ROLES["reference"],
-        marker=".", label="boundary, sites",
+        marker=".", label="boundary, by sites",
     )  # fmt: skip
     trained = part[part["map"] == "trained"]
     for index, (level, one) in enumerate(trained.groupby("level")):
@@ -90,14 +101,12 @@ def _against_distance(axis: Axes, part: pd.DataFrame) -> None:
         hidden = one[one["value"] <= 2.0 * one["error"]]
         colour = SEQUENCE[index]
         axis.errorbar(seen["cells"], seen["value"], yerr=seen["error"], color=colour, marker="o",
-                      linestyle="none", label=f"latents, level {level}")  # fmt: skip
+                      linestyle="none", label=f"latents, cells of level {level}")  # fmt: skip
         bound = np.maximum(hidden["value"], 0.0) + 2.0 * hidden["error"]
         axis.plot(hidden["cells"], bound, color=colour, marker="v", linestyle="none",
                   markerfacecolor="white", markersize=3)  # fmt: skip
-    axis.set(xlabel="distance (sites, or cells of the layer)", ylabel="mutual information (nats)")
-    room_below(axis)
+    axis.set(xlabel="distance (sites; cells)", ylabel="mutual information (nats)")
     name_bounds(axis)
-    axis.legend(fontsize=6, loc="lower left")
 
 
 def name_bounds(axis: Axes) -> None:
@@ -106,14 +115,17 @@ def name_bounds(axis: Axes) -> None:
               label="bound, two errors")  # fmt: skip
 
 
-def room_below(axis: Axes, share: float = 0.8) -> None:
-    """For the legend of a logarithmic axis."""
-    low, high = axis.get_ylim()
-    axis.set_ylim(low * (low / high) ** share, high)
+def _boundary_lengths(axis: Axes, lengths: pd.DataFrame, names: list[str]) -> None:
+    """In sites, beside those of the latents, which are in cells of 2^(ℓ+1) sites."""
+    for place, name in enumerate(names):
+        for one in lengths[lengths["bulk"] == name].itertuples():
+            axis.errorbar(place, one.length, yerr=one.error, marker="o", color=ROLES["reference"],
+                          linestyle="none", label="boundary, its length")  # fmt: skip
+    axis.set_ylabel("length of the boundary (sites)")
 
 
 def _lengths(axis: Axes, lengths: pd.DataFrame, names: list[str]) -> None:
-    axis.set_yscale("log")
+    """The longest of each map's layers, in cells of that layer."""
     for place, name in enumerate(names):
         part = lengths[lengths["bulk"] == name]
         for index, (key, (colour, marker, label)) in enumerate(LOOKS.items()):
@@ -121,20 +133,10 @@ def _lengths(axis: Axes, lengths: pd.DataFrame, names: list[str]) -> None:
             if len(one):
                 longest = one.loc[one["length"].idxmax()]
                 axis.errorbar(
-                    place - 0.16 + 0.08 * index, longest["length"], yerr=longest["error"],
-                    color=colour, marker=marker, linestyle="none",
-                    label=label if place == 0 else None,
+                    place - 0.2 + 0.1 * index, longest["length"], yerr=longest["error"],
+                    color=colour, marker=marker, linestyle="none", label=label,
                 )  # fmt: skip
-        boundary = part[part["map"] == "boundary"].iloc[0]
-        axis.errorbar(place - 0.28, boundary["length"], yerr=boundary["error"], marker="_",
-                      markersize=9, color=ROLES["reference"], linestyle="none",
-                      label="boundary" if place == 0 else None)  # fmt: skip
-    axis.set_xticks(range(len(names)), [name.split("_")[0] for name in names])
-    axis.set_xlim(-0.6, len(names) - 0.4)
-    axis.set_ylabel("correlation length (sites, cells)")
-    low, high = axis.get_ylim()
-    axis.set_ylim(low, high * (high / low) ** 0.75)
-    axis.legend(fontsize=6, loc="upper right")
+    axis.set_ylabel("length of the latents (cells)")
 
 
 def footprints(tables: Path, stem: Path) -> None:
@@ -161,6 +163,8 @@ def footprints(tables: Path, stem: Path) -> None:
         bar.set_label(r"mean $|\Delta\varphi|$", fontsize=6)
     areas = areas[areas["bulk"] == name]
     _areas(axes[-1], areas)
+    fig.legend(*plotting.entries(axes[-1:]), loc="outside lower center", ncols=6, fontsize=6)
+    fig.suptitle(title(areas).replace("\n", " "), fontsize=7)
     plotting.panel_letters(axes)
     plotting.save(fig, stem, {"maps": part, "areas": areas})
 
@@ -183,24 +187,26 @@ def _areas(axis: Axes, areas: pd.DataFrame) -> None:
                           yerr=one["participation_error"], color=colour, marker=marker,
                           linestyle="none", label=label)  # fmt: skip
             if name == "trained":
-                axis.plot(2.0 ** one["level"], one["half_maximum"], color=colour, marker=marker,
-                          markerfacecolor="white", linestyle="none", markersize=3, zorder=3,
-                          label="trained, half maximum")  # fmt: skip
+                axis.plot(2.0 ** one["level"], one["half_maximum"], color=SEQUENCE[4], marker="*",
+                          linestyle="none", markersize=5, zorder=3,
+                          label="trained flow, above half of the maximum")  # fmt: skip
     plotting.reference_line(axis, scale, 4.0 * scale**2, label=r"$4\cdot 4^{\ell}$")
     plotting.reference_line(axis, y=sites, linestyle=":", label="whole torus")
     axis.set_xticks(scale, [f"{one:g}" for one in scale])
     axis.set(xlabel=r"$2^{\ell}$", ylabel="area of the footprint (sites)")
-    axis.set_ylim(0.7, 500.0 * sites)
-    axis.legend(fontsize=5.5, loc="upper left", ncols=2, columnspacing=0.6, handlelength=1.2)
+    axis.set_ylim(0.7, 3.0 * sites)
 
 
 def layers(tables: Path, stem: Path) -> None:
-    """One true sample from its coarsest field to the boundary; vortices of either sign are marked."""
+    """One sample of the clusters, pushed up by the trained map to its coarsest field, in each phase.
+
+    Vortices of either sign are marked at every level.
+    """
     table = artifacts.read_table(tables / "layers.csv")
     names = bulks(table, *LARGEST)[:2]
     levels = sorted(set(table["level"]), reverse=True) if len(table) else [0]
     fig, axes = plotting.figure(
-        max(1, len(names)), len(levels), height=1.6 * max(1, len(names)) + 0.25, squeeze=False
+        max(1, len(names)), len(levels), height=1.6 * max(1, len(names)) + 0.4, squeeze=False
     )
     if nothing(fig, stem, table):
         return
@@ -210,9 +216,17 @@ def layers(tables: Path, stem: Path) -> None:
             shown = _angles(axis, part[part["level"] == level])
             words = "boundary" if level == 0 else f"coarse field {level}"
             axis.set_title(words, fontsize=7)
-        row[0].set_ylabel(f"{name.split('_')[0]}, t = {part['t'].iloc[0]:g}")
+        row[0].set_ylabel(title(part), fontsize=6)
     bar = fig.colorbar(shown, ax=axes, shrink=0.6, ticks=[-np.pi, 0.0, np.pi], label="angle of φ")
     bar.ax.set_yticklabels(["−π", "0", "π"])
+    keys = [
+        Line2D([], [], linestyle="none", label=label, **_vortex(sign))
+        for sign, label in ((1, "vortex (+1)"), (-1, "antivortex (−1)"))
+    ]
+    fig.legend(handles=keys, loc="outside lower center", ncols=2, fontsize=6)
+    fig.suptitle(
+        "true sample (boundary, by clusters) pushed up through the trained map", fontsize=7
+    )
     plotting.save(fig, stem, table[table["bulk"].isin(names) & (table["sample"] == 0)])
 
 
@@ -225,15 +239,22 @@ def _angles(axis: Axes, one: pd.DataFrame):
         return None
     image = one.pivot(index="y", columns="x", values="angle")
     shown = axis.imshow(image, cmap=CYCLIC, vmin=-np.pi, vmax=np.pi)
-    for sign, marker, face in ((1, "o", "white"), (-1, "o", "black")):
+    for sign in (1, -1):
         found = one[one["vorticity"] == sign]
         # Half a site right of and below its site: the middle of the plaquette.
-        axis.plot(found["x"] + 0.5, found["y"] + 0.5, marker, markersize=3, linestyle="none",
-                  markerfacecolor=face, markeredgecolor="#D55E00", markeredgewidth=0.7)  # fmt: skip
+        axis.plot(found["x"] + 0.5, found["y"] + 0.5, linestyle="none", **_vortex(sign))
     half = 0.5
     axis.set_xlim(-half, image.shape[1] - half)
     axis.set_ylim(image.shape[0] - half, -half)
     return shown
+
+
+def _vortex(sign: int) -> dict[str, object]:
+    """How a vortex is marked."""
+    return {
+        "marker": "o", "markersize": 3, "markerfacecolor": "white" if sign > 0 else "black",
+        "markeredgecolor": ROLES["control"], "markeredgewidth": 0.7,
+    }  # fmt: skip
 
 
 FIGURES: dict[str, Drawing] = {"bulk_mass": bulk_mass, "footprints": footprints, "layers": layers}

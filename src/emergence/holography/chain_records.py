@@ -20,7 +20,7 @@ from emergence.artifacts import Arrays, provenance_path, read_arrays, read_numbe
 from emergence.errors import ArtifactError
 from emergence.holography.positions import bulk_positions
 from emergence.progress import say
-from emergence.settings import ChainsSettings, fingerprint
+from emergence.settings import ChainsSettings, Holography, fingerprint
 from emergence.settings.studies import SHORTEST_SERIES
 
 PARTS = ("run", "cold")
@@ -162,6 +162,23 @@ class Beforehand:
                 same = old.shape == new.shape
                 joined[name] = weight * old + (1.0 - weight) * new if same else old
         return joined
+
+
+def origin_of(chosen: Holography, name: str, arrays: Arrays) -> dict[str, object]:
+    """Of a run of chains, as tables have it: ``shipped``, whether the weights of its flow were trained
+    beforehand; ``records`` of each chain; and how many of them are ``shipped_records``.
+
+    Args:
+        arrays: of :func:`.chains.run`.
+    """
+    entry = chosen.chains[name]
+    drawn = arrays[series_of(arrays)[0]].shape[2]
+    needed = entry.space == "bulk" and not entry.untrained
+    return {
+        "shipped": needed and chosen.flows[entry.flow].shipped is not None,
+        "records": drawn,
+        "shipped_records": drawn - entry.trajectories if entry.shipped else 0,
+    }
 
 
 def series_of(arrays: Arrays) -> list[str]:

@@ -27,6 +27,7 @@ from emergence.analysing import Found
 from emergence.artifacts import Arrays
 from emergence.holography.actions import lattice_cosines
 from emergence.holography.autocorrelation import estimate_mean
+from emergence.holography.chain_records import origin_of
 from emergence.statistics import Measurement
 
 if TYPE_CHECKING:
@@ -188,15 +189,27 @@ def correlations(results: Results) -> Found:
             where = f"{'reference' if source == 'reference' else 'chains/line_'}{side}"
             trusted = source == "reference" or equilibrated(arrays["order"][index])
             about = {"phase": phase, "source": source, "t": t, "size": side}
+            about |= _origin(results, source, side, arrays)
             rows.append(pd.DataFrame(frame).assign(**about, equilibrated=trusted))
             for name, found in _measurements(blocks, phase, source, where):
                 yield name, found if trusted else replace(found, error=None, note=UNTRUSTED)
             if source == "reference" and phase == "algebraic":
                 yield _stiffness_exponent(arrays, index, where)
-    columns = ["phase", "source", "t", "size", "equilibrated", "r", "value", "error", *LAWS]
+    columns = ["phase", "source", "t", "size", *_NO_CHAINS, "equilibrated"]
+    columns += ["r", "value", "error", *LAWS]
     yield "correlations", pd.concat(rows) if rows else pd.DataFrame(columns=columns)
     columns = ["phase", "source", "law", "parameter", "error", "amplitude", "chi_square", "freedom"]
     yield "correlation_fits", pd.DataFrame(fits, columns=columns)
+
+
+_NO_CHAINS = {"shipped": False, "records": 0, "shipped_records": 0}
+
+
+def _origin(results: Results, source: str, side: int, arrays: Arrays) -> dict[str, object]:
+    """Whose weights and records a correlation function rests on; clusters need neither."""
+    if source == "reference":
+        return _NO_CHAINS
+    return origin_of(results.chosen, f"line_{side}", arrays)
 
 
 UNTRUSTED = "the chains have not equilibrated"

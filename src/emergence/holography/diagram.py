@@ -19,6 +19,7 @@ from scipy.special import chdtrc
 from emergence.analysing import Found
 from emergence.artifacts import Arrays
 from emergence.holography.autocorrelation import estimate_all, fluctuations
+from emergence.holography.chain_records import origin_of
 from emergence.holography.improved import IMPROVED
 from emergence.holography.metropolis import reweight
 from emergence.holography.observables import PRIMARY, formulas
@@ -74,7 +75,12 @@ def diagram(results: Results) -> Found:
         table = table[table["t"].isin(chains["t"])].copy()
         # Only chains have a start to forget.
         table["equilibrated"] = table["equilibrated"].isin([True]) | (table["kind"] != "corrected")
-        tables.append(table.assign(size=side, shipped=flow.shipped))
+        about = origin_of(results.chosen, f"line_{side}", chains)
+        table = table.assign(size=side, **about)
+        # Clusters know of no weights, and only chains have records.
+        table["shipped"] &= table["kind"] != "reference"
+        table.loc[table["kind"] != "corrected", ["records", "shipped_records"]] = 0
+        tables.append(table)
         own = pulls_of(table).assign(size=side)
         pulls.append(own)
         shared = correlations(chains, table, side)
@@ -92,6 +98,8 @@ def diagram(results: Results) -> Found:
         "equilibrated",
         "size",
         "shipped",
+        "records",
+        "shipped_records",
     ]
     yield "diagram", _gathered(tables, columns)
     yield "pulls", _gathered(pulls, PULLS)

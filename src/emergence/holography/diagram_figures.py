@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from emergence import artifacts, plotting
+from emergence.holography import marks
 from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 KT_POINT = 0.280
@@ -26,7 +27,7 @@ LOGARITHMIC = ("susceptibility", "correlation_length")
 
 KINDS = {
     "raw": (ROLES["baseline"], "s", "raw flow"),
-    "reweighted": (SEQUENCE[1], "^", "reweighted"),
+    "reweighted": (SEQUENCE[1], "^", "reweighted, if ten samples are effective"),
     "corrected": (ROLES["learnt"], "o", "latents refreshed (32 × 32: over-relaxed)"),
 }
 """Colour, mark and label of what is compared with the reference."""
@@ -46,7 +47,7 @@ def phase_diagram(tables: Path, stem: Path) -> None:
     )
     for column, side in enumerate(sides):
         part = table[table["size"] == side]
-        shipped = bool(part["shipped"].astype(bool).any())
+        shipped = marks.is_shipped(part)
         for row, (observable, label) in enumerate(LABELS.items()):
             axis = axes[row, column]
             _observable(axis, part[part["observable"] == observable], shipped)
@@ -57,17 +58,16 @@ def phase_diagram(tables: Path, stem: Path) -> None:
         axes[-1, column].set_xlabel("hopping t")
     plotting.panel_letters(axes)
     for column, side in enumerate(sides):
-        axes[0, column].set_title(f"{side} × {side}")
+        axes[0, column].set_title(_column_title(table[table["size"] == side]), fontsize=6)
     axes[2, 0].text(
         KT_POINT + 0.005, 0.95, "KT (mean field)", fontsize=6, va="top",
         transform=axes[2, 0].get_xaxis_transform(),
     )  # fmt: skip
-    shipped = table["shipped"].astype(bool).any()
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    if shipped:
+    handles, labels = plotting.entries(axes[0])
+    if marks.is_shipped(table):
         hollow = Line2D([], [], marker="o", color=ROLES["learnt"], markerfacecolor="white",
                         linestyle="none", markersize=2.5)  # fmt: skip
-        handles, labels = [*handles, hollow], [*labels, "shipped weights (hollow)"]
+        handles, labels = [*handles, hollow], [*labels, f"{marks.SHIPPED} (hollow)"]
     if not table["equilibrated"].astype(bool).all():
         pale = Line2D([], [], marker="o", color=ROLES["learnt"], alpha=PALE,
                       linestyle="none", markersize=2.5)  # fmt: skip
@@ -75,6 +75,15 @@ def phase_diagram(tables: Path, stem: Path) -> None:
     # The curves leave no panel a corner that is free at every side.
     fig.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=6)
     plotting.save(fig, stem, table)
+
+
+def _column_title(part: pd.DataFrame) -> str:
+    """The side, whose weights and records, and at how many hoppings weights tell anything."""
+    side = int(part["size"].iloc[0])
+    own = part[(part["kind"] == "reweighted") & (part["observable"] == "order")]
+    told = f"reweighted: {own['value'].notna().sum()} of {len(own)} hoppings"
+    lines = (f"{side} × {side}, {marks.weights(part)}", marks.records(part), told)
+    return "\n".join(line for line in lines if line)
 
 
 def _observable(axis: Axes, part: pd.DataFrame, shipped: bool) -> None:
@@ -132,27 +141,20 @@ def correlation(tables: Path, stem: Path) -> None:
     plotting.save(fig, stem, {"points": table, "fits": fits})
 
 
+SOURCES = {
+    "raw": (ROLES["baseline"], "s", "raw flow"),
+    "reweighted": (SEQUENCE[1], "^", "reweighted"),
+    "corrected": (ROLES["learnt"], "o", "latents refreshed, over-relaxed"),
+    "reference": (ROLES["reference"], "x", "cluster Monte Carlo"),
+}
+"""Colour, mark and name of each correlation function; what comes last lies on top."""
+
+
 def _phase(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame) -> None:
-    looks = {
-        "reference": (ROLES["reference"], "x", "cluster Monte Carlo"),
-        "corrected": (ROLES["learnt"], "o", "latents refreshed, over-relaxed"),
-    }
-    for source, (colour, marker, label) in looks.items():
-        # A logarithm has no place for what noise made negative: there is only a bound.
+    for source, look in SOURCES.items():
         own = part[part["source"] == source]
-        chosen = own[own["value"] > own["error"]]
-        hidden = own[own["value"] <= own["error"]]
-        bound = np.maximum(hidden["value"], 0.0) + 2.0 * hidden["error"]
-        axis.plot(
-            hidden["r"], bound, color=colour, marker="v", linestyle="none", markersize=3.0,
-            markerfacecolor="white", label=f"{label}, bound of two errors" if len(hidden) else None,
-        )  # fmt: skip
-        trusted = bool(chosen["equilibrated"].astype(bool).all())
-        axis.errorbar(
-            chosen["r"], chosen["value"], yerr=chosen["error"], color=colour, marker=marker,
-            linestyle="none", markersize=3.0, alpha=1.0 if trusted else PALE,
-            label=label if trusted else f"{label}, not equilibrated",
-        )  # fmt: skip
+        if len(own):
+            _source(axis, own, *look)
     bottom, top = axis.get_ylim()
     curve = part[part["source"] == "reference"]
     for law, (colour, line, label) in LAWS.items():
@@ -161,6 +163,31 @@ def _phase(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame) -> None:
             label=label.format(fits.loc[law, "parameter"]), zorder=1.8,
         )  # fmt: skip
     axis.set_ylim(bottom, top)
+
+
+def _source(axis: Axes, own: pd.DataFrame, colour: str, marker: str, label: str) -> None:
+    """One correlation function; hollow where it rests on shipped weights."""
+    if own["source"].iloc[0] != "reference":
+        label = f"{label}, {marks.weights(own)}"
+    if drawn := marks.records(own):
+        label = f"{label},\n{drawn}"
+    if not own["equilibrated"].astype(bool).all():
+        label = f"{label}, not equilibrated"
+    # A logarithm has no place for what noise made negative: there is only a bound.
+    chosen = own[own["value"] > own["error"]]
+    hidden = own[own["value"] <= own["error"]]
+    bound = np.maximum(hidden["value"], 0.0) + 2.0 * hidden["error"]
+    axis.plot(
+        hidden["r"], bound, color=colour, marker="v", linestyle="none", markersize=3.0,
+        markerfacecolor="white",
+        label=f"{label.split(',')[0]}, bound of two errors" if len(hidden) else None,
+    )  # fmt: skip
+    axis.errorbar(
+        chosen["r"], chosen["value"], yerr=chosen["error"], color=colour, marker=marker,
+        linestyle="none", markersize=3.0 if marker == "x" else 4.5, markeredgewidth=0.8, label=label,
+        alpha=1.0 if own["equilibrated"].astype(bool).all() else PALE,
+        markerfacecolor="white" if marks.is_shipped(own) else colour,
+    )  # fmt: skip
 
 
 FIGURES: dict[str, Drawing] = {

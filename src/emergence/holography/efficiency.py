@@ -19,6 +19,7 @@ import pandas as pd
 from emergence.analysing import Found
 from emergence.artifacts import Arrays
 from emergence.holography.autocorrelation import Estimate, estimate_mean
+from emergence.holography.chain_records import origin_of
 from emergence.holography.cluster import run_ising
 from emergence.holography.ising_exact import LARGEST_TRANSFER, transfer_rows
 from emergence.holography.metropolis import independence_metropolis
@@ -40,6 +41,9 @@ TIMING_ERROR = 0.1
 
 INDEPENDENCE_CHAINS = 4
 """Chains into which the flow's samples are cut as proposals."""
+
+ABOUT = ("truth", "truth_error", "size", "shipped", "records", "shipped_records")
+"""Further columns of the table of samplers."""
 
 MISSED = 3.0
 """Standard errors: a mean farther from the true one tells of configurations that were left out."""
@@ -86,7 +90,7 @@ def sampling(results: Results) -> Found:
         found = [_trusted(each, truth, error) for each in found]
         about = {"truth": truth, "truth_error": error}
         about["size"] = results.chosen.chains[f"{pair}_bulk"].size
-        samplers += [each._asdict() | about for each in found]
+        samplers += [each._asdict() | about | _origin(results, each) for each in found]
         for space in spaces(results, pair):
             arrays, timing = results.chains(f"{pair}_{space}")
             key = observable(arrays)
@@ -94,12 +98,19 @@ def sampling(results: Results) -> Found:
                 cold.append(_cold_rows(arrays[f"cold_{key}"][0], pair, space, timing, truth))
         yield from _measurements({each.sampler: each for each in found}, pair, truth, error)
         yield from _relaxations(results, pair, truth, error)
-    yield (
-        "sampling",
-        pd.DataFrame(samplers, columns=[*Sampler._fields, "truth", "truth_error", "size"]),
-    )
+    yield "sampling", pd.DataFrame(samplers, columns=[*Sampler._fields, *ABOUT])
     columns = ["pair", "space", "trajectory", "seconds", "value", "error", "truth"]
     yield "cold", pd.concat(cold) if cold else pd.DataFrame(columns=columns)
+
+
+def _origin(results: Results, each: Sampler) -> dict[str, object]:
+    """Whose weights and records a sampler rests on; clusters need neither."""
+    run = f"{each.pair}_{each.sampler}"
+    if run not in results.chosen.chains:
+        flow = results.chosen.flows[results.chosen.chains[f"{each.pair}_bulk"].flow]
+        needed = each.sampler == "independence" and bool(flow.shipped)
+        return {"shipped": needed, "records": 0, "shipped_records": 0}
+    return origin_of(results.chosen, run, results.chains(run)[0])
 
 
 def spaces(results: Results, pair: str) -> list[str]:

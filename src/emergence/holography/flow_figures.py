@@ -1,7 +1,7 @@
 """Figures of the flows themselves: exact likelihood, networks compared, the Ising field, the map.
 
-Hollow marks, named in the legend, are flows that were trained beforehand at a larger cost and
-shipped with the project.
+Each names the weights that it rests on (:mod:`.marks`); hollow marks are of shipped ones, and crosses
+of flows with fewer than ten effective samples.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from emergence import artifacts, plotting
+from emergence.holography import marks
 from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 THEORIES = {
@@ -30,17 +32,25 @@ def likelihood(tables: Path, stem: Path) -> None:
     """ln Z by importance weights minus its exact value, for every theory that has one."""
     table = artifacts.read_table(tables / "flows.csv")
     part = table[table["exact"].notna()].reset_index(drop=True)
-    names = [f"{THEORIES.get(r.arm, r.arm)}, {r.size} × {r.size}" for r in part.itertuples()]
+    shipped = part["shipped"].astype(bool)
+    names = [
+        f"{THEORIES.get(row.arm, row.arm)}, {row.size} × {row.size}"
+        + (f",\n{marks.SHIPPED}" if row.shipped else "")
+        for row in part.assign(shipped=shipped).itertuples()
+    ]
     fig, (left, right) = plotting.figure(1, 2, height=0.9 + 0.27 * max(len(part), 4), sharey=True)
     place = np.arange(len(part))
     off, error = part["log_partition"] - part["exact"], part["log_partition_error"]
     plotting.reference_line(left, x=0.0, label="exact")
     left.axvspan(-2.0, 2.0, color=ROLES["reference"], alpha=0.08, linewidth=0,
                  label="two standard errors")  # fmt: skip
-    left.errorbar(
-        off / error, place, xerr=1.0, color=ROLES["learnt"], linestyle="none", marker="o",
-        label="importance weights",
-    )  # fmt: skip
+    few = part["underpowered"].astype(bool)
+    for own in (~shipped, shipped):
+        if own.any():
+            left.errorbar(
+                (off / error)[own], place[own], xerr=1.0, color=ROLES["learnt"], linestyle="none",
+                marker="o", markerfacecolor="white" if shipped[own].any() else ROLES["learnt"],
+            )  # fmt: skip
     left.set(
         xlabel=r"$(\ln Z - \ln Z_{\rm exact})$ / standard error", yticks=place, yticklabels=names
     )
@@ -50,7 +60,16 @@ def likelihood(tables: Path, stem: Path) -> None:
     right.plot(
         shuffled, place, "s", color=ROLES["control"], label="densities of other samples"
     )  # fmt: skip
-    right.plot(off.abs(), place, "o", color=ROLES["learnt"], label="importance weights")
+    for own, words in ((~shipped, marks.SCRATCH), (shipped, marks.SHIPPED)):
+        if own.any():
+            right.plot(
+                off.abs()[own], place[own], "o", color=ROLES["learnt"],
+                markerfacecolor="white" if shipped[own].any() else ROLES["learnt"],
+                label=f"importance weights, {words}",
+            )  # fmt: skip
+    if few.any():
+        marks.cross_out(left, (off / error)[few], place[few])
+        marks.cross_out(right, off.abs()[few], place[few])
     right.plot(
         error, place, "|", color=ROLES["learnt"], markersize=11, label="their standard error"
     )  # fmt: skip
@@ -70,7 +89,10 @@ BEFOREHAND = "critical_32"
 
 
 def symmetry(tables: Path, stem: Path) -> None:
-    """KL against processor time along both trainings, and what is left at each side."""
+    """KL against processor time along both trainings, and what is left at each side.
+
+    A share of fewer than ten effective samples is crossed out: it tells no share.
+    """
     flows = artifacts.read_table(tables / "flows.csv")
     flows = flows[flows["arm"].isin({*NETWORKS, BEFOREHAND})]
     curves = artifacts.read_table(tables / "symmetry.csv")
@@ -84,22 +106,27 @@ def symmetry(tables: Path, stem: Path) -> None:
         (axes[2], "effective_fraction", "effective share of the samples"),
     ):
         for arm, (name, role) in NETWORKS.items():
-            part = flows[flows["arm"] == arm].groupby("size").median(numeric_only=True)
+            own = flows[flows["arm"] == arm]
+            part = own.groupby("size").median(numeric_only=True)
+            words = f"{name}, {marks.weights(own)}" if len(own) else name
             error = part["divergence_error"] if column == "divergence" else None
             axis.errorbar(
-                part.index, part[column], yerr=error, color=ROLES[role], marker="o", label=name
+                part.index, part[column], yerr=error, color=ROLES[role], marker="o", label=words
             )
         part = flows[flows["arm"] == BEFOREHAND]
         if len(part):
             error = part["divergence_error"] if column == "divergence" else None
             axis.errorbar(
                 part["size"], part[column], yerr=error, color=ROLES["learnt"], marker="o",
-                linestyle="none", markerfacecolor="white", label="U(1) splines, shipped weights",
+                linestyle="none", markerfacecolor="white", label=f"U(1) splines, {marks.weights(part)}",
             )  # fmt: skip
+        few = flows[flows["underpowered"].astype(bool)]
+        if column == "effective_fraction" and len(few):
+            marks.cross_out(axis, few["size"], few[column])
         _sides(axis, sorted(set(flows["size"])))
         axis.set(yscale="log", ylabel=label)
-    handles, labels = axes[1].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=3)
+    handles, labels = axes[2].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=2)
     plotting.panel_letters(axes)
     plotting.save(fig, stem, {"training": curves, "flows": flows})
 
@@ -121,6 +148,10 @@ def _along_time(axis: Axes, curves: pd.DataFrame) -> None:
     axis.set(yscale="log", xlabel="processor time of all steps (s)", ylabel="KL(q‖p) (nats)")
 
 
+APART = (0.94, 1.06)
+"""Factors by which marks of one side stand left and right of it, so that none hides another."""
+
+
 def ising_benchmark(tables: Path, stem: Path) -> None:
     """KL to the exact free energy of the Ising field at T_c against L, beside the authors'."""
     flows = artifacts.read_table(tables / "flows.csv")
@@ -130,16 +161,17 @@ def ising_benchmark(tables: Path, stem: Path) -> None:
     if plotting.empty(axis, flows):
         plotting.save(fig, stem, others)
         return
+    for index, (who, part) in enumerate(others.groupby("who", sort=False)):
+        axis.plot(
+            part["size"] * APART[index], part["divergence"], "s^"[index],
+            color=SEQUENCE[1 + index], label=who,
+        )  # fmt: skip
     for shipped, part in flows.groupby("shipped"):
         axis.errorbar(
             part["size"], part["divergence"], yerr=part["divergence_error"], color=ROLES["learnt"],
             linestyle="none", marker="o", markerfacecolor="white" if shipped else ROLES["learnt"],
-            label="ours, shipped weights" if shipped else "ours",
+            label=f"ours, {marks.weights(part)}",
         )  # fmt: skip
-    for index, (who, part) in enumerate(others.groupby("who", sort=False)):
-        axis.plot(
-            part["size"], part["divergence"], "s^"[index], color=SEQUENCE[1 + index], label=who
-        )
     _sides(axis, sorted({*flows["size"], *others["size"]}))
     axis.set(yscale="log", ylabel="KL(q‖p) (nats)")
     axis.legend()
@@ -161,7 +193,7 @@ def plane(tables: Path, stem: Path) -> None:
     fig, axes = plotting.figure(1, 3, height=2.6, sharey=True)
     top = max(part["flow"].max(), part["reference"].max())
     panels = (
-        ("flow", "flow (× raw)", 0.0, top, plotting.ORDERED, r"$\langle|\bar\varphi|\rangle$"),
+        ("flow", f"        flow, {marks.weights(part)}", 0.0, top, plotting.ORDERED, r"$\langle|\bar\varphi|\rangle$"),
         ("reference", "clusters", 0.0, top, plotting.ORDERED, r"$\langle|\bar\varphi|\rangle$"),
         ("pull", "difference", -4.0, 4.0, "PuOr", "combined errors"),
     )  # fmt: skip
@@ -171,12 +203,17 @@ def plane(tables: Path, stem: Path) -> None:
             grid.columns, grid.index, grid.to_numpy(), vmin=low, vmax=high, cmap=colours,
             shading="nearest", rasterized=True,
         )  # fmt: skip
-        fig.colorbar(mesh, ax=axis, label=label)
+        beyond = "both" if column == "pull" else "neither"
+        fig.colorbar(mesh, ax=axis, label=label, extend=beyond)
         _transition(axis, grid, part["interaction"].iloc[0])
-        axis.set(title=title, xlabel="hopping t")
+        axis.set_title(title, fontsize=7)
+        axis.set_xlabel("hopping t")
     raw = part[part["reweighted"].isna()]
     if len(raw):
         axes[0].plot(raw["t"], raw["mu"], "x", color="white", markersize=3)
+        cross = Line2D([], [], marker="x", color=ROLES["baseline"], linestyle="none", markersize=3)
+        words = f"raw, as the flow has {marks.FEW} there"
+        fig.legend([cross], [words], loc="outside lower center", fontsize=6)
     axes[0].set_ylabel("chemical potential μ")
     plotting.panel_letters(axes)
     plotting.save(fig, stem, table)

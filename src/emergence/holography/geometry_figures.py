@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,22 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from emergence import artifacts, plotting
+from emergence.holography import marks
 from emergence.holography.bulk_figures import (
     LARGEST,
     LOOKS,
     bulks,
     name_bounds,
     nothing,
-    room_below,
     title,
 )
 from emergence.plotting import ROLES, SEQUENCE, Drawing
 
-SLOPES = {"same layer": ("o", "same layer"), "vertical": ("s", "vertical")}
+SLOPES = {
+    "same layer": ("o", "slope within layers, up to L/2"),
+    "vertical": ("s", "slope across layers"),
+}
+QUARTER = "x"
 SAME = r"distance, $|\Delta x|/2^\ell$"
 ACROSS = r"ratio of scales, $2^{\ell'-\ell}$"
 
@@ -50,14 +55,23 @@ def geometry(tables: Path, stem: Path) -> None:
         for axis, kind, x in ((row[0], "same layer", SAME), (row[1], "vertical", ACROSS)):
             _decay(axis, part[part["kind"] == kind], own[own["kind"] == kind], kind)
             axis.set(xlabel=x, ylabel="mutual information (nats)")
-            axis.set_title(f"     {LOOKS[name][2]}, {kind}", fontsize=6)
+            axis.set_title(f"{LOOKS[name][2]}, {kind}", fontsize=6, loc="right")
     for axis, name in zip(axes[:, 2], names, strict=False):
         _slopes(axis, fits[fits["bulk"] == name])
-        axis.set_title(f"  {title(table[table['bulk'] == name])}", fontsize=7)
+        axis.set_title(title(table[table["bulk"] == name]), fontsize=6, loc="right")
     for axis in axes[len(names) :, 2]:
-        axis.set_visible(False)
-    plotting.panel_letters([axis for axis in axes.ravel() if axis.get_visible()])
+        axis.axis("off")
+    _keys(axes[-1, 2], axes[:, :2].ravel(), axes[:, 2])
+    plotting.panel_letters([axis for axis in axes.ravel() if axis.axison])
     plotting.save(fig, stem, {"pairs": table, "fits": fits})
+
+
+def _keys(place: Axes, decays: Iterable[Axes], slopes: Iterable[Axes]) -> None:
+    """The one legend of all panels, in the corner that none of them takes."""
+    name_bounds(place)
+    place.plot([], [], color=ROLES["baseline"], linewidth=0.7, label="fit, if two points or more")
+    handles, labels = plotting.entries([*decays, place, *slopes])
+    place.legend(handles, labels, fontsize=6, loc="center", borderaxespad=0.0)
 
 
 def _decay(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame, kind: str) -> None:
@@ -65,12 +79,14 @@ def _decay(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame, kind: str) -> Non
     group = "level" if kind == "same layer" else "other"
     for index, (level, one) in enumerate(part.groupby(group)):
         colour = SEQUENCE[index % len(SEQUENCE)]
-        label = f"level {level}" if kind == "same layer" else f"below level {level}"
+        # Pairs across layers are told apart by the upper one; below level 1 there is level 0 alone.
+        lower = level if kind == "same layer" else level - 1
         # Below two errors there is only the bound.
         seen = one[one["value"] > 2.0 * one["error"]]
         hidden = one[one["value"] <= 2.0 * one["error"]]
         axis.errorbar(seen["x"], seen["value"], yerr=seen["error"], color=colour, marker="o",
-                      linestyle="none", label=label)  # fmt: skip
+                      linestyle="none",
+                      label=f"level {lower}, or below level {lower + 1}")  # fmt: skip
         bound = np.maximum(hidden["value"], 0.0) + 2.0 * hidden["error"]
         axis.plot(hidden["x"], bound, color=colour, marker="v", linestyle="none",
                   markerfacecolor="white", markersize=3)  # fmt: skip
@@ -84,14 +100,10 @@ def _decay(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame, kind: str) -> Non
     if len(part) and (shown > 0.0).all():
         # A fit may plunge where nothing is resolved.
         axis.set_ylim(0.5 * shown.min(), 3.0 * shown.max())
-        room_below(axis, 0.9)
-    if axis.get_legend_handles_labels()[0]:
-        name_bounds(axis)
-        axis.legend(fontsize=6, loc="lower left")
 
 
 def _slopes(axis: Axes, fits: pd.DataFrame) -> None:
-    """1/ξ of both directions, map by map; filled up to half of the torus, hollow to a quarter.
+    """1/ξ of both directions, map by map; within layers from pairs up to L/2, and up to L/4.
 
     A slope whose error is larger than :data:`UNRESOLVED` is no slope, and would take all room.
     """
@@ -103,26 +115,21 @@ def _slopes(axis: Axes, fits: pd.DataFrame) -> None:
             axis.text(place, 0.0, "not resolved", rotation=90, ha="center", va="bottom", fontsize=6)
         for (kind, (marker, _)), shift in zip(SLOPES.items(), (-0.15, 0.15), strict=True):
             # Across layers there is no cut.
-            cuts = (("half", colour, -0.05), ("quarter", "white", 0.05))
-            for cut, face, nudge in cuts if kind == "same layer" else cuts[:1]:
+            cuts = (("half", marker, -0.05), ("quarter", QUARTER, 0.05))
+            for cut, mark, nudge in cuts if kind == "same layer" else cuts[:1]:
                 one = fits[(fits["map"] == name) & (fits["kind"] == kind) & (fits["cut"] == cut)]
                 if len(one):
                     axis.errorbar(
                         place + shift + nudge, one["rate"].iloc[0], yerr=one["rate_error"].iloc[0],
-                        color=colour, marker=marker, markerfacecolor=face, linestyle="none",
+                        color=colour, marker=mark, linestyle="none",
                     )  # fmt: skip
-    for marker, label in SLOPES.values():
+    within, across = SLOPES.values()
+    for marker, label in (within, (QUARTER, "slope within layers, up to L/4"), across):
         axis.plot([], [], marker, color=ROLES["baseline"], label=label)
-    axis.plot(
-        [], [], "o", color=ROLES["baseline"], markerfacecolor="white", label="pairs up to L/4"
-    )
     plotting.reference_line(axis, y=0.0, linewidth=0.5)
     axis.set_xticks(range(len(present)), [LOOKS[n][2].split(" ")[0] for n in present], rotation=30)
     axis.set_xlim(-0.6, len(present) - 0.4)
-    low, high = axis.get_ylim()
-    axis.set_ylim(low, high + 0.4 * (high - low))
     axis.set_ylabel("1/ξ from the slope")
-    axis.legend(fontsize=5.5, loc="upper right", ncols=2, columnspacing=0.8)
 
 
 def information_budget(tables: Path, stem: Path) -> None:
@@ -130,14 +137,14 @@ def information_budget(tables: Path, stem: Path) -> None:
     table = artifacts.read_table(tables / "budgets.csv")
     totals = artifacts.read_table(tables / "bulk_information.csv")
     names = bulks(table, "exact", "free", "critical")[:3]
-    fig, axes = plotting.figure(2, 2, height=5.0)
+    fig, axes = plotting.figure(2, 2, height=5.2)
     if nothing(fig, stem, table):
         return
     for axis, name in zip(axes.flat, names, strict=False):
         part = table[(table["bulk"] == name) & (table["step"] == "decimator")]
         _bars(axis, part)
         exact = "free field, m² = 1/4, exact, 8 × 8"
-        axis.set_title(exact if name == "exact" else title(part))
+        axis.set_title(exact if name == "exact" else title(part), fontsize=7, loc="right")
     for axis in axes.flat[len(names) : 3]:
         axis.axis("off")
     _everything(axes[1, 1], totals)
@@ -183,17 +190,21 @@ def _everything(axis: Axes, totals: pd.DataFrame) -> None:
         for index, (key, (colour, marker, label)) in enumerate(LOOKS.items()):
             one = part[(part["bulk"] == name) & (part["map"] == key) & (part["value"] > 0.0)]
             if len(one):
+                shipped = key == "trained" and marks.is_shipped(one)
                 axis.errorbar(
                     place - 0.2 + 0.1 * index, one["value"].iloc[0], yerr=one["error"].iloc[0],
-                    color=colour, marker=marker, linestyle="none",
-                    label=label if place == 0 else None,
+                    color=colour, marker=marker, markerfacecolor="white" if shipped else colour,
+                    linestyle="none",
+                    label=f"{label}, {marks.weights(one)}" if key == "trained" else label,
                 )  # fmt: skip
     axis.set_xticks(range(len(names)), [name.replace("_32", "\n32 × 32") for name in names])
     axis.set_xlim(-0.5, len(names) - 0.5)
     axis.set_ylabel("multi-information of the bulk (nats)")
-    low, high = axis.get_ylim()
-    axis.set_ylim(low, high * (high / low) ** 0.6)
-    axis.legend(fontsize=6, loc="upper left", ncols=2)
+    # Beside the panel's letter: no map's points leave a corner free.
+    axis.legend(
+        *plotting.entries([axis]), fontsize=5.5, loc="lower center", bbox_to_anchor=(0.55, 1.0),
+        ncols=2, columnspacing=0.8, handletextpad=0.3,
+    )  # fmt: skip
 
 
 FIGURES: dict[str, Drawing] = {"geometry": geometry, "information_budget": information_budget}

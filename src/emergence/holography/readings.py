@@ -6,7 +6,6 @@ scale does not have is left out.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +25,9 @@ from emergence.statistics import Measurement, median_error
 if TYPE_CHECKING:
     from emergence.holography.analysis import Flow, Results
 
+
+FEW = "fewer than ten effective samples"
+"""Why nothing is known of the error of a weighted number: the claim comes out underpowered."""
 
 LOW = "a lower bound, as ln Z is that of fewer than ten effective samples"
 
@@ -97,44 +99,46 @@ def flows(results: Results) -> Found:
     for (arm, size), part in table.groupby(["arm", "size"], sort=False):
         if results.chosen.theories[results.chosen.flows[arm].theory].conditional:
             continue
-        note = "fewer than ten effective samples" if part["underpowered"].any() else ""
-        low = bool(part["divergence_low"].any())
-        read = _Reader(part, f"flows/{arm}/{size}", note)
+        few = FEW if part["underpowered"].any() else ""
+        low = LOW if part["divergence_low"].any() else ""
+        read = _Reader(part, f"flows/{arm}/{size}")
         yield read(f"{arm}.parameters_{size}", "parameters")
-        name, found = read(f"{arm}.divergence_{size}", "divergence", "divergence_error")
-        yield name, replace(found, error=None, note=LOW) if low else found
-        yield read(f"{arm}.untrained_divergence_{size}", "untrained_divergence")
+        yield read(f"{arm}.divergence_{size}", "divergence", "divergence_error", untold=low)
+        yield read(f"{arm}.untrained_divergence_{size}", "untrained_divergence", untold=low)
         name = "effective_fraction"
-        yield read(f"{arm}.{name}_{size}", name, f"{name}_error")
+        yield read(f"{arm}.{name}_{size}", name, f"{name}_error", untold=few)
         if part["exact"].notna().all():
             off = {
                 "deviation": (part["log_partition"] - part["exact"]).abs(),
                 "shuffled_deviation": (part["shuffled"] - part["exact"]).abs(),
             }
-            read = _Reader(part.assign(**off), f"flows/{arm}/{size}", note)
-            yield read(f"{arm}.ln_z_deviation_{size}", "deviation", "log_partition_error")
-            yield read(f"{arm}.shuffled_ln_z_deviation_{size}", "shuffled_deviation")
+            read = _Reader(part.assign(**off), f"flows/{arm}/{size}")
+            error = "log_partition_error"
+            yield read(f"{arm}.ln_z_deviation_{size}", "deviation", error, untold=few)
+            yield read(f"{arm}.shuffled_ln_z_deviation_{size}", "shuffled_deviation", untold=few)
 
 
 class _Reader:
     """Medians over the flows of one arm at one side, with the errors of sampling and spread."""
 
-    def __init__(self, part: pd.DataFrame, source: str, note: str) -> None:
-        self.part, self.source, self.note = part, source, note
+    def __init__(self, part: pd.DataFrame, source: str) -> None:
+        self.part, self.source = part, source
 
-    def __call__(self, name: str, column: str, error: str = "") -> tuple[str, Measurement]:
+    def __call__(
+        self, name: str, column: str, error: str = "", *, untold: str = ""
+    ) -> tuple[str, Measurement]:
+        """One measurement; ``untold`` says why its scatter is not known, which leaves it underpowered."""
         values = self.part[column].to_numpy(dtype=float)
         count = len(values)
         sampling = float(np.sqrt(np.mean(self.part[error] ** 2) / count)) if error else 0.0
         spread = median_error(values) or 0.0
-        several = tuple(values) if count > 2 else None
+        several = tuple(values) if count > 2 and not untold else None
         total = float(np.hypot(sampling, spread))
-        note = (
-            self.note if several else self.note or f"{count} flow(s): the error is the sampling's"
-        )
+        note = untold or ("" if several else f"{count} flow(s): the error is the sampling's")
         measurement = Measurement(
-            name, float(np.median(values)), total, several, source=self.source, note=note
-        )
+            name, float(np.median(values)), None if untold else total, several,
+            source=self.source, note=note,
+        )  # fmt: skip
         return name, measurement
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from emergence import artifacts, plotting
+from emergence.holography import marks
 from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 SAMPLERS = {
@@ -47,13 +48,17 @@ def sampling(tables: Path, stem: Path) -> None:
         )  # fmt: skip
         # The names stand at the middle panel.
         axes[row, 2].tick_params(labelleft=False)
-        axes[row, 1].set_title("  hollow: lower bound", fontsize=6)
+        axes[row, 1].set_title("  hatched: lower bound", fontsize=6)
         axes[row, 2].set_title("  two τ_int steps each", fontsize=6)
     plotting.panel_letters(axes)
     for row, pair in enumerate(pairs):
         side = int(table.loc[table["pair"] == pair, "size"].iloc[0])
-        name = PAIRS.get(pair, "Ising")
-        axes[row, 0].set_title(f"{name}, {side} × {side}")
+        name = f"{PAIRS.get(pair, 'Ising')}, {side} × {side}"
+        own = table[table["pair"] == pair]
+        told = [f"{name}, {marks.weights(own)}"]
+        if drawn := marks.records(own):
+            told.append(f"bulk: {drawn}")
+        axes[row, 0].set_title("\n".join(told), fontsize=6, loc="right")
     plotting.save(fig, stem, {"samplers": table, "cold": cold})
 
 
@@ -71,7 +76,8 @@ def _cold(axis: Axes, cold: pd.DataFrame, pair: str, exact: bool) -> None:
     label = "exact" if exact else "clusters"
     plotting.reference_line(axis, y=float(cold["truth"].iloc[0]), label=label)
     what = "m²" if pair.startswith("ising") else "order parameter |φ̄|"
-    axis.set(xscale="log", xlabel="trajectory from a cold start", ylabel=what)
+    axis.set(xscale="log", xlabel="trajectory, or sweep, from a cold start")
+    axis.set_ylabel(what)
     # The curves leave no corner free.
     low, high = axis.get_ylim()
     axis.set_ylim(low, high + 0.6 * (high - low))
@@ -81,7 +87,7 @@ def _cold(axis: Axes, cold: pd.DataFrame, pair: str, exact: bool) -> None:
 def _bars(
     axis: Axes, table: pd.DataFrame, values: pd.Series, errors: pd.Series, label: str
 ) -> None:
-    """One bar per sampler; a τ_int without an error is a lower bound, drawn hollow."""
+    """One bar per sampler; a τ_int without an error is a lower bound, drawn hatched."""
     order = [name for name in SAMPLERS if name in set(table["sampler"])]
     values, errors = (each.set_axis(table["sampler"]).astype(float) for each in (values, errors))
     axis.set_xscale("log")
@@ -90,6 +96,7 @@ def _bars(
         known = np.isfinite(errors[name])
         axis.barh(
             place, values[name], color=colour if known else "white", edgecolor=colour, height=0.7,
+            hatch=None if known else "////", linewidth=0.8,
             xerr=errors[name] if known else None, capsize=2, ecolor=SEQUENCE[5],
         )  # fmt: skip
         bound = "" if known else "≥ "
