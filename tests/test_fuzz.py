@@ -1,13 +1,16 @@
-"""Malformed settings, results and verdicts by the hundred: one sentence each, nothing half written.
+"""Malformed settings, ledgers, results and records by the hundred: one sentence and a remedy each.
 
-The ledger has the like in ``verification/test_faults.py``. Everything here is derandomised, so that a
-failure on one machine is a failure on every other.
+Everything here is derandomised, so that a failure on one machine is a failure on every other, and
+what is refused is counted: a damage that leaves a file valid shows nothing.
 """
 
+import functools
 import json
-import re
 import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,148 +18,161 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from malformed import ODD, fuzz
+from malformed import (
+    ODD,
+    damage_bytes,
+    damage_cell,
+    damage_key,
+    damage_value,
+    fuzz,
+    one_sentence_and_a_remedy,
+    refusals,
+)
 from mappings import changed, places
 
-from emergence import artifacts
-from emergence.errors import ArtifactError, EmergenceError, SettingsError
+from emergence import artifacts, finished
+from emergence.errors import ArtifactError, EmergenceError, LedgerError, SettingsError
+from emergence.finished import Finished
 from emergence.settings import Settings, load, parse
-from emergence.statistics import read_measurements
-from emergence.verification import budget, costs, page
-from emergence.verification.claims import load_ledgers
+from emergence.shipped import read_manifest
+from emergence.statistics import Measurement, read_measurements, write_measurements
+from emergence.verification import audit, budget, costs, drift, page, readme, rehearsal
+from emergence.verification.claims import load_ledger, load_ledgers
+from emergence.verification.drawn import load_drawn
+from emergence.verification.jobs import load_needs
 
 ROOT = Path(__file__).parents[1]
+MANIFEST = json.loads((ROOT / "weights/laptop/manifest.json").read_text())
+for part in ("jobs", "samples", "drawn_again", "left_out"):  # one entry of each is enough
+    MANIFEST[part] = dict(list(MANIFEST[part].items())[:1])
+AUDIT = {"seed": 3, "judged_as": "laptop", "drawn": ["a/b/c"], "claims": ["I1"], "jobs": []}
+TRAINING = Finished({"w": np.eye(2)}, pd.DataFrame({"step": [1], "loss": [0.5]}), "identity")
 
 
-def one_sentence_and_a_remedy(error: EmergenceError) -> None:
-    text = str(error)
-    assert "\n" not in text
-    assert error.message.endswith((".", "!", "?")), text
-    assert error.remedy, text
-    assert "Traceback" not in text
-    assert len(text) < 1500
+def first_lines(path: Path, number: int = 6) -> bytes:
+    return b"".join(path.read_bytes().splitlines(keepends=True)[:number])
 
 
-class TestSettings:
-    @fuzz
-    @given(data=st.data())
-    def test_one_value_replaced(self, build_settings, data):
-        content = build_settings()
-        path = data.draw(st.sampled_from(list(places(content))))
-        content = changed(content, path, data.draw(ODD))
-        try:
-            assert isinstance(parse(content, "fuzzed.yaml"), Settings)
-        except SettingsError as error:
-            one_sentence_and_a_remedy(error)
-            assert "fuzzed.yaml" in str(error)
-
-    @fuzz
-    @given(data=st.data())
-    def test_one_key_lost_or_misspelt(self, build_settings, data):
-        content = build_settings()
-        path = data.draw(
-            st.sampled_from([p for p in places(content) if p and isinstance(p[-1], str)])
-        )
-        node = content
-        for part in path[:-1]:
-            node = node[part]
-        value = node.pop(path[-1])
-        if data.draw(st.booleans()):
-            node[data.draw(st.text(max_size=12))] = value
-        try:
-            parse(content, "fuzzed.yaml")
-        except SettingsError as error:
-            one_sentence_and_a_remedy(error)
-
-    @fuzz
-    @given(cut=st.integers(0, 5000), junk=st.binary(max_size=8))
-    def test_the_file_damaged_at_one_place(self, tmp_path, build_settings, cut, junk):
-        text = yaml.safe_dump(build_settings(), sort_keys=False).encode()
-        cut %= len(text)
-        path = tmp_path / "fuzzed.yaml"
-        path.write_bytes(text[:cut] + junk + text[cut + 1 :])
-        try:
-            load(path)
-        except SettingsError as error:
-            one_sentence_and_a_remedy(error)
-            assert str(path) in str(error)
-
-    def test_what_is_fuzzed_is_valid(self, build_settings):
-        assert parse(build_settings(), "whole")
+def of_one_claim(path: Path) -> bytes:
+    whole = yaml.safe_load(path.read_text())
+    return yaml.safe_dump(whole | {"claims": whole["claims"][:1]}, sort_keys=False).encode()
 
 
-WHOLE = {
-    "arrays.npz": lambda path: artifacts.write_arrays(path, {"a": np.arange(6.0), "b": np.eye(2)}),
-    "table.csv": lambda path: artifacts.write_table(
-        path, pd.DataFrame({"x": [1.5, 2.5], "name": ["one", "two"]})
+def written(name: str, write: Callable[[Path], Any]) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder, name))
+        return Path(folder, name).read_bytes()
+
+
+TEXTS = (damage_bytes, damage_value, damage_key)
+TABLES = (damage_bytes, damage_cell)
+KINDS: dict[str, tuple] = {
+    # name: (what stands in it, its reader, the kind of its refusals, its damages)
+    "settings.yaml": (None, load, SettingsError, TEXTS),
+    "ledger.yaml": (
+        of_one_claim(ROOT / "claims/introspection.yaml"), load_ledger, LedgerError, TEXTS
     ),
-    "numbers.json": lambda path: artifacts.write_numbers(path, {"a": [1.0, 2.0], "b": {"c": "d"}}),
-    "costs.csv": lambda path: costs.record(path, "laptop", [costs.Cost("a/b", 1.0, 2.0, 3.0)]),
-    "plan.json": lambda path: artifacts.write_numbers(path, {"left_out": {"I1": "no time"}}),
-}
-READ = {
-    "arrays.npz": lambda path: artifacts.read_arrays(path, ["a", "b"]),
-    "table.csv": lambda path: artifacts.read_table(path, ["x", "name"]),
-    "numbers.json": lambda path: artifacts.read_numbers(path, ["a", "b"]),
-    "costs.csv": lambda path: costs.recorded_costs(path, "laptop"),
-    "plan.json": budget.read_left_out,
-}
+    "needs.yaml": ((ROOT / "workflow/needs.yaml").read_bytes(), load_needs, LedgerError, TEXTS),
+    "figures.yaml": ((ROOT / "workflow/figures.yaml").read_bytes(), load_drawn, LedgerError, TEXTS[:2]),
+    "findings.md": (
+        (ROOT / "claims/findings.md").read_bytes(),
+        lambda path: readme.findings(path, ROOT / "weights/laptop"),
+        EmergenceError, (damage_bytes,),
+    ),
+    "arrays.npz": (
+        written("a.npz", lambda path: artifacts.write_arrays(path, {"a": np.arange(6.0)})),
+        lambda path: artifacts.read_arrays(path, ["a"]), ArtifactError, (damage_bytes,),
+    ),
+    "trained.npz": (
+        written("a.npz", lambda path: finished.write(path, {"main": TRAINING})),
+        finished.read, ArtifactError, (damage_bytes,),
+    ),
+    "table.csv": (
+        b"x,name\n1.5,one\n2.5,two\n",
+        lambda path: artifacts.read_table(path, ["x", "name"], numbers=["x"]), ArtifactError, TABLES,
+    ),
+    "numbers.json": (
+        b'{"a": [1.0, 2.0], "b": {"c": "d"}}',
+        lambda path: artifacts.read_numbers(path, ["a", "b"]), ArtifactError, TEXTS,
+    ),
+    "measurements.json": (
+        written("m.json", lambda path: write_measurements(
+            path, [Measurement("a", 1.0, 0.1, [1.0, 1.1], unit="", source="x", note="")]
+        )),
+        read_measurements, ArtifactError, TEXTS,
+    ),
+    "manifest.json": (
+        json.dumps(MANIFEST).encode(), lambda path: read_manifest(path.parent), ArtifactError, TEXTS
+    ),
+    "left_out.json": (b'{"left_out": {"I1": "no time"}}', budget.read_left_out, ArtifactError, TEXTS),
+    "plan.json": (
+        json.dumps(AUDIT).encode(), lambda path: audit.read_plan(path.parent), ArtifactError, TEXTS
+    ),
+    "costs.csv": (
+        first_lines(ROOT / "config/costs.csv"),
+        lambda path: costs.recorded_costs(path, "laptop"), ArtifactError, TABLES,
+    ),
+    "steps.csv": (first_lines(ROOT / "config/steps.csv"), rehearsal.read_steps, ArtifactError, TABLES),
+    "drift.csv": (
+        first_lines(ROOT / "figures/laptop/drift.csv"), drift.read_spreads, ArtifactError, TABLES
+    ),
+}  # fmt: skip
+CASES = [(name, damage) for name, (*_, damages) in KINDS.items() for damage in damages]
+EXAMPLES = 60
 
 
-class TestResults:
-    @pytest.mark.parametrize("name", READ)
-    @settings(fuzz, max_examples=60)
-    @given(data=st.data())
-    def test_damaged_anywhere(self, tmp_path, name, data):
-        """Bytes changed, lost or added; what can still be read is read, the rest is refused."""
-        path = tmp_path / name
-        path.unlink(missing_ok=True)
-        WHOLE[name](path)
-        content = bytearray(path.read_bytes())
-        for _ in range(data.draw(st.integers(1, 4))):
-            where = data.draw(st.integers(0, max(len(content) - 1, 0)))
-            how = data.draw(st.sampled_from(["change", "cut", "insert", "drop"]))
-            if how == "change" and content:
-                content[where] = data.draw(st.integers(0, 255))
-            elif how == "cut":
-                del content[where:]
-            elif how == "insert":
-                content[where:where] = data.draw(st.binary(max_size=6))
-            elif content:
-                del content[where]
-        path.write_bytes(bytes(content))
-        try:
-            READ[name](path)
-        except ArtifactError as error:
-            one_sentence_and_a_remedy(error)
-            assert name in str(error)
+@pytest.fixture(scope="module")
+def refused(build_settings, tmp_path_factory):
+    """How many damaged files of a kind were refused; each kind is tried once."""
+    folder = tmp_path_factory.mktemp("fuzzed")
 
-    @pytest.mark.parametrize("name", READ)
-    def test_whole_it_is_read(self, tmp_path, name):
-        WHOLE[name](tmp_path / name)
-        assert len(READ[name](tmp_path / name)) > 0
+    @functools.cache
+    def refused(name, damage):
+        content, read, error, _ = KINDS[name]
+        content = content or yaml.safe_dump(build_settings(), sort_keys=False).encode()
+        return refusals(folder / name, content, damage, read, error, EXAMPLES)
 
-    @fuzz
-    @given(data=st.data())
-    def test_measurements_of_another_shape(self, tmp_path, data):
-        content = {
-            "measurements": [
-                {"name": "a", "value": 1.0, "error": 0.1, "values": [1.0, 1.1], "unit": "",
-                 "source": "x", "note": ""},
-            ]
-        }  # fmt: skip
-        path = data.draw(st.sampled_from(list(places(content))))
-        content = changed(content, path, data.draw(ODD))
-        file = tmp_path / "measurements.json"
-        try:
-            text = json.dumps(content)
-        except ValueError:  # an integer that Python refuses to print
-            text = re.sub("x", "1" * 6000, '{"measurements": [{"name": "a", "value": x}]}')
-        file.write_text(text)
-        try:
-            read_measurements(file)
-        except ArtifactError as error:
-            one_sentence_and_a_remedy(error)
+    return refused
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_whole_it_is_read(tmp_path, build_settings, name):
+    content, read, *_ = KINDS[name]
+    (tmp_path / name).write_bytes(content or yaml.safe_dump(build_settings()).encode())
+    assert read(tmp_path / name) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"), CASES, ids=[f"{name}-{damage.__name__}" for name, damage in CASES]
+)
+def test_damaged_it_is_read_or_refused_in_a_sentence_with_a_remedy(refused, name, damage):
+    assert refused(name, damage) > 0
+
+
+def test_hundreds_are_refused(refused, record_property):
+    """All of them different: of settings, of ledgers, and of results and records."""
+    found = {case: refused(*case) for case in CASES}
+    of = {"settings": 0, "ledgers": 0, "results": 0}
+    for (name, _), number in found.items():
+        error = KINDS[name][2]
+        kind = {SettingsError: "settings", ArtifactError: "results"}.get(error, "ledgers")
+        of[kind] += number
+    record_property("refused", of)
+    assert min(of.values()) >= 100, of
+    assert sum(of.values()) >= 1000, of
+
+
+@fuzz
+@given(data=st.data())
+def test_settings_with_a_value_that_no_file_holds(build_settings, data):
+    content = build_settings()
+    path = data.draw(st.sampled_from(list(places(content))))
+    content = changed(content, path, data.draw(ODD))
+    try:
+        assert isinstance(parse(content, "fuzzed.yaml"), Settings)
+    except SettingsError as error:
+        one_sentence_and_a_remedy(error)
+        assert "fuzzed.yaml" in str(error)
 
 
 class TestReport:

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import struct
+import textwrap
 import time
 import zipfile
 import zlib
@@ -130,11 +131,18 @@ def write_table(path: str | Path, frame: pd.DataFrame) -> None:
     write_text(path, text)
 
 
-def read_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
+def read_table(
+    path: str | Path, columns: Iterable[str] = (), numbers: Iterable[str] = ()
+) -> pd.DataFrame:
     """Read a table that :func:`write_table` wrote; an empty field is a missing value.
 
+    Args:
+        columns: those that it must have.
+        numbers: those among them that hold nothing but finite numbers and missing values.
+
     Raises:
-        ArtifactError: the file is missing, truncated or corrupt, or lacks a required column.
+        ArtifactError: the file is missing, truncated or corrupt, lacks a required column, or has
+            something else where a number should be.
     """
     import pandas as pd
 
@@ -145,6 +153,9 @@ def read_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
         # Only an empty field is missing: the default would also swallow texts such as "None".
         frame = pd.read_csv(file, keep_default_na=False, na_values=[""])
     _require(path, frame.columns, columns, "column")
+    for name in numbers if len(frame) else ():
+        if frame[name].dtype.kind not in "iuf" or np.isinf(frame[name]).any():
+            raise ArtifactError(f"{path} has no finite numbers in its column '{name}'.", AGAIN)
     return frame
 
 
@@ -273,7 +284,9 @@ def _reading(path: str | Path, kind: str) -> Iterator[None]:
             "Give this user the permission, or rerun as its owner.",
         ) from error
     except _CORRUPT as error:
-        what = str(error).rstrip(".") or type(error).__name__
+        # Libraries quote at length, and say "data. C error: …": it stays a part of one sentence.
+        what = " ".join(str(error).split()).rstrip(".").replace(". ", "; ")
+        what = textwrap.shorten(what, 240, placeholder=" …") or type(error).__name__
         raise ArtifactError(f"{path} cannot be read as {kind}: {what}.", AGAIN) from error
 
 

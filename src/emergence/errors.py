@@ -4,6 +4,8 @@ Every expected failure of the project is one of these. The command line prints i
 and ends with its exit status; anything else is a bug and keeps its traceback.
 """
 
+from typing import Self
+
 
 class EmergenceError(Exception):
     """An expected failure, told as a sentence with its remedy.
@@ -15,10 +17,14 @@ class EmergenceError(Exception):
 
     exit_status = 1
 
-    def __init__(self, message: str, remedy: str = "") -> None:
+    def __init__(self, message: str, remedy: str) -> None:
         self.message = " ".join(message.split())
         self.remedy = " ".join(remedy.split())
-        super().__init__(f"{self.message} {self.remedy}".strip())
+        super().__init__(f"{self.message} {self.remedy}")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        """Pickled, as on its way out of another process, it stays both sentences."""
+        return type(self), (self.message, self.remedy)
 
 
 class SettingsError(EmergenceError):

@@ -150,7 +150,14 @@ def read_manifest(folder: str | Path) -> Manifest:
         return Manifest(
             folder, str(raw["scale"]), str(raw["commit"]), jobs, left_out, samples, again
         )
-    except (ArtifactError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (
+        ArtifactError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ArtifactError(f"{path} is no manifest of shipped weights.", RESTORE) from error
 
 

@@ -213,9 +213,10 @@ def read_measurements(path: str | Path) -> dict[str, Measurement]:
     for name, entry in entries.items():
         try:
             measurements[name] = Measurement(name=name, **entry)
-        except (TypeError, ValueError) as error:
+        except (ArithmeticError, ArtifactError, TypeError, ValueError) as error:
+            what = getattr(error, "message", str(error)).rstrip(".")
             raise ArtifactError(
-                f"{path} holds a malformed measurement '{name}': {error}.", AGAIN
+                f"{path} holds a malformed measurement '{name}': {what}.", AGAIN
             ) from error
     return measurements
 

@@ -5,19 +5,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from malformed import fuzz, one_sentence_and_a_remedy
 
 from emergence.errors import LedgerError
 from emergence.verification.claims import Ledger, load_ledger
 from emergence.verification.faults import read_yaml, show
 
-fuzz = settings(
-    max_examples=100,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    derandomize=True,
-)
 SCALARS = (
     st.none()
     | st.booleans()
@@ -38,10 +33,11 @@ VALUES = st.recursive(
 
 
 def refusal(path: Path) -> str | None:
-    """Return what the loader says against a file; None where it accepts it."""
+    """Return what the loader says against a file, remedy included; None where it accepts it."""
     try:
         assert isinstance(load_ledger(path), Ledger)
     except LedgerError as error:
+        one_sentence_and_a_remedy(error)
         return str(error)
     return None
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from emergence.errors import LedgerError
 from emergence.statistics import Measurement
 from emergence.verification.numbers import filled, number
 
@@ -32,3 +33,8 @@ def test_sentences_tell_what_was_measured():
     assert filled(text, known.__getitem__) == told
     with pytest.raises(KeyError):
         filled("{unknown}", known.__getitem__)
+
+
+def test_a_format_that_is_none_is_told():
+    with pytest.raises(LedgerError, match=r"claims/x\.md has '{gap:q}', of which 'q' is no format"):
+        filled("The gap is {gap:q}.", lambda name: Measurement(name, 1.0, 0.1), "claims/x.md")

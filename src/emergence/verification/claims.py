@@ -29,7 +29,7 @@ from emergence.verification.criteria import (
     Ordering,
     Text,
 )
-from emergence.verification.faults import read_yaml, sentence
+from emergence.verification.faults import CORRECT, read_yaml, sentence
 
 Verdict = Literal["reproduced", "compatible", "deviates", "underpowered", "not run"]
 Scale = Literal["smoke", "laptop", "paper"]
@@ -220,13 +220,13 @@ def load_ledger(path: str | Path) -> Ledger:
 
     Raises:
         LedgerError: the file is missing, is no YAML or breaks the schema; one sentence names the
-            file, the claim, the key, the value and what is allowed.
+            file, the claim, the key, the value and what is allowed, another the remedy.
     """
     raw = read_yaml(path)
     try:
         return Ledger.model_validate(raw)
     except ValidationError as error:
-        raise LedgerError(sentence(path, raw, error, _MODELS, _TAGS)) from error
+        raise LedgerError(sentence(path, raw, error, _MODELS, _TAGS), CORRECT) from error
 
 
 def load_ledgers(path: str | Path) -> list[Ledger]:
@@ -247,6 +247,9 @@ def load_ledgers(path: str | Path) -> list[Ledger]:
         names = [f"system {ledger.system}", *(f"claim id {claim.id}" for claim in ledger.claims)]
         for name in names:
             if name in seen:
-                raise LedgerError(f"{file} uses the {name}, which {seen[name]} uses already.")
+                raise LedgerError(
+                    f"{file} uses the {name}, which {seen[name]} uses already.",
+                    "Rename it in one of them.",
+                )
             seen[name] = file
     return ledgers

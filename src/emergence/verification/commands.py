@@ -57,7 +57,7 @@ def readme(
     from emergence.verification.costs import recorded_costs
     from emergence.verification.drawn import cost_table, load_drawn
     from emergence.verification.jobs import load_needs
-    from emergence.verification.rehearsal import COLUMNS, steps_table
+    from emergence.verification.rehearsal import read_steps, steps_table
     from emergence.verification.underlying import fingerprints_shipped
 
     claims = text.claims_section(
@@ -75,7 +75,7 @@ def readme(
     needs = load_needs(HOUSE / "workflow/needs.yaml")
     unaudited = text.undrawn(never_drawn(chosen, needs, HOUSE / "claims"))
     changed |= text.put(document, unaudited, text.UNDRAWN_MARKS)
-    steps = read_table(record.parent / "steps.csv", COLUMNS)
+    steps = read_steps(record.parent / "steps.csv")
     paper = steps_table(steps[steps["scale"] == "paper"])
     changed |= text.put(document, paper, text.STEPS_MARKS)
     certificate = figures / scale / "drift.csv"

@@ -303,8 +303,8 @@ def read_spreads(path: Path) -> Spreads:
     """
     if not path.is_file():
         return {}
-    frame = read_table(path, columns=COLUMNS)
-    known = frame[(frame["axis"] == "seeds") & frame["spread"].notna()]
+    frame = read_table(path, columns=COLUMNS, numbers=("spread", "runs"))
+    known = frame[(frame["axis"] == "seeds") & frame["spread"].notna() & frame["runs"].notna()]
     return {
         (row.system, row.measurement): (float(row.spread), int(row.runs))
         for row in known.itertuples()

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 from emergence.errors import LedgerError
 from emergence.yaml_text import YamlFault, parse_yaml, show
 
+CORRECT = "Correct it there; git checkout restores what is committed."
+
 
 def read_yaml(path: str | Path) -> Any:
     """Return what a YAML file holds: mappings, lists, text, numbers, booleans and None.
@@ -27,11 +29,16 @@ def read_yaml(path: str | Path) -> Any:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         what = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise LedgerError(f"The ledger {path} cannot be read: {what}.") from error
+        raise LedgerError(
+            f"The ledger {path} cannot be read: {what}.",
+            "Name a text file that this user may read; git checkout restores what is committed.",
+        ) from error
     try:
         return parse_yaml(text)
     except YamlFault as error:
-        raise LedgerError(f"{path}{error.line}: this is no valid YAML ({error}).") from error
+        raise LedgerError(
+            f"{path}{error.line}: this is no valid YAML ({error}).", CORRECT
+        ) from error
 
 
 def sentence(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 
+from emergence.errors import LedgerError
 from emergence.statistics import Measurement
 
 ROUNDING = 1e-12
@@ -32,19 +34,29 @@ def number(value: float | None, error: float | None) -> str:
     return f"({text})e{exponent:+03d}" if exponent else text
 
 
-def filled(text: str, find: Callable[[str], Measurement]) -> str:
+def filled(text: str, find: Callable[[str], Measurement], place: str | Path = "The ledger") -> str:
     """The text with each ``{measurement}`` as it came out, so that no sentence tells an old number.
 
     ``{measurement:.2f}`` is its value alone, in Python's format.
 
     Args:
         find: the measurement of a name; what it raises is raised.
+        place: where the text stands, for the message.
+
+    Raises:
+        LedgerError: a format is none.
     """
 
     def told(match: re.Match[str]) -> str:
         found = find(match[1])
         if match[2] is None or found.value is None:
             return number(found.value, found.error)
-        return format(found.value, match[2])
+        try:
+            return format(found.value, match[2])
+        except ValueError as error:
+            raise LedgerError(
+                f"{place} has '{match[0]}', of which {match[2]!r} is no format of a number.",
+                "Correct it there, such as to '.2f'.",
+            ) from error
 
     return re.sub(r"\{([\w.-]+)(?::([^{}]+))?\}", told, text)

@@ -108,6 +108,7 @@ def findings(template: Path, shipped: Path) -> str:
 
     Raises:
         ArtifactError: the template cannot be read, a measurement is corrupt, or none has the name.
+        LedgerError: it asks for a number in a format that is none.
     """
     measured = {
         name: found
@@ -124,11 +125,12 @@ def findings(template: Path, shipped: Path) -> str:
 
     try:
         text = template.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        what = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise ArtifactError(
-            f"{template} cannot be read ({error.strerror}).", "Restore it."
+            f"{template} cannot be read ({what}).", "git checkout restores it."
         ) from None
-    return numbers.filled(text.strip(), find)
+    return numbers.filled(text.strip(), find, template)
 
 
 def put(readme: Path, content: str, marks: tuple[str, str]) -> bool:
@@ -140,8 +142,11 @@ def put(readme: Path, content: str, marks: tuple[str, str]) -> bool:
     begin, end = marks
     try:
         text = readme.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ArtifactError(f"{readme} cannot be read ({error.strerror}).", "Restore it.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        what = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise ArtifactError(
+            f"{readme} cannot be read ({what}).", "git checkout restores it."
+        ) from None
     if end not in text.partition(begin)[2]:
         raise ArtifactError(
             f"{readme} lacks the marks {begin} and {end}.", "Restore them around the table."

@@ -27,6 +27,7 @@ from emergence.settings import Settings, load
 COLUMNS = [
     "scale", "device", "flow", "side", "batch", "seconds_per_step", "steps", "hours", "memory_gib",
 ]  # fmt: skip
+_MEASURED = ("side", "batch", "seconds_per_step", "steps", "hours", "memory_gib")
 TIMED_S = 5.0
 """Steps are timed for about so long, but at least one, and no more than one compiled call makes."""
 
@@ -112,10 +113,19 @@ def rehearse(chosen: list[Training], record: Path, jobs: int = 1) -> pd.DataFram
 def _keep(row: dict[str, Any], record: Path) -> None:
     frame = pd.DataFrame([row], columns=COLUMNS)
     about = ["scale", "device", "flow", "side"]
-    known = read_table(record, COLUMNS) if record.is_file() else frame.iloc[:0]
+    known = read_steps(record) if record.is_file() else frame.iloc[:0]
     kept = known[~known.set_index(about).index.isin(frame.set_index(about).index)]
     both = pd.concat([kept, frame]) if len(kept) else frame
     write_table(record, both.sort_values(about, kind="stable", ignore_index=True))
+
+
+def read_steps(record: Path) -> pd.DataFrame:
+    """Read what :func:`rehearse` recorded.
+
+    Raises:
+        ArtifactError: the record is missing or malformed.
+    """
+    return read_table(record, COLUMNS, numbers=_MEASURED)
 
 
 def time_step(training: Training, alone: Any) -> Timed:
