@@ -98,8 +98,34 @@ def test_needs_no_chains_to_read_the_reference():
         for name, item in correlations.correlations(results):
             (tables if isinstance(item, pd.DataFrame) else named)[name] = item
     assert "correlation.reference_algebraic_advantage" in named
+    assert "correlation.reference_exponent_0.37" not in named
     assert not [name for name in named if "corrected" in name]
     assert set(tables["correlations"]["source"]) == {"reference"}
+
+
+def test_controls_are_readings_of_other_hoppings() -> None:
+    """Of their own fields: not those of the criteria turned round."""
+    times = np.array([0.18, 0.37, 0.40])
+    laws = [exponential(32, 2.0), algebraic(32, 0.15), algebraic(32, 0.12)]
+    means = np.stack([blocks_of(law, 0.002, seed=seed) for seed, law in enumerate(laws)])
+    order = np.random.default_rng(0).standard_normal((3, 8, 400))
+    arrays = {"t": times, "correlation": means, "order": order}
+    results = SimpleNamespace(
+        chosen=SimpleNamespace(diagram=SimpleNamespace(sides=[32]), chains={"line_32": None}),
+        reference=lambda side: arrays,
+        chains=lambda name: (arrays, {}),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(correlations, "_stiffness_exponent", lambda *_: ("eta", None))
+        named = dict(correlations.correlations(results))
+    for source in ("reference", "corrected"):
+        assert named[f"correlation.{source}_algebraic_advantage_0.18"].value < -10.0
+        assert named[f"correlation.{source}_exponent"].value == pytest.approx(0.12, abs=0.01)
+        assert named[f"correlation.{source}_exponent_0.37"].value == pytest.approx(0.15, abs=0.01)
+    order[0] += np.linspace(0.0, 30.0, 400)
+    drifting = dict(correlations._beside(arrays, "corrected", "chains/line_32"))
+    assert drifting["correlation.corrected_algebraic_advantage_0.18"].error is None
+    assert drifting["correlation.corrected_exponent_0.37"].error is not None
 
 
 @pytest.mark.parametrize("blocks", ["few", "still"])
@@ -119,7 +145,6 @@ def test_blocks_that_tell_no_covariance_leave_the_numbers_without_a_value(blocks
         "correlation.reference_algebraic_advantage",
         "correlation.reference_exponent",
         "correlation.reference_exponential_advantage",
-        "correlation.reference_algebraic_advantage_disordered",
         "correlation.reference_length",
     }
     assert all(item.value is None and "too few blocks" in item.note for item in told.values())

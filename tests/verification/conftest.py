@@ -24,6 +24,7 @@ CRITERION = {
     "measure": "loss_ratio",
     "test": "at_least",
     "bound": 10,
+    "basis": "choice",
     "justification": "Ten times the spread over seeds.",
 }
 CLAIM = {

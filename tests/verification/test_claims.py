@@ -54,7 +54,13 @@ def test_a_claim_that_no_scale_decides_says_why(claim_ledger):
 def test_the_control_asks_its_criterion_of_its_own_measurement(claim_ledger, raw):
     criteria = [
         raw["claims"][0]["criteria"][0],
-        {"test": "ordering", "smaller": "a", "larger": "b", "justification": "j"},
+        {
+            "test": "ordering",
+            "smaller": "a",
+            "larger": "b",
+            "basis": "choice",
+            "justification": "j",
+        },
     ]
     control = raw["claims"][0]["control"]
     (claim,) = claim_ledger(criteria=criteria, control=control | {"min_samples": 2}).claims
@@ -74,7 +80,7 @@ def test_the_control_asks_its_criterion_of_its_own_measurement(claim_ledger, raw
         ("claims.0.criteria.0.bound", "ten", "criteria[0].bound is 'ten', but it must be a number"),
         ("claims.0.criteria.0.bound", float("inf"), "is inf, but it must be a finite number"),
         ("claims.0.criteria.0.bound", None, "the key criteria[0].bound is missing"),
-        ("claims.0.criteria.0.fraction", 90, "fraction is 90, but it must be less than or equal"),
+        ("claims.0.criteria.0.fraction", 90, "fraction is 90, but it must be less than 1"),
         ("claims.0.criteria.0.test", "about", "test is 'about', but it must be one of 'at_most'"),
         ("claims.0.criteria.0.test", None, "but it must be a mapping with the key 'test'"),
         ("claims.0.criteria.0.bond", 1, "criteria[0].bond is no known key; known are"),
@@ -110,7 +116,13 @@ def test_the_control_asks_its_criterion_of_its_own_measurement(claim_ledger, raw
         ),
         (
             "claims.0.criteria.0",
-            {"test": "ordering", "smaller": "a", "larger": "b", "justification": "j"},
+            {
+                "test": "ordering",
+                "smaller": "a",
+                "larger": "b",
+                "basis": "choice",
+                "justification": "j",
+            },
             "control.measure must be a mapping of 'smaller' and 'larger'",
         ),
     ],

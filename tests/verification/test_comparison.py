@@ -11,7 +11,13 @@ from emergence.statistics import Measurement, write_measurements
 from emergence.verification import comparison
 from emergence.verification.comparison import ALPHA, compare, holm, least_shift, powerful
 
-ORDER = {"test": "ordering", "smaller": "small", "larger": "large", "justification": "Ours."}
+ORDER = {
+    "test": "ordering",
+    "smaller": "small",
+    "larger": "large",
+    "basis": "choice",
+    "justification": "Ours.",
+}
 
 
 @pytest.fixture

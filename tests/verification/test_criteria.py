@@ -5,7 +5,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from emergence.verification.criteria import Criterion
 
-WHY = {"justification": "the measured spread"}
+WHY = {"basis": "choice", "justification": "the measured spread"}
 CRITERION = TypeAdapter(Criterion)
 
 
@@ -57,7 +57,7 @@ def test_every_test_says_what_it_demands(entry, demand):
         ({"test": "at_most", "measure": "m", "bound": True}, "valid number"),
         ({"test": "at_most", "measure": "m", "bound": 1, "tolerance": 1}, "not permitted"),
         ({"test": "at_most", "measure": "m", "bound": 1, "relative": True}, "max_error to apply"),
-        ({"test": "at_most", "measure": "m", "bound": 1, "fraction": 1.1}, "less than or equal"),
+        ({"test": "at_most", "measure": "m", "bound": 1, "fraction": 1}, "less than 1"),
         ({"test": "at_most", "measure": "m", "bound": 1, "fraction": 0}, "greater than 0"),
         ({"test": "at_most", "measure": "m", "bound": 1, "min_samples": 0}, "greater than or"),
         ({"test": "at_most", "measure": "a b", "bound": 1}, "match pattern"),

@@ -38,3 +38,18 @@ def test_sentences_tell_what_was_measured():
 def test_a_format_that_is_none_is_told():
     with pytest.raises(LedgerError, match=r"claims/x\.md has '{gap:q}', of which 'q' is no format"):
         filled("The gap is {gap:q}.", lambda name: Measurement(name, 1.0, 0.1), "claims/x.md")
+
+
+def test_sentences_tell_how_an_ensemble_scatters():
+    seeds = {
+        "many": Measurement.from_seeds("many", [1.0, 2.0, 3.0, 4.0, 40.0]),
+        "signed": Measurement.from_seeds("signed", [-1.0, 0.0, 1.0]),
+        "one": Measurement("one", 5.0, 0.1),
+    }
+
+    def told(text):
+        return filled(text, seeds.__getitem__)
+
+    assert told("{many:range}, by up to {many:factor}") == "1 to 40, by up to 40"
+    assert told("{signed:scatter}, {signed:factor}") == "0.68, ∞"
+    assert told("{one:range}, {one:scatter}") == "5.00 ± 0.10, 5.00 ± 0.10"

@@ -20,7 +20,7 @@ CRITERION = TypeAdapter(Criterion)
 def outcome(entry, **entries):
     """Decide one criterion on name=(value, error[, values])."""
     measurements = {name: Measurement(name, *values) for name, values in entries.items()}
-    criterion = CRITERION.validate_python({"justification": "j", **entry})
+    criterion = CRITERION.validate_python({"basis": "choice", "justification": "j", **entry})
     return evaluate(criterion, measurements.__getitem__)
 
 
@@ -202,7 +202,7 @@ def test_model_comparison(value, error, verdict):
 
 @pytest.mark.parametrize(
     ("passing", "verdict"),
-    [(10, "reproduced"), (9, "reproduced"), (8, "compatible"), (5, "deviates"), (0, "deviates")],
+    [(10, "reproduced"), (9, "compatible"), (8, "deviates"), (5, "deviates"), (0, "deviates")],
 )
 def test_a_fraction_of_the_seeds_must_pass_on_their_own_values(passing, verdict):
     seeds = tuple([1.0] * passing + [-1.0] * (10 - passing))
@@ -217,9 +217,26 @@ def test_a_fraction_of_the_seeds_must_pass_on_their_own_values(passing, verdict)
     assert outcome(ordering, **pair).verdict == verdict
 
 
+@pytest.mark.parametrize(("share", "count"), [(0.9, 10), (0.8, 5), (0.5, 12), (0.7, 3)])
+def test_a_share_is_told_from_the_demanded_one_both_ways_alike(share, count):
+    """What passes in a share of at least p fails in one of at most 1 − p."""
+    opposite = {"reproduced": "deviates", "compatible": "compatible", "deviates": "reproduced"}
+    for passing in range(count + 1):
+        seeds = [1.0] * passing + [-1.0] * (count - passing)
+        holds = outcome(at_least(0, fraction=share), m=(0, 0, seeds)).verdict
+        others = outcome(at_least(0, fraction=1.0 - share), m=(0, 0, [-x for x in seeds])).verdict
+        assert others == opposite[holds], (passing, count)
+
+
+def test_few_seeds_tell_no_large_share():
+    """Of three that all pass, the share of all seeds may be three quarters."""
+    assert outcome(at_least(0, fraction=0.9), m=(1, 0, [1, 1, 1])).verdict == "compatible"
+    assert outcome(at_least(0, fraction=0.9), m=(1, 0, [1] * 10)).verdict == "reproduced"
+
+
 def test_a_seed_on_the_bound_passes_but_an_equal_pair_is_not_ordered():
-    assert outcome(at_least(0, fraction=1), m=(0, 0, [0, 0, 0])).verdict == "reproduced"
-    ordering = {"test": "ordering", "smaller": "a", "larger": "b", "fraction": 1}
+    assert outcome(at_least(0, fraction=0.7), m=(0, 0, [0, 0, 0])).verdict == "reproduced"
+    ordering = {"test": "ordering", "smaller": "a", "larger": "b", "fraction": 0.7}
     pair = {"a": (0, 0, [1, 2, 3]), "b": (0, 0, [1, 2, 3])}
     assert outcome(ordering, **pair).verdict == "deviates"
 
@@ -241,14 +258,14 @@ def test_too_few_seeds_are_underpowered_on_either_side(side):
     three = [9 * side] * 3
     assert verdict(three) == decided
     assert verdict(three[:2]) == "underpowered"
-    assert verdict(three, fraction=0.9) == decided
+    assert verdict(three, fraction=0.7) == decided
     assert verdict(three[:2], fraction=0.9) == "underpowered"
     assert verdict(three, min_samples=4) == "underpowered"
     assert verdict(three[:2], min_samples=2) == decided
     assert verdict(None) == decided  # no ensemble, but an error of its own
     assert verdict(None, min_samples=2) == "underpowered"
     assert verdict(None, fraction=0.9) == "underpowered"
-    assert verdict(three, error=None, fraction=0.9) == decided
+    assert verdict(three, error=None, fraction=0.7) == decided
     assert verdict(three, error=None, fraction=0.9, max_error=1) == "underpowered"
 
 

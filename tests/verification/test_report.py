@@ -223,7 +223,13 @@ def test_it_imports_neither_tensorflow_nor_matplotlib():
 
 def test_the_number_shown_is_that_of_the_criterion_that_decides(project):
     """The second criterion fails, so that the claim deviates for its sake."""
-    second = {"measure": "other", "test": "at_most", "bound": 1, "justification": "So."}
+    second = {
+        "measure": "other",
+        "test": "at_most",
+        "bound": 1,
+        "basis": "choice",
+        "justification": "So.",
+    }
     project.claim["criteria"].append(second)
     project.claim |= {"expected": "deviates", "reason": "It does."}
     project.measured(**GOOD, other=(5, 0.1))
@@ -235,7 +241,13 @@ def test_the_number_shown_is_that_of_the_criterion_that_decides(project):
 
 
 def test_an_ordering_shows_a_difference(project):
-    ordering = {"smaller": "a", "larger": "b", "test": "ordering", "justification": "So."}
+    ordering = {
+        "smaller": "a",
+        "larger": "b",
+        "test": "ordering",
+        "basis": "choice",
+        "justification": "So.",
+    }
     project.claim["criteria"] = [ordering]
     project.claim["control"]["measure"] = {"smaller": "b", "larger": "a"}
     project.measured(a=(1, 0.1), b=(3, 0.1))

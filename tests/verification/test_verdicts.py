@@ -182,7 +182,13 @@ def test_a_control_may_have_fewer_seeds_than_its_claim(claim_ledger, measure, ra
 
 
 def test_a_control_of_an_ordering_brings_its_own_pair(claim_ledger, measure, raw):
-    ordering = {"test": "ordering", "smaller": "a", "larger": "b", "justification": "j"}
+    ordering = {
+        "test": "ordering",
+        "smaller": "a",
+        "larger": "b",
+        "basis": "choice",
+        "justification": "j",
+    }
     control = raw["claims"][0]["control"] | {"measure": {"smaller": "ca", "larger": "cb"}}
     ledger = claim_ledger(criteria=[ordering], control=control)
     check(decide(ledger, measure(a=(1, 0), b=(2, 0), ca=(2, 0), cb=(1, 0)), "laptop"))
@@ -224,6 +230,9 @@ def test_a_scale_without_the_power_runs_nothing_and_needs_no_measurement(claim_l
     assert (decision.verdict, decision.expected) == (NOT_RUN, NOT_RUN)
     assert decision.reason == "Scale smoke lacks the power to decide it; run scale laptop or paper."
     check([decision])
+    weak = claim_ledger(scales=["laptop"], expected="underpowered", reason="Few pairs.")
+    (decision,) = decide(weak, {}, "smoke")
+    assert decision.reason.startswith("Scale smoke does not measure it; scale laptop does, though")
     (decision,) = decide(claim_ledger(expected=NOT_RUN, scales=[], reason="A year."), {}, "paper")
     assert (decision.verdict, decision.reason) == (NOT_RUN, "A year.")
     check([decision])
@@ -272,8 +281,8 @@ class TestRestsOnSeed:
     def test_a_share_of_the_seeds_counts_them_itself(self, claim_ledger, raw):
         raw["claims"][0]["criteria"][0] |= {"fraction": 0.9}
         found = [
-            Measurement.from_seeds("loss_ratio", [30.0, 10.5, 50.0, 12.0]),
-            Measurement.from_seeds("control.loss_ratio", [1.0] * 4),
+            Measurement.from_seeds("loss_ratio", [30.0, 10.5, 50.0, 12.0] * 3),
+            Measurement.from_seeds("control.loss_ratio", [1.0] * 12),
         ]
         (decision,) = decide(claim_ledger(), {one.name: one for one in found}, "laptop")
         assert decision.verdict == "reproduced" and not decision.rests_on_seed

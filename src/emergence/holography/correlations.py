@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 PHASES = {"algebraic": 0.40, "exponential": 0.16}
 """Hoppings well above and well below the Kosterlitz–Thouless point of the mean field, 0.280."""
 
+BESIDE = {"algebraic_advantage": 0.18, "exponent": 0.37}
+"""Hoppings at which the law of the critical phase is read too, as controls: one of the other phase that
+no criterion asks about, and the neighbour of the critical one in the diagram."""
+
 DISTANCES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Fitted, up to half of the side: few enough for their covariance to be known."""
 
@@ -152,6 +156,15 @@ class Blocks:
         chi_square, amplitude = at(found.x)
         return LawFit(chi_square, amplitude, float(np.exp(found.x)))
 
+    def advantage(self, value: np.ndarray) -> float:
+        """Δχ² in favour of the power law, over the better of the two exponentials."""
+        decaying = min(self.fit(law, value).chi_square for law in ("exponential", "plain"))
+        return decaying - self.fit("algebraic", value).chi_square
+
+    def exponent(self, value: np.ndarray) -> float:
+        """η of the power law."""
+        return self.fit("algebraic", value).parameter
+
     def jackknife(self, function: Callable[[np.ndarray], float]) -> tuple[float, float]:
         """(value, error) of a function of the correlation function."""
         number = len(self.blocks)
@@ -167,11 +180,7 @@ def correlations(results: Results) -> Found:
     Of the cluster Monte Carlo, and of the chains in the bulk of a flow where there are any.
     """
     side = largest(results)
-    rows, fits, sources = [], [], {}
-    if side is not None:
-        sources = {"reference": results.reference(side)}
-        if f"line_{side}" in results.chosen.chains:
-            sources["corrected"], _ = results.chains(f"line_{side}")
+    rows, fits, sources = [], [], _sources(results, side)
     for phase, t in PHASES.items():
         for source, arrays in sources.items():
             index = _index(arrays, t)
@@ -186,8 +195,8 @@ def correlations(results: Results) -> Found:
                 found = blocks.fit(law)
                 fits.append(_fit_row(blocks, law, found) | {"phase": phase, "source": source})
                 frame[law] = found.amplitude * shape(side, found.parameter)
-            where = f"{'reference' if source == 'reference' else 'chains/line_'}{side}"
-            trusted = source == "reference" or equilibrated(arrays["order"][index])
+            where = _place(source, side)
+            trusted = _trusted(arrays, index, source)
             about = {"phase": phase, "source": source, "t": t, "size": side}
             about |= _origin(results, source, side, arrays)
             rows.append(pd.DataFrame(frame).assign(**about, equilibrated=trusted))
@@ -195,6 +204,8 @@ def correlations(results: Results) -> Found:
                 yield name, found if trusted else replace(found, error=None, note=UNTRUSTED)
             if source == "reference" and phase == "algebraic":
                 yield _stiffness_exponent(arrays, index, where)
+    for source, arrays in sources.items():
+        yield from _beside(arrays, source, _place(source, side))
     columns = ["phase", "source", "t", "size", *_NO_CHAINS, "equilibrated"]
     columns += ["r", "value", "error", *LAWS]
     yield "correlations", pd.concat(rows) if rows else pd.DataFrame(columns=columns)
@@ -210,6 +221,41 @@ def _origin(results: Results, source: str, side: int, arrays: Arrays) -> dict[st
     if source == "reference":
         return _NO_CHAINS
     return origin_of(results.chosen, f"line_{side}", arrays)
+
+
+def _sources(results: Results, side: int | None) -> dict[str, Arrays]:
+    """The clusters, and the chains of that side where there are any."""
+    if side is None:
+        return {}
+    sources = {"reference": results.reference(side)}
+    if f"line_{side}" in results.chosen.chains:
+        sources["corrected"], _ = results.chains(f"line_{side}")
+    return sources
+
+
+def _place(source: str, side: int | None) -> str:
+    return f"{'reference' if source == 'reference' else 'chains/line_'}{side}"
+
+
+def _trusted(arrays: Arrays, index: int, source: str) -> bool:
+    return source == "reference" or equilibrated(arrays["order"][index])
+
+
+def _beside(arrays: Arrays, source: str, where: str) -> Found:
+    """The readings of the critical phase at the hoppings :data:`BESIDE` it."""
+    for reading, t in BESIDE.items():
+        index, label = _index(arrays, t), f"correlation.{source}_{reading}_{t:g}"
+        if index is None:
+            continue
+        blocks = _blocks(arrays["correlation"][index])
+        if blocks is None:
+            yield label, Measurement(label, None, note=TOO_FEW)
+            continue
+        of = blocks.advantage if reading == "algebraic_advantage" else blocks.exponent
+        value, error = blocks.jackknife(of)
+        trusted = _trusted(arrays, index, source)
+        note = "" if trusted else UNTRUSTED
+        yield label, Measurement(label, value, error if trusted else None, source=where, note=note)
 
 
 UNTRUSTED = "the chains have not equilibrated"
@@ -228,7 +274,7 @@ def _not_told(phase: str, source: str) -> Found:
     """What :func:`_measurements` would name, without a value."""
     names = {
         "algebraic": ("algebraic_advantage", "exponent"),
-        "exponential": ("exponential_advantage", "algebraic_advantage_disordered", "length"),
+        "exponential": ("exponential_advantage", "length"),
     }
     for name in names[phase]:
         label = f"correlation.{source}_{name}"
@@ -261,18 +307,9 @@ def _fit_row(blocks: Blocks, law: str, found: LawFit) -> dict[str, object]:
 
 def _measurements(blocks: Blocks, phase: str, source: str, where: str) -> Found:
     """Δχ² in favour of the phase's own law, over the better exponential, and its parameter."""
-
-    def advantage(value: np.ndarray) -> float:
-        decaying = min(blocks.fit(law, value).chi_square for law in ("exponential", "plain"))
-        return decaying - blocks.fit("algebraic", value).chi_square
-
-    value, error = blocks.jackknife(advantage)
-    name = f"correlation.{source}"
-    if phase == "algebraic":
-        yield _named(f"{name}_algebraic_advantage", value, error, where)
-    else:
-        yield _named(f"{name}_exponential_advantage", -value, error, where)
-        yield _named(f"{name}_algebraic_advantage_disordered", value, error, where)
+    value, error = blocks.jackknife(blocks.advantage)
+    name, own = f"correlation.{source}", value if phase == "algebraic" else -value
+    yield _named(f"{name}_{phase}_advantage", own, error, where)
     parameter = "exponent" if phase == "algebraic" else "length"
     value, error = blocks.jackknife(lambda each: blocks.fit(phase, each).parameter)
     yield _named(f"{name}_{parameter}", value, error, where)

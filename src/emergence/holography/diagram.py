@@ -268,6 +268,8 @@ def _measurements(
         for observable in OBSERVABLES:
             yield from exact(f"diagram.{kind}_p_{observable}_{side}", found[observable], source)
         yield from exact(f"diagram.{kind}_p_smallest_{side}", min(found.values()), source)
+    largest = pulls["raw"].abs().max()
+    yield from _exact(f"diagram.raw_largest_pull_{side}", largest, source, trusted=True)
     for observable in OBSERVABLES:
         part = corrected[corrected["observable"] == observable]
         size = part["error"] / part["value"].abs()

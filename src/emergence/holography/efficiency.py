@@ -231,6 +231,8 @@ def _measurements(found: dict[str, Sampler], pair: str, truth: float, error: flo
         known = None if np.isnan(each.tau_error) else each.tau_error
         yield _named(pair, f"{name}_tau", each.tau, known)
         yield _named(pair, f"{name}_mean", each.mean, each.error)
+        if np.isfinite(each.step):
+            yield _named(pair, f"{name}_step", each.step, 0.0)
     yield _named(pair, "truth", truth, error)
     bulk, boundary = found["bulk"], found["boundary"]
     yield _ratio(pair, "tau_ratio", boundary, bulk, 1.0, 0.0)
@@ -244,9 +246,11 @@ def _measurements(found: dict[str, Sampler], pair: str, truth: float, error: flo
         # A proposal is one evaluation of the densities.
         whole = found["independence"]
         yield _ratio(pair, "whole_field_ratio", whole, bulk, 1.0 / bulk.forces, 0.0)
+        yield _ratio(pair, "whole_over_boundary", whole, boundary, 1.0 / boundary.forces, 0.0)
     else:
-        name = f"sampling.{pair}.whole_field_ratio"
-        yield name, Measurement(name, None, note="too few effective samples to propose")
+        for label in ("whole_field_ratio", "whole_over_boundary"):
+            name = f"sampling.{pair}.{label}"
+            yield name, Measurement(name, None, note="too few effective samples to propose")
     if "cluster" in found:
         cluster = found["cluster"]
         best = min((bulk, boundary), key=lambda each: each.tau * each.seconds)
@@ -293,9 +297,6 @@ def _relaxations(results: Results, pair: str, truth: float, truth_error: float) 
         forces = timing["evaluations"]
         scaled = None if error is None else error * forces
         yield _named(pair, f"{space}_relaxation_forces", totals.mean() * forces, scaled)
-        yield _named(pair, f"{space}_frozen_forces", series.shape[1] * forces, 0.0)
-        if space == "hamiltonian":
-            yield _named(pair, "frozen_relaxation", float(series.shape[1]), 0.0)
 
 
 def _named(pair: str, name: str, value: float, error: float | None) -> tuple[str, Measurement]:

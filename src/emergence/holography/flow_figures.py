@@ -192,9 +192,10 @@ def plane(tables: Path, stem: Path) -> None:
     part["pull"] = (part["flow"] - part["reference"]) / error
     fig, axes = plotting.figure(1, 3, height=2.6, sharey=True)
     top = max(part["flow"].max(), part["reference"].max())
+    order = r"$\langle|\bar\varphi|\rangle$"
     panels = (
-        ("flow", f"        flow, {marks.weights(part)}", 0.0, top, plotting.ORDERED, r"$\langle|\bar\varphi|\rangle$"),
-        ("reference", "clusters", 0.0, top, plotting.ORDERED, r"$\langle|\bar\varphi|\rangle$"),
+        ("flow", f"        flow, {marks.weights(part)}", 0.0, top, plotting.ORDERED, order),
+        ("reference", "clusters", 0.0, top, plotting.ORDERED, order),
         ("pull", "difference", -4.0, 4.0, "PuOr", "combined errors"),
     )  # fmt: skip
     for axis, (column, title, low, high, colours, label) in zip(axes, panels, strict=True):

@@ -15,7 +15,7 @@ from emergence import artifacts
 from emergence.analysing import WORST, Found, Tables, gather, named
 from emergence.artifacts import Arrays
 from emergence.introspection import parsimony, reading, spectral, translation
-from emergence.introspection.law import has_node
+from emergence.introspection.law import curvature, has_node
 from emergence.randomness import derive_seed
 from emergence.settings import Settings
 from emergence.statistics import Measurement
@@ -218,6 +218,11 @@ def discretisation(results: Results) -> Found:
         yield from named(
             per_seed(f"{arm}.spacing_error", law["spacing_error"], f"distillers/{arm}")
         )
+        trained = results.distiller(arm)
+        untrained = curvature(
+            trained["n2/untrained/update"], float(trained["unit"]), law["potential"]
+        )
+        yield from named(per_seed(f"control.{arm}.curvature", untrained, f"distillers/{arm}"))
         seeds, grid = law["trace"].shape
         frames.append(
             pd.DataFrame(

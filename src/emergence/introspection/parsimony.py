@@ -52,9 +52,10 @@ def _measure(results: Results) -> Iterator[Measurement]:
         if results.has("distillers", arm, 2):
             ratio = results.distiller(arm)["n2/loss"] / results.distiller("quadratic")["n2/loss"]
             yield per_seed(f"{arm}.loss_over_arc", ratio, f"distillers/{arm}", True)
-    if results.has("distillers", "circle_linear", 3):
-        loss = results.distiller("circle_linear")["n3/loss"]
-        yield per_seed("circle_linear.loss_3", loss, "distillers/circle_linear")
+    for arm, latent in (("quadratic", 2), ("circle_linear", 3)):
+        if results.has("distillers", arm, latent):
+            loss = results.distiller(arm)[f"n{latent}/loss"]
+            yield per_seed(f"{arm}.loss_{latent}", loss, f"distillers/{arm}")
 
 
 def threshold(results: Results, arm: str) -> np.ndarray:

@@ -47,6 +47,8 @@ def bulk(results: Results) -> Found:
             for run, estimate in estimates:
                 frames.append(_bulk_rows(run, name, estimate, infinite))
             yield from _bulk_measurements(f"{arm}.bulk_{name}", estimates, infinite)
+        before = _differences(runs, "zero_shot_")
+        yield from _bulk_measurements(f"{arm}.zero_shot_bulk_difference", before, infinite)
     columns = ["value", "error", "estimator", "infinite", "exact"]
     yield "bulk", gathered(frames, columns)
 
@@ -58,19 +60,23 @@ def infinite_energy(model: Model) -> float | None:
         return None
 
 
-def _differences(runs: list[Run]) -> list[tuple[Run, Estimate]]:
-    """By neighbouring sizes, at the larger; networks of different number are not paired."""
+def _differences(runs: list[Run], kind: str = "") -> list[tuple[Run, Estimate]]:
+    """By neighbouring sizes, at the larger; networks of different number are not paired.
+
+    Args:
+        kind: "zero_shot_" takes the larger chain before any step of training there.
+    """
     return [
         (
             larger,
             shapes.size_difference(
                 _estimate(smaller, "energy"),
-                _estimate(larger, "energy"),
+                Estimate(larger.arrays[f"{kind}energy"], larger.error_of(kind)),
                 (smaller.model.sites, larger.model.sites),
             ),
         )
         for smaller, larger in pairwise(runs)
-        if smaller.seeds == larger.seeds
+        if smaller.seeds == larger.seeds and larger.has(f"{kind}energy")
     ]
 
 

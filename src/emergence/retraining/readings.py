@@ -33,9 +33,6 @@ SOLVED_SITES = 20
 FARTHEST = 32
 """Largest distance of the correlations that are drawn."""
 
-INDEPENDENT_PAIRS = 64
-"""Pairs of samples of the control of the entropy, whose swap estimator has no variance."""
-
 RELATIVE_FLOOR = 1e-3
 """Responses below it are not compared: they are too rare for the samples."""
 
@@ -181,6 +178,10 @@ def _memory_measurements(
     run: Run, distances: np.ndarray, conditional: np.ndarray, correlation: np.ndarray
 ) -> Found:
     """How trained and untrained networks forget, against what there is to remember."""
+    if np.isfinite(conditional).all() and np.isfinite(correlation).all() and len(distances) > 2:
+        ratio = _exponent(distances, conditional) / _exponent(distances, correlation)
+        name = f"{run.arm}.exact_memory_decay_ratio_{run.size}"
+        yield from one(name, np.array([ratio]), None, run.source)
     for network, suffix in (("trained", ""), ("untrained", "_untrained")):
         response = run.arrays[f"response{suffix}"]
         name = f"{run.arm}.{network}_%s_{run.size}"
@@ -232,25 +233,12 @@ def entropies(results: Results) -> Found:
         if truth is None:
             continue
         half = int(np.argmin(np.abs(lengths - run.model.sites // 2)))
-        control = _unentangled(run, lengths[[half]])
-        for label, entropy, noise in (
-            ("renyi_deviation", value[:, half], error[:, half]),
-            ("independent_renyi_deviation", *control),
-        ):
-            deviation = np.abs(entropy - truth[half]) / truth[half]
+        # The control: the entropy of the shortest block in the place of the half's.
+        for label, cut in (("renyi_deviation", half), ("end_renyi_deviation", 0)):
+            deviation = np.abs(value[:, cut] - truth[half]) / truth[half]
             name = f"{run.arm}.{label}_{run.size}"
-            yield from one(name, deviation, noise / truth[half], run.source)
+            yield from one(name, deviation, error[:, cut] / truth[half], run.source)
     yield "entropy", gathered(frames, ["length", "value", "error", "exact"])
-
-
-def _unentangled(run: Run, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same estimator on the product state with every spin's own mean, ``[seeds]``."""
-    samples = run.arrays["samples"].astype(np.float64)
-    pairs = min(INDEPENDENT_PAIRS, samples.shape[1] // 2)
-    state = entanglement.independent_spins(samples)
-    first, second = samples[:, :pairs], samples[:, pairs : 2 * pairs]
-    entropy, error = entanglement.renyi_entropy(state, first, second, lengths, pairs)
-    return entropy[:, 0], error[:, 0]
 
 
 def training(results: Results) -> Found:

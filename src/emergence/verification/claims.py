@@ -86,7 +86,8 @@ class Claim(Entry):
     """The measured reason of an expected deviation; also why it is underpowered or never run.
     ``{measurement}`` in it stands for that number as it comes out."""
     scales: tuple[Scale, ...]
-    """The scales with the power to decide it; elsewhere it is not run."""
+    """The scales that measure it; elsewhere it is not run. They decide it too, but for those at which
+    ``expected`` is underpowered: there the number is told with its error, and why it decides nothing."""
     figure: (
         Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9_]+(/[a-z0-9_]+)+$")] | None
     ) = None
@@ -129,7 +130,7 @@ class Claim(Entry):
         if (NOT_RUN in verdicts) != (not self.scales):
             raise ValueError(
                 "expected must be 'not run' where scales is empty, and only there; a scale that "
-                "lacks the power to decide is left out of scales"
+                "does not measure it is left out of scales"
             )
         if self.reason is None and (unexplained := verdicts.intersection(NEEDS_REASON)):
             raise ValueError(

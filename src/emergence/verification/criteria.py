@@ -34,8 +34,20 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 PositiveNumber = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
 # Below two standard errors nothing is told apart from noise.
 Sigmas = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=2)]
-Fraction = Annotated[float, Field(strict=True, gt=0, le=1)]
+# No sample of seeds tells that all of them pass.
+Fraction = Annotated[float, Field(strict=True, gt=0, lt=1)]
 Count = Annotated[int, Field(strict=True, ge=1)]
+
+
+Basis = Literal["spread", "statement", "published", "resolution", "physics", "choice"]
+"""What a bound or tolerance rests on.
+
+``spread``: how much single trainings, which differ in the seed alone, scatter.
+``statement``: the statement itself, such as an order, a ratio against one, two numbers that are equal.
+``published``: a number or network of the paper, its authors' code or logs, or what others reached.
+``resolution``: how well the method, the samples or rounding can tell it, or a plot show it.
+``physics``: another scale of the problem, such as a gap, the noise put in, or what another law gives.
+``choice``: a round number of this project, with nothing measured behind it."""
 
 
 class Entry(BaseModel):
@@ -47,8 +59,10 @@ class Entry(BaseModel):
 class BaseCriterion(Entry, ABC):
     """What every test has in common."""
 
+    basis: Basis
+    """What the bound or tolerance rests on, in one word."""
     justification: Text
-    """Where the bound or tolerance comes from, such as the measured spread over seeds."""
+    """The same in full; ``{measurement}`` in it stands for that number as it comes out."""
     min_samples: Count | None = None
     """Fewer seeds than this are underpowered; by default 3 for any measurement over seeds."""
     max_error: PositiveNumber | None = None

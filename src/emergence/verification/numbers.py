@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from emergence.errors import LedgerError
-from emergence.statistics import Measurement
+from emergence.statistics import Measurement, scatter
 
 ROUNDING = 1e-12
 """Of double precision: a relative error below is no error of a measurement."""
@@ -34,10 +34,20 @@ def number(value: float | None, error: float | None) -> str:
     return f"({text})e{exponent:+03d}" if exponent else text
 
 
+OVER_SEEDS: dict[str, Callable[[Sequence[float]], str]] = {
+    "range": lambda values: f"{min(values):.2g} to {max(values):.2g}",
+    "factor": lambda values: f"{max(values) / min(values):.2g}" if min(values) > 0 else "∞",
+    "scatter": lambda values: f"{scatter(values) or 0.0:.2g}",
+}
+"""What is told of an ensemble in place of its median."""
+
+
 def filled(text: str, find: Callable[[str], Measurement], place: str | Path = "The ledger") -> str:
     """The text with each ``{measurement}`` as it came out, so that no sentence tells an old number.
 
-    ``{measurement:.2f}`` is its value alone, in Python's format.
+    ``{measurement:.2f}`` is its value alone, in Python's format; ``{measurement:range}`` the least and
+    the largest over its seeds, ``{measurement:factor}`` the ratio of these, ``{measurement:scatter}`` how
+    much single seeds scatter; without an ensemble these three are the number with its error.
 
     Args:
         find: the measurement of a name; what it raises is raised.
@@ -51,6 +61,12 @@ def filled(text: str, find: Callable[[str], Measurement], place: str | Path = "T
         found = find(match[1])
         if match[2] is None or found.value is None:
             return number(found.value, found.error)
+        if match[2] in OVER_SEEDS:
+            return (
+                OVER_SEEDS[match[2]](found.values)
+                if found.values
+                else number(found.value, found.error)
+            )
         try:
             return format(found.value, match[2])
         except ValueError as error:

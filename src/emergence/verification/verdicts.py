@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from emergence.errors import LedgerError, VerdictMismatch
 from emergence.statistics import Measurement
 from emergence.verification.claims import NEEDS_REASON, NOT_RUN, Claim, Ledger, Verdict
+from emergence.verification.criteria import Criterion
 from emergence.verification.numbers import filled
 from emergence.verification.outcomes import Outcome, evaluate
 
@@ -137,8 +138,7 @@ def _decide_claim(
     if scale not in claim.scales:
         reason = claim.reason or ""
         if claim.scales:
-            deciding = " or ".join(claim.scales)
-            reason = f"Scale {scale} lacks the power to decide it; run scale {deciding}."
+            reason = _not_run(claim, scale)
         return Decision(ledger.system, claim, scale, NOT_RUN, expected, (), None, reason)
 
     def find(name: str) -> Measurement:
@@ -153,13 +153,30 @@ def _decide_claim(
             )
         return measurements[name]
 
-    outcomes = tuple(evaluate(criterion, find) for criterion in claim.criteria)
+    outcomes = tuple(evaluate(_told(criterion, find), find) for criterion in claim.criteria)
     verdict = max((outcome.verdict for outcome in outcomes), key=_SEVERITY.index)
     control = evaluate(claim.asked_of(claim.control), find)
     positive = evaluate(claim.asked_of(claim.positive), find) if claim.positive else None
     reason = filled(claim.reason or "", find) if expected in NEEDS_REASON else ""
     return Decision(
         ledger.system, claim, scale, verdict, expected, outcomes, control, reason, positive
+    )
+
+
+def _told(criterion: Criterion, find: Callable[[str], Measurement]) -> Criterion:
+    """The criterion with the numbers of its justification as they came out."""
+    told = filled(criterion.justification, find)
+    return criterion.model_copy(update={"justification": told})
+
+
+def _not_run(claim: Claim, scale: str) -> str:
+    """Why a scale leaves out a claim that others decide, or at least measure."""
+    deciding = [one for one in claim.scales if claim.expected_at(one) != "underpowered"]
+    if deciding:
+        return f"Scale {scale} lacks the power to decide it; run scale {' or '.join(deciding)}."
+    return (
+        f"Scale {scale} does not measure it; scale {' or '.join(claim.scales)} does, though without "
+        "the power to decide it."
     )
 
 
