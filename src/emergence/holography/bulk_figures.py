@@ -55,88 +55,15 @@ def nothing(figure: Figure, stem: Path, table: pd.DataFrame) -> bool:
     return True
 
 
-def bulk_mass(tables: Path, stem: Path) -> None:
-    """Information within a layer of latents against that of the boundary, and correlation lengths."""
-    table = artifacts.read_table(tables / "bulk_correlations.csv")
-    lengths = artifacts.read_table(tables / "bulk_lengths.csv")
-    names = bulks(table, *LARGEST)[:2]
-    fig, axes = plotting.figure(
-        1, len(names) + 2, height=3.0, squeeze=False,
-        width_ratios=[1.5] * len(names) + [0.7, 0.9],
-    )  # fmt: skip
-    if nothing(fig, stem, table):
-        return
-    axes = axes[0]
-    for axis, name in zip(axes, names, strict=False):
-        part = table[(table["bulk"] == name) & (table["cells"] <= part_limit(table, name))]
-        _against_distance(axis, part)
-        axis.set_title(title(part), fontsize=6, loc="right")
-    _boundary_lengths(axes[-2], lengths[lengths["map"] == "boundary"], names)
-    _lengths(axes[-1], lengths[lengths["map"] != "boundary"], names)
-    for axis in axes[-2:]:
-        axis.set(yscale="log", xlim=(-0.6, len(names) - 0.4))
-        axis.set_xticks(range(len(names)), [name.split("_")[0] for name in names], rotation=30)
-    handles, labels = plotting.entries(axes)
-    fig.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=6)
-    plotting.panel_letters(axes)
-    plotting.save(fig, stem, {"information": table, "lengths": lengths})
-
-
 def part_limit(table: pd.DataFrame, name: str) -> float:
     """Half of the torus, in sites: farther pairs are nearer the other way round."""
     return float(table.loc[table["bulk"] == name, "size"].iloc[0]) / 2.0
-
-
-def _against_distance(axis: Axes, part: pd.DataFrame) -> None:
-    axis.set(xscale="log", yscale="log")
-    boundary = part[(part["map"] == "boundary") & (part["value"] > 2.0 * part["error"])]
-    axis.errorbar(
-        boundary["cells"], boundary["value"], yerr=boundary["error"], color=ROLES["reference"],
-        marker=".", label="boundary, by sites",
-    )  # fmt: skip
-    trained = part[part["map"] == "trained"]
-    for index, (level, one) in enumerate(trained.groupby("level")):
-        # Below two errors there is only the bound.
-        seen = one[one["value"] > 2.0 * one["error"]]
-        hidden = one[one["value"] <= 2.0 * one["error"]]
-        colour = SEQUENCE[index]
-        axis.errorbar(seen["cells"], seen["value"], yerr=seen["error"], color=colour, marker="o",
-                      linestyle="none", label=f"latents, cells of level {level}")  # fmt: skip
-        bound = np.maximum(hidden["value"], 0.0) + 2.0 * hidden["error"]
-        axis.plot(hidden["cells"], bound, color=colour, marker="v", linestyle="none",
-                  markerfacecolor="white", markersize=3)  # fmt: skip
-    axis.set(xlabel="distance (sites; cells)", ylabel="mutual information (nats)")
-    name_bounds(axis)
 
 
 def name_bounds(axis: Axes) -> None:
     """Say in the legend what the open triangles are."""
     axis.plot([], [], "v", color=ROLES["baseline"], markerfacecolor="white", markersize=3,
               label="bound, two errors")  # fmt: skip
-
-
-def _boundary_lengths(axis: Axes, lengths: pd.DataFrame, names: list[str]) -> None:
-    """In sites, beside those of the latents, which are in cells of 2^(ℓ+1) sites."""
-    for place, name in enumerate(names):
-        for one in lengths[lengths["bulk"] == name].itertuples():
-            axis.errorbar(place, one.length, yerr=one.error, marker="o", color=ROLES["reference"],
-                          linestyle="none", label="boundary, its length")  # fmt: skip
-    axis.set_ylabel("length of the boundary (sites)")
-
-
-def _lengths(axis: Axes, lengths: pd.DataFrame, names: list[str]) -> None:
-    """The longest of each map's layers, in cells of that layer."""
-    for place, name in enumerate(names):
-        part = lengths[lengths["bulk"] == name]
-        for index, (key, (colour, marker, label)) in enumerate(LOOKS.items()):
-            one = part[(part["map"] == key) & part["length"].gt(0.0)]
-            if len(one):
-                longest = one.loc[one["length"].idxmax()]
-                axis.errorbar(
-                    place - 0.2 + 0.1 * index, longest["length"], yerr=longest["error"],
-                    color=colour, marker=marker, linestyle="none", label=label,
-                )  # fmt: skip
-    axis.set_ylabel("length of the latents (cells)")
 
 
 def footprints(tables: Path, stem: Path) -> None:
@@ -257,4 +184,4 @@ def _vortex(sign: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-FIGURES: dict[str, Drawing] = {"bulk_mass": bulk_mass, "footprints": footprints, "layers": layers}
+FIGURES: dict[str, Drawing] = {"footprints": footprints, "layers": layers}

@@ -210,6 +210,8 @@ def vorticity(angle: np.ndarray) -> np.ndarray:
 
 PRIORS = ["bulk", "fit", "value", "error"]
 """What the figure reads of the learnt priors; ``fit`` may also be the divergence that there is."""
+COUPLINGS = ["bulk", "size", "t", "level", "other", "separation", "coupling", "error"]
+"""And of their couplings."""
 
 
 def prior(results: Results) -> Found:
@@ -246,7 +248,8 @@ def prior(results: Results) -> Found:
         frame = frame.sort_values("coupling", ascending=False, kind="stable")
         couplings.append(frame.assign(**study.row()))
     yield "bulk_prior", pd.DataFrame(rows) if rows else pd.DataFrame(columns=PRIORS)
-    yield "bulk_couplings", pd.concat(couplings, ignore_index=True) if couplings else pd.DataFrame()
+    none = [pd.DataFrame(columns=COUPLINGS)]
+    yield "bulk_couplings", pd.concat(couplings or none, ignore_index=True)
 
 
 def forward_divergence(results: Results, study: Study) -> Estimate | None:

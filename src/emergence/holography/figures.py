@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from emergence.holography import (
     bulk_figures,
+    bulk_mass_figure,
     diagram_figures,
     flow_figures,
     geometry_figures,
@@ -15,6 +16,7 @@ FIGURES: dict[str, Drawing] = {
     **flow_figures.FIGURES,
     **diagram_figures.FIGURES,
     **sampling_figures.FIGURES,
+    **bulk_mass_figure.FIGURES,
     **bulk_figures.FIGURES,
     **geometry_figures.FIGURES,
 }

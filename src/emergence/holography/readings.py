@@ -256,7 +256,7 @@ def plane(results: Results) -> Found:
 
 def agreement(table: pd.DataFrame) -> Found:
     """p-values of the reweighted map against the clusters, and against those of the next hopping."""
-    values: dict[str, dict[str, float]] = {"": {}, "displaced_": {}}
+    values: dict[str, dict[str, float | None]] = {"": {}, "displaced_": {}}
     for name, part in table.groupby("observable", sort=False):
         part = part.sort_values(["mu", "t"])
         near = part[["reference", "reference_error"]]
@@ -268,17 +268,19 @@ def agreement(table: pd.DataFrame) -> Found:
     note = f"{count['count']} of {count['size']} points have ten effective samples"
     for label, found in values.items():
         named = {f"{label}{name}_pvalue": value for name, value in found.items()}
-        named[f"{label}p_smallest"] = min(found.values())
+        told = [value for value in found.values() if value is not None]
+        named[f"{label}p_smallest"] = min(told) if told else None
         for name, value in named.items():
             name = f"plane.{name}"
-            yield name, Measurement(name, value, 0.0, source="reference/plane", note=note)
+            error = None if value is None else 0.0
+            yield name, Measurement(name, value, error, source="reference/plane", note=note)
 
 
-def _probability(part: pd.DataFrame, reference: pd.DataFrame) -> float:
-    """p-value of χ² of the differences from a reference where both are known; 0 where none is."""
+def _probability(part: pd.DataFrame, reference: pd.DataFrame) -> float | None:
+    """p-value of χ² of the differences from a reference where both are known; None where none is."""
     error = np.hypot(part["reweighted_error"], reference["reference_error"])
     pulls = ((part["reweighted"] - reference["reference"]) / error).dropna()
-    return float(chi2.sf(np.sum(pulls**2), len(pulls))) if len(pulls) else 0.0
+    return float(chi2.sf(np.sum(pulls**2), len(pulls))) if len(pulls) else None
 
 
 PARTS = (flows, symmetry, ising, plane)
