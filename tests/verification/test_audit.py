@@ -71,7 +71,7 @@ class TestDraw:
         assert never["H4"] == ["flows/critical_32"]
         assert never["H2"] == [], "Nothing is trained for it."
         assert "S1" not in never
-        for seed in range(8):
+        for seed in range(3):
             assert not never.keys() & set(draw(seed, 9).claims)
 
     def test_dear_arms_are_likelier(self, draw, pace):
