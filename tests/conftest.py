@@ -2,8 +2,10 @@
 
 import copy
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -108,3 +110,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def build_settings() -> Callable[[], dict[str, Any]]:
     """Makes a fresh mapping of settings: valid, and of no more keys than must be given."""
     return lambda: copy.deepcopy(MINIMAL_SETTINGS)
+
+
+@pytest.fixture
+def here(monkeypatch, capfd):
+    """`emergence` with these arguments in this process: what it would end with, and say."""
+
+    from emergence import cli
+
+    def here(*arguments) -> SimpleNamespace:
+        monkeypatch.setattr(sys, "argv", ["emergence", *map(str, arguments)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capfd.readouterr()
+        return SimpleNamespace(returncode=ended.value.code, stdout=out, stderr=err)
+
+    return here

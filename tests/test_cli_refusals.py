@@ -1,20 +1,15 @@
 """Every refusal of the command line is one sentence, told before any work, and leaves nothing."""
 
 import re
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
-from command_line import COMMANDS, ROOT, STAGES, run
-from hypothesis import given
-from hypothesis import strategies as st
-from malformed import WRITABLE, fuzz
-from mappings import changed, places
+from command_line import COMMANDS, ROOT, STAGES, refused, run
+from mappings import changed
 
-from emergence import artifacts, cli
+from emergence import artifacts
 
 
 @pytest.fixture(scope="module")
@@ -39,36 +34,9 @@ def place(tmp_path_factory, build_settings):
     return folder
 
 
-def refused(done, status, output=None):
-    """The one sentence of a refusal that left nothing at ``output`` nor beside it."""
-    assert done.returncode == status, done.stderr
-    assert done.stdout == ""
-    assert re.fullmatch(r"emergence: .+\.\n", done.stderr), done.stderr
-    assert "Traceback" not in done.stderr
-    if output is not None:
-        assert not output.exists()
-        assert not output.parent.exists() or not list(output.parent.iterdir())
-    return done.stderr
-
-
 @pytest.fixture
 def output(tmp_path) -> Path:
     return tmp_path / "new" / "result"
-
-
-@pytest.fixture
-def here(monkeypatch, capfd):
-    """`emergence` with these arguments in this process: what it would end with, and say."""
-
-    def here(*arguments) -> SimpleNamespace:
-        monkeypatch.setattr(sys, "argv", ["emergence", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capfd.readouterr()
-        return SimpleNamespace(returncode=ended.value.code, stdout=out, stderr=err)
-
-    return here
 
 
 @pytest.mark.parametrize(
@@ -245,37 +213,3 @@ class TestInputs:
             *("--settings", place / "settings.yaml", "--output", place / "text.npz" / "waves.npz"),
         )
         assert str(place / "text.npz") in refused(done, 3)
-
-
-class TestFuzzed:
-    """Whatever is wrong: the whole output, or a sentence and nothing of it."""
-
-    @fuzz
-    @given(data=st.data())
-    def test_settings_with_one_odd_value(self, here, build_settings, tmp_path_factory, data):
-        content = build_settings()
-        path = data.draw(st.sampled_from(list(places(content))))
-        odd = data.draw(WRITABLE)
-        folder = tmp_path_factory.mktemp("fuzzed")
-        settings, output = folder / "mine.yaml", folder / "new" / "spectrum.npz"
-        settings.write_text(yaml.safe_dump(changed(content, path, odd)))
-        done = here("introspection", "spectral", "--settings", settings, "--output", output)
-        if done.returncode:
-            refused(done, 2, output)
-        else:
-            artifacts.read_arrays(output)
-
-    @fuzz
-    @given(share=st.floats(0.0, 1.0, exclude_max=True), junk=st.binary(max_size=4))
-    def test_data_cut_off_anywhere(self, here, place, tmp_path_factory, share, junk):
-        folder = tmp_path_factory.mktemp("fuzzed")
-        data, output = folder / "data.npz", folder / "new" / "translator"
-        whole = (place / "waves.npz").read_bytes()
-        cut = int(share * len(whole))
-        # Shorter than it was: bytes after its end would not make an archive another one.
-        data.write_bytes(whole[:cut] + junk[: len(whole) - cut - 1])
-        done = here(
-            *("introspection", "translator", "--arm", "free", "--data", data),
-            *("--settings", place / "settings.yaml", "--output", output),
-        )
-        assert str(data) in refused(done, 3, output)

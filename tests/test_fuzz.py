@@ -24,7 +24,9 @@ from malformed import (
     damage_cell,
     damage_key,
     damage_value,
+    first_lines,
     fuzz,
+    of_one_claim,
     one_sentence_and_a_remedy,
     refusals,
 )
@@ -47,15 +49,6 @@ for part in ("jobs", "samples", "drawn_again", "left_out"):  # one entry of each
     MANIFEST[part] = dict(list(MANIFEST[part].items())[:1])
 AUDIT = {"seed": 3, "judged_as": "laptop", "drawn": ["a/b/c"], "claims": ["I1"], "jobs": []}
 TRAINING = Finished({"w": np.eye(2)}, pd.DataFrame({"step": [1], "loss": [0.5]}), "identity")
-
-
-def first_lines(path: Path, number: int = 6) -> bytes:
-    return b"".join(path.read_bytes().splitlines(keepends=True)[:number])
-
-
-def of_one_claim(path: Path) -> bytes:
-    whole = yaml.safe_load(path.read_text())
-    return yaml.safe_dump(whole | {"claims": whole["claims"][:1]}, sort_keys=False).encode()
 
 
 def written(name: str, write: Callable[[Path], Any]) -> bytes:

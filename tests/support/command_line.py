@@ -1,6 +1,7 @@
-"""`emergence` in a process of its own, and every command that it has."""
+"""`emergence` in a process of its own, every command that it has, and how all of them refuse."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,18 @@ def run(*arguments, python=(), **environment) -> subprocess.CompletedProcess:
         text=True,
         timeout=60,
     )
+
+
+def refused(done, status, output=None):
+    """The one sentence of a refusal that left nothing at ``output`` nor beside it."""
+    assert done.returncode == status, done.stderr
+    assert done.stdout == ""
+    assert re.fullmatch(r"emergence: .+\.\n", done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    if output is not None:
+        assert not output.exists()
+        assert not output.parent.exists() or not list(output.parent.iterdir())
+    return done.stderr
 
 
 def commands(group=None, path=()):

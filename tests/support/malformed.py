@@ -107,6 +107,17 @@ def _written(whole: Any, before: bytes) -> bytes:
     return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True).encode()
 
 
+def first_lines(path: Path, number: int = 6) -> bytes:
+    """The beginning of a table."""
+    return b"".join(path.read_bytes().splitlines(keepends=True)[:number])
+
+
+def of_one_claim(path: Path) -> bytes:
+    """A ledger without its other claims."""
+    whole = yaml.safe_load(path.read_text())
+    return yaml.safe_dump(whole | {"claims": whole["claims"][:1]}, sort_keys=False).encode()
+
+
 def refusals(
     path: Path,
     content: bytes,

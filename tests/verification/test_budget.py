@@ -1,17 +1,20 @@
 """What fits in a budget: the choice, what it leaves out, and settings that hold just that."""
 
+import itertools
 import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emergence.errors import ArtifactError, LedgerError, SettingsError
 from emergence.settings import load, parse
 from emergence.verification import budget
 from emergence.verification.budget import parse_budget
 from emergence.verification.claims import load_ledgers
-from emergence.verification.costs import CALIBRATION, recorded_costs
-from emergence.verification.jobs import deciding_jobs, jobs_of, load_needs, reduced
+from emergence.verification.costs import CALIBRATION, Cost, recorded_costs
+from emergence.verification.jobs import Pace, deciding_jobs, jobs_of, load_needs, reduced
 
 ROOT = Path(__file__).parents[2]
 NEEDS = load_needs(ROOT / "workflow/needs.yaml")
@@ -229,3 +232,32 @@ def test_chains_come_with_what_they_are_compared_with():
             pair, _, space = name.rpartition("_")
             if space in ("bulk", "boundary", "hamiltonian", "untrained"):
                 assert {f"{pair}_bulk", f"{pair}_boundary"} <= content["chains"].keys(), claim
+
+
+@st.composite
+def instances(draw):
+    """Costs of up to eight jobs, which up to seven claims share, and a time."""
+    jobs = [f"a/{index}" for index in range(draw(st.integers(1, 8)))]
+    costs = {job: Cost(job, float(draw(st.integers(0, 30))), 1.0, 1.0) for job in jobs}
+    some = st.sets(st.sampled_from(jobs), min_size=1, max_size=4)
+    needed = {f"C{index}": draw(some) for index in range(draw(st.integers(1, 7)))}
+    return needed, costs, draw(st.integers(1, 3)), draw(st.integers(1, 120))
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(instances())
+def test_no_other_choice_decides_more_nor_as_many_sooner(instance):
+    """Against all choices, one after another."""
+    needed, costs, cores, budget_s = instance
+    pace = Pace(costs, cores, 1.0, "laptop")
+    chosen = budget.most(needed, pace, budget_s)
+    found = {}
+    for number in range(len(needed) + 1):
+        for names in itertools.combinations(needed, number):
+            jobs = set().union(*(needed[name] for name in names))
+            found[names] = pace.wall(jobs) <= budget_s, number, pace.wall_shared(jobs)
+    best = max((number, -time) for fits, number, time in found.values() if fits)
+    fits, number, time = found[tuple(chosen)]
+    assert fits
+    assert number == best[0]
+    assert time == pytest.approx(-best[1], rel=1e-6, abs=1e-6)

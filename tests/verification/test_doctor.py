@@ -9,7 +9,6 @@ import pytest
 
 from emergence.errors import HostError
 from emergence.verification import doctor
-from emergence.verification.costs import CALIBRATION, Cost, record
 from emergence.verification.doctor import Finding
 from emergence.verification.graphics import graphics
 
@@ -60,9 +59,22 @@ class TestLock:
     [(None, "advice"), (1.9, "fault"), (2.5, "advice"), (4.0, "well"), (20.0, "well")],
 )
 def test_memory(gib, state):
-    found = doctor.memory(gib)
+    found = doctor.memory(gib, {"smoke": 2.2, "laptop": 3.2, "paper": 4.9})
     assert found.state == state
     assert bool(found.remedy) == (state != "well")
+
+
+def test_memory_is_told_of_each_scale():
+    needed = {"smoke": 2.2, "laptop": 3.2, "paper": 4.9}
+    assert str(doctor.memory(2.5, needed)) == (
+        "2.5 GiB of memory are free, but the dearest job of each scale needs, in GiB: smoke 2.2, "
+        "laptop 3.2, paper 4.9. Close other programs, or give the container more; SCALE=smoke fits."
+    )
+    assert str(doctor.memory(4.5, needed)) == (
+        "4.5 GiB of memory are free, for so many jobs at once: 2 of scale smoke, 1 of scale laptop; "
+        "not enough for paper (4.9 GiB a job)."
+    )
+    assert "4 of scale paper." in str(doctor.memory(20.0, needed))
 
 
 def test_memory_of_this_machine_is_found():
@@ -153,17 +165,6 @@ def test_every_fault_is_told_and_advice_is_not():
     doctor.require(findings[:2])
 
 
-def test_costs_are_those_of_this_machine(tmp_path):
-    file = tmp_path / "costs.csv"
-    jobs = [Cost("a/x", 60.0, 70.0, 2048.0), Cost("b/y", 40.0, 9.0, 10.0)]
-    record(file, "laptop", [*jobs, Cost(CALIBRATION, 0.1, 0.1, 0.0)])
-    slow = Cost(CALIBRATION, 0.2, 0.2, 0.0)
-    assert doctor.expected_costs(file, slow) == {"laptop": (200.0, 2048.0)}
-    lines = doctor.cost_lines(file)
-    assert "not measured yet" in lines[0]
-    assert "2.0 GiB" in lines[1]
-
-
 @pytest.mark.slow
 def test_on_the_command_line_it_compiles_an_operation():
     """As a reviewer would: everything in order, or a sentence that says what is not."""
@@ -178,4 +179,5 @@ def test_on_the_command_line_it_compiles_an_operation():
     assert done.returncode in (0, 5), done.stderr
     assert "compiles and runs an operation" in done.stdout
     assert "laptop: about" in done.stdout
+    assert "paper: never run; the trainings of its flows alone" in done.stdout
     assert "Traceback" not in done.stderr

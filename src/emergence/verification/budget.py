@@ -1,8 +1,8 @@
 """Within a budget: the part of the workflow that decides the most claims in the time there is.
 
-Arms are added one claim's after another, always those that decide
-the most claims for the time they add; what several claims share is paid once. The part chosen is
-written as settings of its own scale, so that nothing of a full run is overwritten.
+No other part decides more: the choice is a linear programme in whole numbers, solved exactly. What
+several claims share is paid once. The part chosen is written as settings of its own scale, so that
+nothing of a full run is overwritten.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from emergence.artifacts import read_numbers, write_numbers, write_text
@@ -96,28 +97,74 @@ def choose(
     if among is not None:
         open_ = {name: needed for name, needed in open_.items() if name in among}
     left_out = [(name, f"scale {scale} lacks the power to decide it") for name in powerless]
-    wall = Pace(costs, cores, ratio, scale).wall
-
-    chosen: list[str] = []
-    jobs: set[str] = set()
-    while fitting := {
-        name: jobs | needed for name, needed in open_.items() if wall(jobs | needed) <= budget_s
-    }:
-        # Most claims for the time that is added; between equals the ledger's order.
-        rates = {
-            name: sum(needed <= after for needed in open_.values())
-            / max(wall(after) - wall(jobs), 1e-9)
-            for name, after in fitting.items()
-        }
-        jobs = fitting[max(rates, key=rates.__getitem__)]
-        covered = [name for name, needed in open_.items() if needed <= jobs]
-        chosen += covered
-        for name in covered:
-            del open_[name]
+    pace = Pace(costs, cores, ratio, scale)
+    wall = pace.wall
+    chosen = most(open_, pace, budget_s)
+    jobs = set().union(*(open_.pop(name) for name in chosen))
     for name, needed in open_.items():
         left_out.append((name, f"{_TOO_LONG} {clock(wall(jobs | needed))} with it"))
     systems = tuple(dict.fromkeys(system_of[name] for name in chosen))
     return Plan(tuple(chosen), tuple(left_out), wall(jobs), frozenset(jobs), systems)
+
+
+def most(needed: Mapping[str, set[str]], pace: Pace, budget_s: float) -> list[str]:
+    """Choose as many claims as can be decided in a time, and of equally many those that take the least.
+
+    A claim is 1 or 0, and so is what it needs: of jobs that the very same claims need, all or none.
+    The sum of the claims is greatest while no claim exceeds what it needs, and the time of all that is
+    needed fits.
+
+    Args:
+        needed: the jobs of each claim.
+        budget_s: wall time there is.
+
+    Returns:
+        The claims, in the order given.
+    """
+    names = [name for name, jobs in needed.items() if pace.wall(jobs) <= budget_s]
+    shared: dict[tuple[int, ...], list[str]] = {}
+    for job in sorted(set().union(*(needed[name] for name in names))):
+        users = tuple(i for i, name in enumerate(names) if job in needed[name])
+        shared.setdefault(users, []).append(job)
+    shares = np.array([pace.wall_shared(jobs) for jobs in shared.values()]) / budget_s
+    for room in (1.0, 1.0 - 1e-5):  # the solver may exceed a bound by its tolerance
+        taken = _solve(len(names), list(shared), shares, room)
+        chosen = [name for name, take in zip(names, taken, strict=True) if take]
+        if pace.wall(set().union(*(needed[name] for name in chosen))) <= budget_s:
+            break
+    return chosen
+
+
+def _solve(
+    claims: int, users: list[tuple[int, ...]], shares: np.ndarray, room: float
+) -> np.ndarray:
+    """Which claims are taken.
+
+    Args:
+        users: of each group of jobs, the claims that need it.
+        shares: the time of each group, as a fraction of what there is.
+        room: how much of that may be used.
+    """
+    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.sparse import csr_array
+
+    pairs = [(claim, claims + group) for group, those in enumerate(users) for claim in those]
+    if not pairs:
+        return np.ones(claims, bool)
+    rows = np.repeat(np.arange(len(pairs)), 2)
+    signs = np.tile([1.0, -1.0], len(pairs))
+    shape = (len(pairs), claims + len(users))
+    below = csr_array((signs, (rows, np.ravel(pairs))), shape=shape)
+    times = np.concatenate([np.zeros(claims), shares])
+    # Less time counts less than any claim.
+    found = milp(
+        np.concatenate([-np.ones(claims), 0.5 * shares]),
+        integrality=np.concatenate([np.ones(claims), np.zeros(len(users))]),
+        bounds=Bounds(0.0, 1.0),
+        constraints=[LinearConstraint(below, ub=0.0), LinearConstraint(times, ub=room)],
+        options={"mip_rel_gap": 0.0},
+    )
+    return found.x[:claims] > 0.5
 
 
 def of_some_claim(plan: Plan, budget_s: float) -> Plan:

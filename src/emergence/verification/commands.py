@@ -128,12 +128,14 @@ def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Do not start TensorFlow.")] = False,
 ) -> None:
     """Say whether this machine can run the project, and what each scale will cost here."""
+    from emergence.devices import usable_processors
     from emergence.verification import doctor as check
+    from emergence.verification.expected import cost_lines
 
-    findings = check.examine(lock, results, quick)
+    findings = check.examine(lock, results, record, quick)
     for finding in findings:
         print(f"{finding.state:7} {finding.name:12} {finding}")
-    for line in check.cost_lines(record):
+    for line in cost_lines(record, usable_processors()):
         print(f"{'cost':7} {line}")
     check.require(findings)
 

@@ -1,4 +1,4 @@
-"""Preflight: whether this machine can run the project, and what each scale will cost here.
+"""Preflight: whether this machine can run the project.
 
 Every check is one sentence with its remedy. What stops a run is a fault; what only slows it, or what
 a GPU would need, is advice: every number of the project can be computed without a GPU.
@@ -11,38 +11,40 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from emergence.devices import capability, usable_processors
 from emergence.errors import HostError
-from emergence.progress import clock
-from emergence.verification.claims import SCALES
-from emergence.verification.costs import CALIBRATION, Cost, calibrate, recorded_costs
+from emergence.verification.expected import memory_needed
 from emergence.verification.graphics import Finding, driver_version, graphics
 
 PYTHONS = ((3, 11), (3, 13))
 """Oldest and newest that the locked packages have wheels for."""
-MEMORY_GIB = 3.2
-"""What the dearest job of a laptop run needs."""
-SMOKE_GIB = 2.0
-"""The same of a smoke run."""
+DEFAULT = "laptop"
+"""The scale that `make reproduce` runs."""
 DISK_GIB = 2.0
-"""Results of the laptop scale take 0.3 GiB; checkpoints and logs come on top."""
+"""Results of that scale take 0.3 GiB; checkpoints and logs come on top. A smoke run takes a fraction,
+and what one of the paper scale takes is not known."""
 
 
-def examine(lock: Path, folder: Path, quick: bool = False) -> list[Finding]:
+def examine(lock: Path, folder: Path, record: Path, quick: bool = False) -> list[Finding]:
     """Run every check; ``quick`` leaves out those that start TensorFlow.
 
     Args:
         lock: the lock that the environment was made from.
         folder: where results will be written.
+        record: of what each job costs, ``config/costs.csv``.
+
+    Raises:
+        ArtifactError: the record is missing or malformed.
     """
+    needed = memory_needed(record)
     checks: list[Callable[[], Finding]] = [
         lambda: python_version(sys.version_info[:2]),
         lambda: locked_versions(lock),
         processors,
-        lambda: memory(available_memory_gib()),
+        lambda: memory(available_memory_gib(), needed),
         lambda: disk(shutil.disk_usage(_existing(folder)).free / 2**30, folder),
         lambda: writing(folder),
         lambda: programs(shutil.which),
@@ -150,24 +152,35 @@ def available_memory_gib() -> float | None:
     return min(found, default=None)
 
 
-def memory(gib: float | None) -> Finding:
-    """Whether the dearest job fits."""
+def memory(gib: float | None, needed: Mapping[str, float]) -> Finding:
+    """Whether the dearest job of each scale fits.
+
+    Args:
+        gib: what is free, None where that is not known.
+        needed: by the dearest job of each scale of which it is known, in GiB.
+    """
+    needs = ", ".join(f"{scale} {least:g}" for scale, least in needed.items())
     if gib is None:
         return Finding(
             "memory", "advice", "This system does not say how much memory is free.",
-            f"The dearest job needs {MEMORY_GIB:g} GiB.",
+            f"The dearest job of each scale needs, in GiB: {needs}.",
         )  # fmt: skip
-    if gib < MEMORY_GIB:
-        smoke = gib >= SMOKE_GIB
+    fit = {scale: int(gib // least) for scale, least in needed.items() if gib >= least}
+    if DEFAULT in needed and DEFAULT not in fit:
         return Finding(
-            "memory", "advice" if smoke else "fault",
-            f"{gib:.1f} GiB of memory are free, but the dearest job of scale laptop needs "
-            f"{MEMORY_GIB:g}" + (", and of scale smoke 2." if not smoke else "."),
+            "memory", "advice" if fit else "fault",
+            f"{gib:.1f} GiB of memory are free, but the dearest job of each scale needs, in GiB: "
+            f"{needs}.",
             "Close other programs, or give the container more"
-            + ("; SCALE=smoke fits." if smoke else "."),
+            + "".join(f"; SCALE={scale} fits" for scale in fit) + ".",
         )  # fmt: skip
-    jobs = int(gib // MEMORY_GIB)
-    return Finding("memory", "well", f"{gib:.1f} GiB of memory are free, for {jobs} jobs at once.")
+    jobs = ", ".join(f"{number} of scale {scale}" for scale, number in fit.items())
+    less = [f"{scale} ({least:g} GiB a job)" for scale, least in needed.items() if scale not in fit]
+    return Finding(
+        "memory", "well",
+        f"{gib:.1f} GiB of memory are free, for so many jobs at once: {jobs}"
+        + (f"; not enough for {', '.join(less)}." if less else "."),
+    )  # fmt: skip
 
 
 def disk(gib: float, folder: Path) -> Finding:
@@ -175,7 +188,7 @@ def disk(gib: float, folder: Path) -> Finding:
     if gib < DISK_GIB:
         return Finding(
             "disk", "fault",
-            f"{gib:.1f} GiB are free where {folder} is, but a run needs {DISK_GIB:.0f}.",
+            f"{gib:.1f} GiB are free where {folder} is, but a run of scale {DEFAULT} needs {DISK_GIB:.0f}.",
             "Free some space, or run in another folder.",
         )  # fmt: skip
     return Finding("disk", "well", f"{gib:.0f} GiB are free for results.")
@@ -245,43 +258,6 @@ def compiled_op() -> tuple[Finding, list[tuple[str, tuple[int, int] | None]], tu
     version = importlib.metadata.version("tensorflow")
     well = Finding("compiled op", "well", f"TensorFlow {version} compiles and runs an operation.")
     return well, gpus, lowest
-
-
-def expected_costs(record: Path, here: Cost | None = None) -> dict[str, tuple[float, float]]:
-    """Return of each recorded scale the processor seconds expected here, and the memory in MiB.
-
-    Args:
-        here: this machine's :func:`calibrate`, measured now by default.
-
-    Raises:
-        ArtifactError: the record is missing or malformed.
-    """
-    here = here or calibrate()
-    found = {}
-    for scale in SCALES:
-        costs = recorded_costs(record, scale)
-        base = costs.pop(CALIBRATION, None)
-        if costs:
-            ratio = here.cpu_s / base.cpu_s if base and base.cpu_s else 1.0
-            seconds = sum(cost.cpu_s for cost in costs.values()) * ratio
-            found[scale] = (seconds, max(cost.memory_mib for cost in costs.values()))
-    return found
-
-
-def cost_lines(record: Path) -> list[str]:
-    """One sentence per scale on what it costs on this machine."""
-    known = expected_costs(record)
-    lines = []
-    for scale in SCALES:
-        if scale in known:
-            seconds, mib = known[scale]
-            lines.append(
-                f"{scale}: about {clock(seconds)} of processor time, at most {mib / 1024:.1f} GiB "
-                "per job."
-            )
-        else:
-            lines.append(f"{scale}: not measured yet; meant for a GPU and many hours.")
-    return lines
 
 
 def _existing(folder: Path) -> Path:

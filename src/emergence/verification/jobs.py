@@ -204,10 +204,13 @@ class Pace:
         average = sum(cost.cpu_s for cost in self.costs.values()) / len(self.costs)
         return [self.costs[job].cpu_s if job in self.costs else average for job in jobs]
 
+    def wall_shared(self, jobs: Iterable[str]) -> float:
+        """Wall seconds that these jobs add where there is enough else to do beside them."""
+        return self.ratio * sum(self.cpu(jobs)) / (self.cores * BUSY)
+
     def wall(self, jobs: Collection[str]) -> float:
         """Wall seconds that these jobs take together."""
-        times = self.cpu(jobs)
-        return self.ratio * max(sum(times) / (self.cores * BUSY), max(times, default=0.0))
+        return max(self.wall_shared(jobs), self.ratio * max(self.cpu(jobs), default=0.0))
 
 
 def deciding_jobs(
