@@ -60,12 +60,11 @@ class TestCertificate:
     def test_says_of_how_many_numbers_each_axis_was_varied(self, frame):
         told = drift_report.coverage(frame)
         assert told == (
-            "Of the 1 numbers were varied: seeds of 1, machine of 0, threads of 1, precision of 0, "
-            "compiled of 0."
+            "Of 1 numbers were varied along seeds 1, machine 0, threads 1, precision 0, compiled 0."
         )
         assert told in drift_report.render_markdown(frame, "laptop")
         frame.loc[frame["axis"] == "threads", ["spread", "weights"]] = np.nan, drift.UNREACHED
-        assert "threads of 0 (it does not apply to 1 more)" in drift_report.coverage(frame)
+        assert "threads 0 (it does not apply to 1 more)" in drift_report.coverage(frame)
         assert "| – | does not apply | – |" in drift_report.render_markdown(frame, "laptop")
 
     @pytest.mark.parametrize(

@@ -83,9 +83,9 @@ def coverage(frame: pd.DataFrame) -> str:
     for axis in AXES:
         rows = frame[frame["axis"] == axis].drop_duplicates(["system", "measurement"])
         beyond = int((rows["weights"] == UNREACHED).sum())
-        told = f"{axis} of {int(rows['spread'].notna().sum())}"
+        told = f"{axis} {int(rows['spread'].notna().sum())}"
         parts.append(f"{told} (it does not apply to {beyond} more)" if beyond else told)
-    return f"Of the {len(numbers)} numbers were varied: {', '.join(parts)}."
+    return f"Of {len(numbers)} numbers were varied along {', '.join(parts)}."
 
 
 def unresolved(frame: pd.DataFrame) -> str:
