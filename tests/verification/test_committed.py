@@ -42,6 +42,13 @@ def test_weights_that_a_scale_starts_from_are_there(scale):
                 assert folder.with_suffix(".provenance.json").is_file()
 
 
+def test_all_that_is_shipped_together_is_small():
+    """Weights, records and measurements of every kind: 25 MB (10⁶ bytes) in all."""
+    files = [path for path in (ROOT / "weights").rglob("*") if path.is_file()]
+    assert len(files) > 100
+    assert sum(path.stat().st_size for path in files) <= 25e6
+
+
 def test_the_verdicts_are_of_the_ledgers():
     verdict = read_numbers(ROOT / "figures/laptop/verdict.json")
     ledgers = load_ledgers(ROOT / "claims")
