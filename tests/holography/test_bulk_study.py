@@ -224,6 +224,27 @@ def test_the_longest_layer_in_sites_need_not_be_that_in_cells() -> None:
     assert ratio.note.endswith("levels 0, 1")
 
 
+def test_what_a_prior_removes_is_told_in_nats_and_of_what_there_is() -> None:
+    names = ("level", "other", "separation", "coupling", "error")
+    found = {"t": np.array(1.0), "mu": np.array(2.25), "log_weights": np.zeros(100)}
+    found |= {f"prior_{name}": np.ones(3) for name in names}
+    fits = {"gain": 0.4, "held_out": -0.2, "selected": 0.3}
+    found |= {f"prior_{name}": np.array([value, 0.01]) for name, value in fits.items()}
+    found["prior_kept"] = np.array(0.25)
+    measured = dict(bulk_readings.prior(Results(found)))
+    table = measured.pop("bulk_prior")
+    assert list(table["fit"]) == [*fits, "forward"]
+    there = measured["bulk.free.forward_divergence"].value
+    for name, value in fits.items():
+        assert measured[f"bulk.free.prior_{name}"].value == value
+        label = "share" if name == "gain" else f"{name}_share"
+        assert measured[f"bulk.free.prior_{label}"].value == pytest.approx(value / there)
+    assert len(measured.pop("bulk_couplings")) == 3
+    # Arrays that were stored before couplings were selected have none.
+    older = {key: value for key, value in found.items() if key != "prior_selected"}
+    assert "bulk.free.prior_selected" not in dict(bulk_readings.prior(Results(older)))
+
+
 def test_too_few_samples_of_a_flow_tell_no_forward_divergence() -> None:
     found = {"t": np.array(1.0), "mu": np.array(2.25), "log_weights": np.zeros(100)}
     results = Results(found)

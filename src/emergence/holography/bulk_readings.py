@@ -238,11 +238,11 @@ def prior(results: Results) -> Found:
         if found is not None:
             rows.append(study.row(fit="forward", value=found.value, error=found.error))
             yield from study.measured("forward_divergence", found.value, found.error, unit="nats")
-            for label, name in (("share", "gain"), ("selected_share", "selected")):
-                if name in fits:
-                    share = fits[name][0] / found.value
-                    error = np.hypot(fits[name][1] / found.value, share * found.relative_error)
-                    yield from study.measured(f"prior_{label}", share, error)
+            for name, (value, spread) in fits.items():
+                share = value / found.value
+                error = np.hypot(spread / found.value, share * found.relative_error)
+                label = "share" if name == "gain" else f"{name}_share"
+                yield from study.measured(f"prior_{label}", share, error)
         names = ("level", "other", "separation", "coupling", "error")
         frame = pd.DataFrame({name: arrays[f"prior_{name}"] for name in names})
         frame = frame.sort_values("coupling", ascending=False, kind="stable")
