@@ -1,5 +1,7 @@
 """Records of chains: a run that is killed goes on; one may go on later, with another flow."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from emergence.artifacts import provenance_path, write_arrays, write_numbers
 from emergence.errors import ArtifactError
 from emergence.holography import chains
 from emergence.holography.chain_moves import RefreshMoves
-from emergence.holography.chain_records import Store, read_beforehand, require_theory
+from emergence.holography.chain_records import Store, origin_of, read_beforehand, require_theory
 
 BRIEF = {"trajectories": 60, "tuning": 30, "cold": 30}
 
@@ -223,3 +225,23 @@ def test_records_of_another_theory_are_refused(brief, tmp_path):
     for name, key in (("line", "lam"), ("spins", "temperature")):
         with pytest.raises(ArtifactError, match=rf"theory with {key} = .*run's has {key} = 2.5"):
             require_theory(path, name, told[name] | {key: 2.5})
+
+
+@pytest.mark.parametrize(
+    ("run", "flow", "expected"),
+    [
+        ({}, None, (False, 40, 0)),
+        ({}, "name", (True, 40, 0)),
+        ({"shipped": "records"}, "name", (True, 40, 30)),
+        ({"space": "boundary"}, "name", (False, 40, 0)),
+        ({"untrained": True}, "name", (False, 40, 0)),
+    ],
+    ids=["of this run", "shipped weights", "and records", "no weights", "fresh weights"],
+)
+def test_tables_tell_whose_weights_and_records_a_run_rests_on(run, flow, expected) -> None:
+    usual = {"flow": "a", "space": "bulk", "untrained": False, "shipped": None, "trajectories": 10}
+    chosen = SimpleNamespace(
+        chains={"run": SimpleNamespace(**usual | run)}, flows={"a": SimpleNamespace(shipped=flow)}
+    )
+    told = origin_of(chosen, "run", {"order": np.zeros((1, 4, 40)), "step": np.zeros(1)})
+    assert tuple(told[name] for name in ("shipped", "records", "shipped_records")) == expected

@@ -89,6 +89,7 @@ def test_needs_no_chains_to_read_the_reference():
     noise = np.random.default_rng(1).normal(0.0, 1e-3, (2, 40, 17))
     arrays = {"t": times, "correlation": (shapes[:, None] * (1.0 + noise))}
     results = SimpleNamespace(
+        has=lambda *_: False,
         chosen=SimpleNamespace(diagram=SimpleNamespace(sides=[4, 32]), chains={}),
         reference=lambda side: arrays,
     )
@@ -128,6 +129,34 @@ def test_controls_are_readings_of_other_hoppings() -> None:
     assert drifting["correlation.corrected_exponent_0.37"].error is not None
 
 
+def flow_of(spread: float, phases: tuple[float, ...] = (0.16, 0.40)) -> SimpleNamespace:
+    """Results whose flow has samples of ⟨c(r)⟩ = 1/(1 + r), all raised by ln w of a given spread."""
+    rng = np.random.default_rng(2)
+    log_weights = spread * rng.standard_normal((len(phases), 1, 400))
+    samples = 1.0 / (1.0 + np.arange(9)) + 0.01 * log_weights[..., None]
+    arrays = {"t": np.array(phases), "log_weights": log_weights, "correlation": samples,
+              "shipped": np.array(1.0)}  # fmt: skip
+    return SimpleNamespace(has=lambda *_: True, flow=lambda *_: SimpleNamespace(arrays=arrays))
+
+
+def test_the_flows_own_samples_stand_beside_the_chains() -> None:
+    """Tilted by e^x of standard normal numbers x, their mean rises by one."""
+    found = list(correlations._of_flow(flow_of(1.0), 16, "algebraic", 0.40))
+    raw, reweighted = found
+    assert [set(each["source"]) for each in found] == [{"raw"}, {"reweighted"}]
+    assert raw["shipped"].all() and not raw["shipped_records"].any()
+    np.testing.assert_allclose(raw["value"], 1.0 / (1.0 + raw["r"]), rtol=0, atol=0.002)
+    np.testing.assert_allclose(reweighted["value"] - raw["value"], 0.01, rtol=0, atol=0.003)
+
+
+def test_samples_of_no_effect_are_not_reweighted() -> None:
+    (raw,) = correlations._of_flow(flow_of(8.0), 16, "algebraic", 0.40)
+    assert set(raw["source"]) == {"raw"}
+    assert not list(correlations._of_flow(flow_of(1.0), 16, "algebraic", 0.3))
+    without = SimpleNamespace(has=lambda *_: False)
+    assert not list(correlations._of_flow(without, 16, "algebraic", 0.40))
+
+
 @pytest.mark.parametrize("blocks", ["few", "still"])
 def test_blocks_that_tell_no_covariance_leave_the_numbers_without_a_value(blocks) -> None:
     """Of a few sweeps, or of chains that never moved: the rest of the analysis goes on."""
@@ -136,6 +165,7 @@ def test_blocks_that_tell_no_covariance_leave_the_numbers_without_a_value(blocks
         means = np.repeat(means[:1], 32, axis=0)
     arrays = {"t": np.array([0.16, 0.40]), "correlation": np.stack([means, means])}
     results = SimpleNamespace(
+        has=lambda *_: False,
         chosen=SimpleNamespace(diagram=SimpleNamespace(sides=[16]), chains={}),
         reference=lambda side: arrays,
     )

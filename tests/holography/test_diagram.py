@@ -1,5 +1,7 @@
 """Comparison of a phase diagram with its reference: what agrees passes, what differs does not."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -164,7 +166,11 @@ class Stand:
         self.drawn = recorded(hoppings)
         self.chosen = type("Chosen", (), {})()
         self.chosen.diagram = type("Diagram", (), {"sides": [8]})()
-        self.chosen.chains = {"line_8": None}
+        run = SimpleNamespace(
+            flow="line_8", space="bulk", untrained=False, shipped="line_8", trajectories=20
+        )
+        self.chosen.chains = {"line_8": run}
+        self.chosen.flows = {"line_8": SimpleNamespace(shipped="line_8")}
 
     def has(self, *_: object) -> bool:
         return True
@@ -195,6 +201,9 @@ def test_a_part_of_the_line_in_any_order_is_compared_where_it_was_drawn(hoppings
     found = dict(diagram.diagram(Stand(hoppings)))
     assert found["diagram.corrected_p_smallest_8"].value == 1.0
     assert sorted(set(found["pulls"]["t"])) == sorted(hoppings)
+    table = found["diagram"]
+    assert set(table.loc[table["kind"] == "corrected", "shipped_records"]) == {280}
+    assert set(table.loc[table["shipped"], "kind"]) == {"corrected", "raw", "reweighted"}
     control = found["diagram.displaced_p_smallest_8"].value
     assert (control is None) == (len(hoppings) == 1), "Nothing to compare is no difference."
     every = dict(diagram.diagram(Stand(sorted(hoppings))))

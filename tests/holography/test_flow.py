@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
 
 from emergence.errors import ArtifactError, SettingsError
 from emergence.holography.actions import ComplexPhi4, FreeField, IsingDualField
@@ -225,6 +227,30 @@ def test_evaluation_of_known_weights() -> None:
     assert found.error == pytest.approx(np.sqrt(np.expm1(0.25) / 200_000), rel=0.05)
     assert found.divergence(3.125)[0] == pytest.approx(0.125, abs=5e-3)
     assert found.variance == pytest.approx(0.25, rel=0.02)
+
+
+@given(st.integers(0, 2**31), st.floats(-1e3, 1e3), st.floats(0.1, 6.0))
+def test_a_constant_in_the_action_moves_the_partition_function_alone(
+    seed: int, constant: float, spread: float
+) -> None:
+    log_weights = spread * np.random.default_rng(seed).standard_normal(200)
+    found, moved = Evaluation(log_weights), Evaluation(log_weights + constant)
+    assert moved.log_partition == pytest.approx(found.log_partition + constant, abs=1e-9)
+    assert moved.effective_fraction == pytest.approx(found.effective_fraction, rel=1e-9)
+    assert moved.error == pytest.approx(found.error, rel=1e-9)
+    assert moved.divergence()[0] == pytest.approx(found.divergence()[0], abs=1e-9)
+    assert 1.0 <= found.effective_fraction * found.samples * (1.0 + 1e-12) <= 201.0
+
+
+LOGARITHMS = st.floats(-700.0, 700.0)
+
+
+@given(LOGARITHMS, LOGARITHMS)
+def test_symmetrised_density_does_not_know_which_is_which(one: float, other: float) -> None:
+    given_values = [tf.constant([value], tf.float64) for value in (one, other)]
+    there, back = symmetrised(*given_values), symmetrised(*given_values[::-1])
+    np.testing.assert_allclose(there, back, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(there, np.logaddexp(one, other) - np.log(2.0), rtol=1e-12)
 
 
 def test_symmetrised_density_is_the_mean() -> None:

@@ -72,6 +72,8 @@ def test_a_conditional_flow_is_measured_at_every_point_of_the_line(settings, tmp
     for name in (*PRIMARY, "log_weights"):
         assert arrays[name].shape == (2, 1, 16)
         assert np.isfinite(arrays[name]).all()
+    assert arrays["correlation"].shape == (2, 1, 16, 2)
+    np.testing.assert_allclose(arrays["correlation"][..., 0], arrays["density"], rtol=1e-9)
 
 
 def test_the_second_side_starts_from_the_levels_of_the_first(grown):

@@ -20,6 +20,7 @@ from emergence.holography.autocorrelation import estimate_all, estimate_mean
 from emergence.holography.exact import free_sample
 from emergence.holography.observables import (
     PRIMARY,
+    along_axes,
     formulas,
     ising_primary,
     primary,
@@ -101,6 +102,18 @@ def test_primary_quantities_are_the_sums_they_are_called(side: int, seed: int, t
         hop = np.sum(field.conj() * np.roll(field, -1, axis=axis), axis=(1, 2))
         stiffness += 0.5 * (t * hop.real - t**2 * hop.imag**2) / sites
     np.testing.assert_allclose(measured["helicity"], stiffness, rtol=1e-9, atol=1e-12)
+
+
+@given(st.sampled_from([2, 3, 4, 8]), st.integers(0, 2**31), st.integers(0, 7))
+def test_correlations_along_the_axes_are_those_of_the_structure_factor(side, seed, shift) -> None:
+    rng = np.random.default_rng(seed)
+    field = rng.standard_normal((3, side, side)) + 1j * rng.standard_normal((3, side, side))
+    found = along_axes(field)
+    power = np.fft.ifft2(np.abs(np.fft.fft2(field)) ** 2).real / side**2
+    expected = 0.5 * (power[:, 0] + power[:, :, 0])[:, : side // 2 + 1]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    moved = np.exp(0.1j * shift) * np.roll(field, shift, axis=2)
+    np.testing.assert_allclose(along_axes(moved), found, rtol=0, atol=1e-12)
 
 
 @given(st.integers(0, 2**31), st.floats(-3.0, 3.0), st.integers(0, 3), st.booleans())

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import TypeAdapter
 
 from emergence import artifacts
 from emergence.holography.actions import ComplexPhi4
@@ -12,9 +13,17 @@ from emergence.holography.partition import exact_log_partition
 from emergence.holography.readings import PAIR, agreement, equal_time, flows
 from emergence.settings import parse
 from emergence.statistics import Measurement
+from emergence.verification.criteria import Criterion
+from emergence.verification.outcomes import evaluate
 
+ADAPTER = TypeAdapter(Criterion)
 SPREAD = 0.1
 EXACT = small_torus(ComplexPhi4(1.0, 1.0, 1.0)).log_partition
+
+
+def ask(measure: str, **demanded: object) -> object:
+    """A criterion of the ledger."""
+    return ADAPTER.validate_python({"measure": measure, "justification": "as made", **demanded})
 
 
 @pytest.fixture
@@ -60,6 +69,38 @@ def test_mixed_up_densities_miss_the_partition_function(results):
     """ln⟨e^(x − y)⟩ of two independent normal numbers is one."""
     found = dict(flows(results))
     assert found["disc.shuffled_ln_z_deviation_2"].value == pytest.approx(1.0, abs=0.15)
+
+
+def test_fewer_than_ten_effective_samples_decide_nothing(results):
+    """However close the number happens to be to its bound."""
+    path = results.folder / "flows" / "disc" / "2" / "arrays.npz"
+    arrays = dict(artifacts.read_arrays(path))
+    one = np.full((1, 1, 500), EXACT - 20.0)
+    one[..., 0] = EXACT + np.log(500.0)
+    other = np.random.default_rng(0).standard_normal((1, 1, 500))
+    artifacts.write_arrays(path, arrays | {"log_weights": one, "log_density": other})
+    found = dict(flows(Results(results.settings, results.folder)))
+    assert found["flows"]["underpowered"].all()
+    assert found["disc.ln_z_deviation_2"].value < 1e-6
+    for name, demanded in (
+        ("ln_z_deviation", {"test": "at_most", "bound": 1e-3}),
+        ("shuffled_ln_z_deviation", {"test": "at_most", "bound": 1e-3}),
+        ("effective_fraction", {"test": "at_least", "bound": 1e-4}),
+    ):
+        criterion = ask(f"disc.{name}_2", **demanded)
+        outcome = evaluate(criterion, found.__getitem__)
+        assert outcome.verdict == "underpowered", name
+        assert "fewer than ten effective samples" in outcome.note
+    # What needs no weights is known all the same.
+    assert found["disc.divergence_2"].error > 0.0
+    assert found["disc.parameters_2"].error == 0.0
+
+
+def test_enough_of_them_do(results):
+    found = dict(flows(results))
+    for name, bound in (("ln_z_deviation", 1e-2), ("divergence", 0.1)):
+        criterion = ask(f"disc.{name}_2", test="at_most", bound=bound)
+        assert evaluate(criterion, found.__getitem__).verdict == "reproduced", name
 
 
 def test_only_some_theories_are_known(results):

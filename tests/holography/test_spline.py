@@ -1,12 +1,27 @@
 """The U(1) spline bijector: bijection, Jacobian, symmetries, and what it reads."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emergence.holography.spline import PolarSpline
 
 ORDERS = [{"order": (3, 1, 2), "fresh": True}, {"order": (3, 0, 1, 2)}]
+few = settings(max_examples=8, deadline=None)
+SEEDS = st.integers(0, 2**31 - 2)
+
+
+@cache
+def traced(fresh: bool):
+    """The bijector of either order, and both of its directions as graphs."""
+    (order,) = (each for each in ORDERS if each.get("fresh", False) == fresh)
+    bijector = PolarSpline(**order, width=8)
+    runs = (tf.function(run, autograph=False) for run in (bijector.forward, bijector.inverse))
+    return bijector, *runs
 
 
 def perturbed(bijector, seed: int = 0, contexts: int = 0, dtype=tf.float64, size: float = 0.2):
@@ -42,7 +57,7 @@ def test_starts_as_the_identity(order: dict) -> None:
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("surroundings", [True, False])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(tf.float64, 1e-10), (tf.float32, 3e-5)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(tf.float64, 1e-10), (tf.float32, 1e-5)])
 def test_inverse_takes_back(order: dict, surroundings: bool, dtype, tolerance: float) -> None:
     bijector = PolarSpline(**order, surroundings=surroundings, width=8)
     parameters = perturbed(bijector, contexts=2, dtype=dtype, size=0.1)
@@ -51,25 +66,27 @@ def test_inverse_takes_back(order: dict, surroundings: bool, dtype, tolerance: f
     moved, log_det = bijector.forward(parameters, blocks, context)
     back, log_det_back = bijector.inverse(parameters, moved, context)
     assert np.abs(as_complex(moved) - as_complex(blocks)).max() > 0.1
-    np.testing.assert_allclose(as_complex(back), as_complex(blocks), atol=tolerance)
-    np.testing.assert_allclose(log_det_back, -log_det, atol=30.0 * tolerance)
+    np.testing.assert_allclose(as_complex(back), as_complex(blocks), rtol=0, atol=tolerance)
+    np.testing.assert_allclose(log_det_back, -log_det, rtol=0, atol=100.0 * tolerance)
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("fresh", [True, False])
 @pytest.mark.parametrize("inverse", [False, True])
-def test_log_det_is_that_of_the_autodiff_jacobian(order: dict, inverse: bool) -> None:
-    bijector = PolarSpline(**order, width=8)
-    parameters = perturbed(bijector)
-    blocks = blocks_of(3, 2, 1)
-    run = bijector.inverse if inverse else bijector.forward
-    # Every sample of one batch has another coordinate moved.
+@few
+@given(seed=SEEDS)
+def test_log_det_is_that_of_the_jacobian(fresh: bool, inverse: bool, seed: int) -> None:
+    bijector, *runs = traced(fresh)
+    parameters = perturbed(bijector, seed)
+    blocks = blocks_of(seed, 2, 1)
+    # Every sample of one batch has another coordinate moved; the last is where they start from.
     step, size = 1e-6, blocks.numpy().size
     moves = step * np.eye(size).reshape(*blocks.shape[:-1], size)
-    ahead, behind = (run(parameters, blocks + sign * moves)[0].numpy() for sign in (1.0, -1.0))
-    change = ahead - behind
+    batch = tf.concat([blocks + moves, blocks - moves, blocks], axis=-1)
+    moved, log_det = (each.numpy() for each in runs[inverse](parameters, batch))
+    change = moved[..., :size] - moved[..., size:-1]
     change[:, :, 1] = np.angle(np.exp(1j * change[:, :, 1]))
     numeric = np.linalg.slogdet(change.reshape(size, size) / (2.0 * step))[1]
-    assert run(parameters, blocks)[1].numpy()[0, 0] == pytest.approx(numeric, abs=1e-5)
+    assert log_det[0, -1] == pytest.approx(numeric, abs=1e-4)
 
 
 def test_derivatives_of_the_loop_are_those_of_differences() -> None:
@@ -104,27 +121,32 @@ def test_derivatives_of_the_loop_are_those_of_differences() -> None:
         assert found == pytest.approx(float(tf.reduce_sum(slope * way)), rel=1e-5, abs=1e-6)
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_turning_the_latents_turns_the_field(order: dict) -> None:
-    bijector = PolarSpline(**order, width=8)
-    parameters = perturbed(bijector)
-    blocks = blocks_of(5, 2, 4)
+@pytest.mark.parametrize("fresh", [True, False])
+@few
+@given(seed=SEEDS, angle=st.floats(-np.pi, np.pi))
+def test_turning_the_latents_turns_the_field(fresh: bool, seed: int, angle: float) -> None:
+    bijector, forward, inverse = traced(fresh)
+    parameters = perturbed(bijector, seed)
+    blocks = blocks_of(seed, 2, 4)
     turn = np.zeros((1, 1, 2, 1, 1, 1))
-    turn[:, :, 1] = 2.1
-    moved, log_det = bijector.forward(parameters, blocks)
-    turned, log_det_turned = bijector.forward(parameters, blocks + turn)
-    np.testing.assert_allclose(as_complex(turned), as_complex(moved + turn), atol=1e-9)
-    np.testing.assert_allclose(log_det_turned, log_det, atol=1e-9)
+    turn[:, :, 1] = angle
+    for run in (forward, inverse):
+        moved, log_det = run(parameters, blocks)
+        turned, log_det_turned = run(parameters, blocks + turn)
+        np.testing.assert_allclose(as_complex(turned), as_complex(moved + turn), rtol=0, atol=1e-8)
+        np.testing.assert_allclose(log_det_turned, log_det, rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_blocks_are_treated_alike(order: dict) -> None:
-    bijector = PolarSpline(**order, width=8)
-    parameters = perturbed(bijector)
-    blocks = blocks_of(6, 4, 2)
-    moved, _ = bijector.forward(parameters, blocks)
-    shifted, _ = bijector.forward(parameters, tf.roll(blocks, [1, 2], axis=[3, 4]))
-    np.testing.assert_allclose(shifted, tf.roll(moved, [1, 2], axis=[3, 4]), atol=1e-10)
+@pytest.mark.parametrize("fresh", [True, False])
+@few
+@given(seed=SEEDS, shift=st.tuples(st.integers(0, 3), st.integers(0, 3)))
+def test_blocks_are_treated_alike(fresh: bool, seed: int, shift: tuple[int, int]) -> None:
+    bijector, forward, _ = traced(fresh)
+    parameters = perturbed(bijector, seed)
+    blocks = blocks_of(seed, 4, 2)
+    moved, _ = forward(parameters, blocks)
+    shifted, _ = forward(parameters, tf.roll(blocks, shift, axis=[3, 4]))
+    np.testing.assert_allclose(shifted, tf.roll(moved, shift, axis=[3, 4]), rtol=0, atol=1e-10)
 
 
 def test_without_surroundings_blocks_do_not_see_each_other() -> None:

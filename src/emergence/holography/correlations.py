@@ -14,7 +14,7 @@ covariance between distances and, left out one at a time, all errors.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ from emergence.artifacts import Arrays
 from emergence.holography.actions import lattice_cosines
 from emergence.holography.autocorrelation import estimate_mean
 from emergence.holography.chain_records import origin_of
+from emergence.holography.metropolis import reweight
 from emergence.statistics import Measurement
 
 if TYPE_CHECKING:
@@ -177,11 +178,13 @@ class Blocks:
 def correlations(results: Results) -> Found:
     """At the largest side, both phases: correlation functions, fits, their difference.
 
-    Of the cluster Monte Carlo, and of the chains in the bulk of a flow where there are any.
+    Of the cluster Monte Carlo, and of the chains in the bulk of a flow where there are any; beside
+    them, without fits, the flow's own samples, raw and reweighted.
     """
     side = largest(results)
     rows, fits, sources = [], [], _sources(results, side)
     for phase, t in PHASES.items():
+        rows += _of_flow(results, side, phase, t) if side else []
         for source, arrays in sources.items():
             index = _index(arrays, t)
             if index is None:
@@ -214,6 +217,25 @@ def correlations(results: Results) -> Found:
 
 
 _NO_CHAINS = {"shipped": False, "records": 0, "shipped_records": 0}
+
+
+def _of_flow(results: Results, side: int, phase: str, t: float) -> Iterator[pd.DataFrame]:
+    """The flow's own samples, and these with their weights where ten of them are effective."""
+    name = f"line_{side}"
+    arrays = results.flow(name, side).arrays if results.has(name, side) else {}
+    index = _index(arrays, t) if "correlation" in arrays else None
+    if index is None:
+        return
+    samples, log_weights = arrays["correlation"][index, 0], arrays["log_weights"][index, 0]
+    shipped = bool(arrays["shipped"])
+    for source, weights in (("raw", np.zeros_like(log_weights)), ("reweighted", log_weights)):
+        found = [reweight({"c": each}, weights, lambda mean: mean["c"]) for each in samples.T]
+        if found[0].underpowered:
+            continue
+        frame = {"r": np.arange(side // 2 + 1), "value": [each.value for each in found]}
+        frame |= {"error": [each.error for each in found]}
+        about = {"phase": phase, "source": source, "t": t, "size": side, "equilibrated": True}
+        yield pd.DataFrame(frame).assign(**about, **_NO_CHAINS | {"shipped": shipped})
 
 
 def _origin(results: Results, source: str, side: int, arrays: Arrays) -> dict[str, object]:

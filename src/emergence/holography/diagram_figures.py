@@ -155,6 +155,8 @@ def _phase(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame) -> None:
         own = part[part["source"] == source]
         if len(own):
             _source(axis, own, *look)
+    if {"raw", "reweighted"} & set(part["source"]) == {"raw"}:
+        axis.plot([], [], " ", label=f"not reweighted: {marks.FEW}")
     bottom, top = axis.get_ylim()
     curve = part[part["source"] == "reference"]
     for law, (colour, line, label) in LAWS.items():

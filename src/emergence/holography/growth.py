@@ -21,7 +21,7 @@ from emergence.finished import Finished
 from emergence.holography.arms import problem_of
 from emergence.holography.flow import FlowProblem, compile_weigher
 from emergence.holography.hierarchy import transfer
-from emergence.holography.observables import ising_primary, primary
+from emergence.holography.observables import along_axes, ising_primary, primary
 from emergence.holography.points import Point, points_of
 from emergence.holography.weights import Evaluation, check_finite
 from emergence.progress import say
@@ -164,8 +164,8 @@ def evaluate(draws: Draws, parameters: Mapping[str, np.ndarray], *names: str) ->
 
     Returns:
         ``t`` and ``mu`` ``[points]``; ``log_weights`` ``[points, seeds, samples]``, ln w = −S − ln q,
-        and ``log_density``, ln q; if observed, each primary quantity of :mod:`.observables` under
-        its name, of the same shape.
+        and ``log_density``, ln q; if observed, what :func:`measure` tells, under its name, of the
+        same shape, the correlation function with one more axis.
 
     Raises:
         DivergenceError: a weight is not finite.
@@ -194,15 +194,18 @@ def evaluate(draws: Draws, parameters: Mapping[str, np.ndarray], *names: str) ->
 
 
 def measure(field: np.ndarray, t: float) -> Arrays:
-    """Primary quantities of fields ``[seeds, batch, L, L, components]``, ``[seeds, batch]`` each."""
+    """Primary quantities of fields ``[seeds, batch, L, L, components]``, ``[seeds, batch]`` each.
+
+    Of complex ones also the ``correlation`` function along the axes, ``[seeds, batch, L/2 + 1]``.
+    """
     seeds, batch, side = field.shape[:3]
     flat = field.reshape(-1, side, side, field.shape[-1])
-    found = (
-        ising_primary(flat[..., 0])
-        if field.shape[-1] == 1
-        else primary(flat[..., 0] + 1j * flat[..., 1], t)
-    )
-    return {name: values.reshape(seeds, batch) for name, values in found.items()}
+    if field.shape[-1] == 1:
+        found = ising_primary(flat[..., 0])
+    else:
+        values = flat[..., 0] + 1j * flat[..., 1]
+        found = primary(values, t) | {"correlation": along_axes(values)}
+    return {name: each.reshape(seeds, batch, *each.shape[1:]) for name, each in found.items()}
 
 
 def write_flow(folder: Path, parameters: Arrays, side: int) -> None:

@@ -173,6 +173,18 @@ def ising_parts(field: Any, array_module: ModuleType = np) -> dict[str, Any]:
     }
 
 
+def along_axes(field: np.ndarray) -> np.ndarray:
+    """Re φ_x*φ_{x+r} of complex fields ``[samples, L, L]`` for r = 0 … L/2, ``[samples, L/2 + 1]``.
+
+    Averaged over sites and both axes.
+    """
+    columns = []
+    for distance in range(field.shape[1] // 2 + 1):
+        moved = np.roll(field, -distance, axis=1) + np.roll(field, -distance, axis=2)
+        columns.append(0.5 * np.mean((field.conj() * moved).real, axis=(1, 2)))
+    return np.stack(columns, axis=1)
+
+
 def ising_primary(field: np.ndarray) -> dict[str, np.ndarray]:
     """:func:`ising_parts` of a NumPy array; raises ValueError for a complex one."""
     if field.ndim != 3 or np.iscomplexobj(field):
