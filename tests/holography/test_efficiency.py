@@ -94,6 +94,8 @@ def test_ratios_are_those_of_the_chains() -> None:
         ("force_ratio", 100.0),
         # Nearly independent proposals against two trajectories of five evaluations.
         ("whole_field_ratio", 0.09),
+        # And against twenty trajectories of fifty.
+        ("whole_over_boundary", 9e-4),
         # 20 ms for five evaluations against 1 ms for fifty forces.
         ("evaluation_cost", 200.0),
         # Twenty times dearer, ten times faster.
@@ -112,6 +114,8 @@ def test_ratios_are_those_of_the_chains() -> None:
     off = (399.0 - relaxation.value) * 0.001 / 0.8
     assert relaxation.error == pytest.approx(off, rel=1e-6)
     assert set(tables["sampling"]["sampler"]) == {"bulk", "boundary", "cluster", "independence"}
+    assert measured["sampling.critical.bulk_step"].value == 0.1
+    assert "sampling.critical.cluster_step" not in measured
 
 
 def test_what_is_not_known_gives_no_number() -> None:

@@ -72,7 +72,7 @@ def exact_weights():
 
 
 SMALL = {
-    "seeds": 4,
+    "seeds": 10,
     "training_windows": 8,
     "test_windows": 8,
     "test_systems": 4,

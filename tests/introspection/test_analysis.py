@@ -91,11 +91,12 @@ LAW = (
 )
 
 
-def test_an_ensemble_that_found_the_exact_law_is_judged_as_the_ledger_expects(analysed):
+def test_an_ensemble_that_found_the_exact_law_reproduces_what_is_told_of_it(analysed):
     decisions = {d.claim.id: d for d in decide(LEDGER, analysed("laptop")[2], "laptop")}
     for claim in LAW:
         notes = [outcome.note for outcome in decisions[claim].outcomes]
-        assert decisions[claim].matches, (claim, notes)
+        wanted = "deviates" if claim == "I5-euler" else "reproduced"
+        assert decisions[claim].verdict == wanted, (claim, notes)
         assert decisions[claim].control_holds, (claim, decisions[claim].control)
 
 

@@ -69,8 +69,9 @@ def test_the_scatter_of_single_trainings_is_that_of_the_drift_certificate(projec
     project.verify()
     text = (project.results / "laptop" / "verdict.md").read_text(encoding="utf-8")
     assert (
-        "Ten times the spread over seeds. Single trainings scatter by 2.5 (5 of them); to where the "
-        "criterion turns it is 20, 8 times that, and another training may be 7.6 off (95%)."
+        "Ten times the spread over seeds. The bound rests on a choice of this project. Single trainings "
+        "scatter by 2.5 (5 of them); to where the criterion turns it is 20, 8 times that, and another "
+        "training may be 7.6 off (95%)."
     ) in text
     assert "by its seed" not in text
     certificate[0] = (*about, "seeds", 25.0, 3, *demanded)

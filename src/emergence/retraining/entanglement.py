@@ -114,21 +114,6 @@ def jackknife(modulus: np.ndarray, phase: np.ndarray) -> tuple[np.ndarray, np.nd
     return entropy, error
 
 
-def independent_spins(samples: np.ndarray) -> LogAmplitude:
-    """The product state with each spin's own mean, which has no entanglement at all.
-
-    Args:
-        samples: ±1, ``[seeds, batch, sites]``.
-    """
-    up = np.clip((1.0 + samples.astype(np.float64).mean(axis=1)) / 2.0, 1e-12, 1.0 - 1e-12)
-
-    def log_amplitude(spins: np.ndarray) -> tuple[np.ndarray, None]:
-        chosen = np.where(spins > 0, np.log(up)[:, None], np.log1p(-up)[:, None])
-        return 0.5 * chosen.sum(axis=2), None
-
-    return log_amplitude
-
-
 def exact_entropy(model: Model, lengths: np.ndarray) -> np.ndarray | None:
     """S2 of the first ℓ sites of the exact ground state, ``[lengths]``; None if out of reach."""
     chain = model.lattice.geometry == "chain"

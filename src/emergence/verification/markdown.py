@@ -8,7 +8,7 @@ from emergence.verification.claims import Ledger
 from emergence.verification.numbers import number
 from emergence.verification.outcomes import Outcome
 from emergence.verification.verdicts import Decision
-from emergence.verification.wording import asked, measured, scatter_line, summary
+from emergence.verification.wording import asked, justified, measured, scatter_line, summary
 
 
 def render_markdown(
@@ -125,7 +125,7 @@ def _criteria_lines(decision: Decision) -> list[str]:
     lines = [f"**{decision.claim.id}**", ""]
     before = ""
     for outcome in decision.outcomes:
-        why = _stop(outcome.criterion.justification)
+        why = justified(outcome.criterion)
         told = why if why != before else "The same bound for the same reason."
         lines.append(f"{_criterion_line(outcome)} {told} {scatter_line(outcome)}".strip())
         before = why

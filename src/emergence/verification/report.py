@@ -23,7 +23,14 @@ from emergence.verification.criteria import Ordering, keys_of
 from emergence.verification.markdown import render_markdown
 from emergence.verification.outcomes import Outcome
 from emergence.verification.verdicts import Decision, check, decide, must_decide
-from emergence.verification.wording import STYLES, asked, measured, scatter_line, summary
+from emergence.verification.wording import (
+    BASES,
+    STYLES,
+    asked,
+    measured,
+    scatter_line,
+    summary,
+)
 
 COMMITTED_SCALE = "laptop"
 """The scale whose verdicts also stand beside its figures, which are committed."""
@@ -231,6 +238,7 @@ def _criterion_entry(outcome: Outcome) -> dict[str, Any]:
         "note": outcome.note,
         "spread": outcome.spread,
         "trainings": outcome.trainings,
+        "rests_on": BASES[outcome.criterion.basis],
         "scatter": scatter_line(outcome),
     }
 

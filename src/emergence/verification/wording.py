@@ -19,6 +19,16 @@ STYLES = {
 }
 """Verdicts in the order in which they are told, and their colours in a terminal."""
 
+BASES = {
+    "spread": "the scatter of single trainings",
+    "statement": "the statement itself",
+    "published": "what was published",
+    "resolution": "what can be told apart",
+    "physics": "another scale of the problem",
+    "choice": "a choice of this project",
+}
+"""What a bound rests on, see :data:`~emergence.verification.criteria.Basis`."""
+
 OURS = "ours"
 """How the place of a claim begins that no paper makes."""
 
@@ -84,6 +94,13 @@ def measured(decision: Decision) -> str:
 def asked(decision: Decision) -> Criterion:
     """The criterion that the verdict rests on; of a claim that is not run, its first."""
     return decision.deciding.criterion if decision.deciding else decision.claim.criteria[0]
+
+
+def justified(criterion: Criterion) -> str:
+    """Return the reason of a bound, and what it rests on."""
+    why = criterion.justification
+    why = why if why.endswith((".", "!", "?")) else f"{why}."
+    return f"{why} The bound rests on {BASES[criterion.basis]}."
 
 
 def scatter_line(outcome: Outcome) -> str:
