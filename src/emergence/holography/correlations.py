@@ -240,9 +240,8 @@ def _of_flow(results: Results, side: int, phase: str, t: float) -> Iterator[pd.D
 
 def _origin(results: Results, source: str, side: int, arrays: Arrays) -> dict[str, object]:
     """Whose weights and records a correlation function rests on; clusters need neither."""
-    if source == "reference":
-        return _NO_CHAINS
-    return origin_of(results.chosen, f"line_{side}", arrays)
+    name = f"line_{side}"
+    return _NO_CHAINS if source == "reference" else origin_of(results.chosen, name, arrays)
 
 
 def _sources(results: Results, side: int | None) -> dict[str, Arrays]:
