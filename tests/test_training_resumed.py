@@ -14,7 +14,7 @@ import toys
 from toys import WALK, Cliff, Lines, adam, assert_same, marquardt, run
 
 import emergence
-from emergence import artifacts, training
+from emergence import artifacts, checkpoints, training
 from emergence.errors import ArtifactError
 from emergence.weights import read_weights, write_weights
 
@@ -154,7 +154,7 @@ class TestResuming:
     )
     def test_numbers_that_lack_the_position_are_not_continued(self, tmp_path, capsys, numbers):
         write_weights(tmp_path / "checkpoint", {"p/x": np.zeros(2)}, numbers)
-        assert training._resume(tmp_path / "checkpoint", "same", "Toy") == (None, None)
+        assert checkpoints.resume(tmp_path / "checkpoint", "same", "Toy") == (None, None)
         assert "is not continued" in capsys.readouterr().err
 
     def test_a_folder_that_cannot_be_written_is_told(self, tmp_path):
@@ -169,7 +169,7 @@ class TestResuming:
         monkeypatch.setattr(
             training.Progress, "advance", lambda *_: now.__setitem__(0, now[0] + 4.0)
         )
-        monkeypatch.setattr(training, "write_weights", lambda *_: saves.append(now[0]))
+        monkeypatch.setattr(checkpoints, "write_weights", lambda *_: saves.append(now[0]))
         run(Lines(), [adam(100)] * 3, tmp_path, checkpoint_seconds=30.0)
         assert len(saves) == 2
 

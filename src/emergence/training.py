@@ -9,25 +9,23 @@ numbers, saved at fixed steps, so that a killed run ends with the numbers of an 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from emergence import devices
-from emergence.errors import ArtifactError, DivergenceError
+from emergence.checkpoints import Position, Saver, copy_of, resume
+from emergence.errors import DivergenceError
 from emergence.finished import Finished, require
 from emergence.progress import Progress, say
 from emergence.randomness import derive_seed
 from emergence.settings import Stage, fingerprint
 from emergence.steps import CHUNK_STEPS, Problem, begin_stage, compile_chunk, parameters_of
 from emergence.updates import Parameters
-from emergence.weights import read_weights, write_weights
 
 CHUNKS_PER_SAVE = 5
 """The guard's restart points, and where a checkpoint may be written, lie so many chunks apart."""
@@ -36,22 +34,6 @@ MOST_RESTARTS = 3
 
 LOST = 1e30
 """What a loss that is not finite is recorded as."""
-
-
-@dataclass
-class Position:
-    """Where a training stands."""
-
-    stage: int = 0
-    step: int = 0
-    restarts: int = 0
-    rate_scale: float = 1.0
-    recent: list[float] = field(default_factory=list)
-    """Mean loss over the last chunk, one per row of the parameters."""
-    history: list[dict[str, Any]] = field(default_factory=list)
-    seconds: float = 0.0
-    """Time (:func:`.devices.clock`) of those that were timed: all but each stage's first, which compile."""
-    timed: int = 0
 
 
 @dataclass
@@ -109,12 +91,12 @@ def train(
         {"settings": settings, "inputs": inputs}
         | ({"devices": devices.wanted()} if devices.wanted() > 1 else {})
     )
-    tensors, position = _resume(checkpoint, identity, title)
+    tensors, position = resume(checkpoint, identity, title)
     if tensors is None:
         tensors, position = _begin(problem, stages[0], start), Position()
     total = sum(_cost(stage) * stage.steps for stage in stages)
     done = _done(stages, position)
-    save = _Saver(checkpoint, settings, identity, checkpoint_seconds)
+    save = Saver(checkpoint, settings, identity, checkpoint_seconds)
     with Progress(title, total, done) as progress:
         while position.stage < len(stages):
             tensors = _run_stage(problem, stages, tensors, position, seed, title, progress, save)
@@ -123,7 +105,7 @@ def train(
             if position.stage < len(stages):
                 tensors = _handed_on(tensors, stages, position)
                 save(tensors, position)
-        _Saver(checkpoint, settings, identity, 0.0)(tensors, position)
+        Saver(checkpoint, settings, identity, 0.0)(tensors, position)
     arrays = {name: value.numpy() for name, value in tensors.items()}
     history = pd.DataFrame(position.history)
     pace = position.seconds / position.timed if position.timed else float("nan")
@@ -170,13 +152,13 @@ def _run_stage(
     seed: int,
     title: str,
     progress: Progress,
-    save: _Saver,
+    save: Saver,
 ) -> Parameters:
     """Run the stage that ``position`` stands in to its end, guarding against divergence."""
     stage = stages[position.stage]
     run_chunk = compile_chunk(problem, stage, derive_seed(seed, "stage", position.stage))
     before = sum(s.steps for s in stages[: position.stage])
-    good, good_position = tensors, _copy(position)
+    good, good_position = tensors, copy_of(position)
     chunk = position.step // CHUNK_STEPS
     compiled = False
     while position.step < stage.steps:
@@ -202,7 +184,7 @@ def _run_stage(
         chunk += 1
         # Levenberg-Marquardt never restarts: its few, long steps may be saved after any chunk.
         if chunk % CHUNKS_PER_SAVE == 0 or stage.update == "levenberg_marquardt":
-            good, good_position = tensors, _copy(position)
+            good, good_position = tensors, copy_of(position)
             save(tensors, position)
         progress.advance(
             _done(stages, position),
@@ -263,7 +245,7 @@ def _restart(
             "Lower the stage's rate or clip_norm, or shorten its window.",
         )
     restarts, rate_scale = position.restarts + 1, 0.5 * position.rate_scale
-    for name, value in asdict(_copy(good_position)).items():
+    for name, value in asdict(copy_of(good_position)).items():
         setattr(position, name, value)
     position.restarts, position.rate_scale = restarts, rate_scale
     say(
@@ -299,50 +281,3 @@ def _done(stages: Sequence[Stage], position: Position) -> float:
     if position.stage < len(stages):
         done += _cost(stages[position.stage]) * position.step
     return done
-
-
-def _copy(position: Position) -> Position:
-    return Position(**{**vars(position), "history": list(position.history)})
-
-
-@dataclass
-class _Saver:
-    """Writes a checkpoint when enough time has passed since the last one of this training."""
-
-    folder: Path
-    settings: str
-    identity: str
-    seconds: float
-    last: float = field(default_factory=lambda: time.monotonic())
-
-    def __call__(self, tensors: Parameters, position: Position) -> None:
-        if time.monotonic() - self.last < self.seconds:
-            return
-        self.last = time.monotonic()
-        write_weights(
-            self.folder,
-            {name: value.numpy() for name, value in tensors.items()},
-            # The order too: sums over parameters are rounded in it.
-            {"identity": self.identity, "settings": self.settings, "order": list(tensors)}
-            | {"position": asdict(position)},
-        )
-
-
-def _resume(
-    folder: Path, identity: str, title: str
-) -> tuple[Parameters, Position] | tuple[None, None]:
-    """Tensors and position of a checkpoint of the same identity, if there is one."""
-    if not folder.is_dir():
-        return None, None
-    try:
-        weights, numbers = read_weights(folder)
-        if numbers["identity"] != identity:
-            say(f"{title}: the checkpoint is of other settings and is not continued.")
-            return None, None
-        weights = {name: weights[name] for name in numbers["order"]}
-        position = Position(**numbers["position"])
-    except (ArtifactError, KeyError, TypeError) as error:
-        say(f"{title}: the checkpoint cannot be read and is not continued ({error}).")
-        return None, None
-    say(f"{title}: continuing from stage {position.stage + 1}, step {position.step}.")
-    return {name: tf.convert_to_tensor(value) for name, value in weights.items()}, position

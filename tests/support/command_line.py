@@ -30,7 +30,7 @@ def refused(done, status, output=None):
     """The one sentence of a refusal that left nothing at ``output`` nor beside it."""
     assert done.returncode == status, done.stderr
     assert done.stdout == ""
-    assert re.fullmatch(r"emergence: .+\.\n", done.stderr), done.stderr
+    assert re.fullmatch(r"emergence: .+[.?]\n", done.stderr), done.stderr
     assert "Traceback" not in done.stderr
     if output is not None:
         assert not output.exists()

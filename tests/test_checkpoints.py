@@ -1,0 +1,60 @@
+"""A checkpoint is continued where it is whole, and otherwise not: whatever stands in its numbers."""
+
+from dataclasses import asdict
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from malformed import damage_bytes, damage_key, damage_value, fuzz
+
+from emergence.checkpoints import Position, copy_of, resume
+from emergence.weights import write_weights
+
+ROWS = [
+    {"stage": 0, "window": 3, "step": 20, "seed": seed, "loss": 0.5, "spread": 1} for seed in (0, 1)
+]
+POSITION = Position(1, 20, 1, 0.5, [0.25, 1.0], ROWS, 1.5, 19)
+NUMBERS = {"identity": "same", "settings": "s", "order": ["p/y", "p/x"]}
+NUMBERS |= {"position": asdict(POSITION)}
+
+
+def test_it_goes_on_from_where_it_stood(tmp_path):
+    write_weights(tmp_path / "whole", {"p/x": np.zeros(2), "p/y": np.ones(3)}, NUMBERS)
+    tensors, position = resume(tmp_path / "whole", "same", "Toy")
+    assert list(tensors) == ["p/y", "p/x"]
+    assert position == POSITION
+
+
+def test_a_copy_stays_where_it_is():
+    copy = copy_of(POSITION)
+    copy.history.append({})
+    copy.step += 1
+    assert len(POSITION.history) == 2
+    assert POSITION.step == 20
+
+
+def test_damaged_numbers_are_not_continued_or_harmless(tmp_path, capsys):
+    """Types at least are those of a position, so that no training fails of them later."""
+    folder = tmp_path / "checkpoint"
+    write_weights(folder, {"p/x": np.zeros(2), "p/y": np.ones(3)}, NUMBERS)
+    whole, refused = (folder / "numbers.json").read_bytes(), set()
+
+    @settings(fuzz, max_examples=150)
+    @given(data=st.data(), damage=st.sampled_from([damage_bytes, damage_value, damage_key]))
+    def one(data, damage):
+        damaged = damage(data, whole)
+        (folder / "numbers.json").write_bytes(damaged)
+        capsys.readouterr()
+        tensors, position = resume(folder, "same", "Toy")
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1
+        if tensors is None:
+            assert position is None
+            assert "is not continued" in told
+            refused.add(damaged)
+        else:
+            assert sorted(tensors) == ["p/x", "p/y"]
+            assert Position.told(asdict(position)) == position
+
+    one()
+    assert len(refused) >= 75
