@@ -114,8 +114,15 @@ def test_ratios_are_those_of_the_chains() -> None:
     off = (399.0 - relaxation.value) * 0.001 / 0.8
     assert relaxation.error == pytest.approx(off, rel=1e-6)
     assert set(tables["sampling"]["sampler"]) == {"bulk", "boundary", "cluster", "independence"}
-    assert measured["sampling.critical.bulk_step"].value == 0.1
-    assert "sampling.critical.cluster_step" not in measured
+    assert "sampling.critical.hamiltonian_step" not in measured
+
+
+def test_the_step_of_trajectories_in_the_bulk_is_told() -> None:
+    stand = Stand(2.0, 20.0)
+    stand.chosen.chains["critical_hamiltonian"] = stand.chosen.chains["critical_bulk"]
+    stand.taus["critical_hamiltonian"] = 5.0
+    measured, _ = read(stand)
+    assert measured["sampling.critical.hamiltonian_step"].value == 0.1
 
 
 def test_what_is_not_known_gives_no_number() -> None:

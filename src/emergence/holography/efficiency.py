@@ -231,8 +231,8 @@ def _measurements(found: dict[str, Sampler], pair: str, truth: float, error: flo
         known = None if np.isnan(each.tau_error) else each.tau_error
         yield _named(pair, f"{name}_tau", each.tau, known)
         yield _named(pair, f"{name}_mean", each.mean, each.error)
-        if np.isfinite(each.step):
-            yield _named(pair, f"{name}_step", each.step, 0.0)
+    if "hamiltonian" in found:
+        yield _named(pair, "hamiltonian_step", found["hamiltonian"].step, 0.0)
     yield _named(pair, "truth", truth, error)
     bulk, boundary = found["bulk"], found["boundary"]
     yield _ratio(pair, "tau_ratio", boundary, bulk, 1.0, 0.0)

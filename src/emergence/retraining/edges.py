@@ -47,8 +47,8 @@ def bulk(results: Results) -> Found:
             for run, estimate in estimates:
                 frames.append(_bulk_rows(run, name, estimate, infinite))
             yield from _bulk_measurements(f"{arm}.bulk_{name}", estimates, infinite)
-        before = _differences(runs, "zero_shot_")
-        yield from _bulk_measurements(f"{arm}.zero_shot_bulk_difference", before, infinite)
+        untrained = _differences(runs, "untrained_")
+        yield from _bulk_measurements(f"{arm}.untrained_bulk_difference", untrained, infinite)
     columns = ["value", "error", "estimator", "infinite", "exact"]
     yield "bulk", gathered(frames, columns)
 
@@ -64,19 +64,21 @@ def _differences(runs: list[Run], kind: str = "") -> list[tuple[Run, Estimate]]:
     """By neighbouring sizes, at the larger; networks of different number are not paired.
 
     Args:
-        kind: "zero_shot_" takes the larger chain before any step of training there.
+        kind: "untrained_" of freshly initialised networks.
     """
     return [
         (
             larger,
             shapes.size_difference(
-                _estimate(smaller, "energy"),
-                Estimate(larger.arrays[f"{kind}energy"], larger.error_of(kind)),
+                *(
+                    Estimate(run.arrays[f"{kind}energy"], run.error_of(kind))
+                    for run in (smaller, larger)
+                ),
                 (smaller.model.sites, larger.model.sites),
             ),
         )
         for smaller, larger in pairwise(runs)
-        if smaller.seeds == larger.seeds and larger.has(f"{kind}energy")
+        if smaller.seeds == larger.seeds
     ]
 
 
