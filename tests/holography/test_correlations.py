@@ -115,9 +115,11 @@ def test_controls_are_readings_of_other_hoppings() -> None:
         chosen=SimpleNamespace(diagram=SimpleNamespace(sides=[32]), chains={"line_32": None}),
         reference=lambda side: arrays,
         chains=lambda name: (arrays, {}),
+        has=lambda *_: False,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(correlations, "_stiffness_exponent", lambda *_: ("eta", None))
+        patch.setattr(correlations, "_origin", lambda *_: {})
         named = dict(correlations.correlations(results))
     for source in ("reference", "corrected"):
         assert named[f"correlation.{source}_algebraic_advantage_0.18"].value < -10.0

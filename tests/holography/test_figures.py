@@ -28,7 +28,10 @@ PANELS = {
     "phase_diagram": {"": "diagram"},
     "correlation": {"points": "correlations", "fits": "correlation_fits"},
     "sampling": {"samplers": "sampling", "cold": "cold"},
-    "bulk_mass": {"information": "bulk_correlations", "lengths": "bulk_lengths"},
+    "bulk_mass": {
+        **{"information": "bulk_correlations", "lengths": "bulk_lengths", "pairs": "bulk_links"},
+        **{"priors": "bulk_prior", "couplings": "bulk_couplings"},
+    },
     "footprints": {"maps": "footprints", "areas": "footprint_areas"},
     "layers": {"": "layers"},
     "geometry": {"pairs": "geometry_pairs", "fits": "geometry_fits"},

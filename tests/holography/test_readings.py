@@ -23,7 +23,8 @@ EXACT = small_torus(ComplexPhi4(1.0, 1.0, 1.0)).log_partition
 
 def ask(measure: str, **demanded: object) -> object:
     """A criterion of the ledger."""
-    return ADAPTER.validate_python({"measure": measure, "justification": "as made", **demanded})
+    common = {"measure": measure, "basis": "choice", "justification": "as made"}
+    return ADAPTER.validate_python(common | demanded)
 
 
 @pytest.fixture
