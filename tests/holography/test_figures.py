@@ -29,8 +29,11 @@ PANELS = {
     "correlation": {"points": "correlations", "fits": "correlation_fits"},
     "sampling": {"samplers": "sampling", "cold": "cold"},
     "bulk_mass": {
-        **{"information": "bulk_correlations", "lengths": "bulk_lengths", "pairs": "bulk_links"},
-        **{"priors": "bulk_prior", "couplings": "bulk_couplings"},
+        "information": "bulk_correlations",
+        "lengths": "bulk_lengths",
+        "pairs": "bulk_links",
+        "priors": "bulk_prior",
+        "couplings": "bulk_couplings",
     },
     "footprints": {"maps": "footprints", "areas": "footprint_areas"},
     "layers": {"": "layers"},
