@@ -109,7 +109,11 @@ class AtMost(BaseCriterion):
 
 
 class AtLeast(BaseCriterion):
-    """``measure`` ≥ ``bound``."""
+    """``measure`` ≥ ``bound``.
+
+    It is also the test that a ratio is at least so large: the analysis measures the ratio under a
+    name of its own, with the error of the quotient, and the bound is asked of that.
+    """
 
     test: Literal["at_least"]
     measure: MeasurementName
