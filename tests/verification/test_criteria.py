@@ -93,3 +93,10 @@ def test_senseless_demands_are_refused(entry, fault):
 def test_every_criterion_needs_a_justification():
     with pytest.raises(ValidationError, match="justification"):
         CRITERION.validate_python({"test": "at_most", "measure": "m", "bound": 1})
+
+
+@pytest.mark.parametrize("basis", [{}, {"basis": "habit"}])
+def test_every_criterion_says_what_its_bound_rests_on(basis):
+    entry = {"test": "at_most", "measure": "m", "bound": 1, "justification": "j"}
+    with pytest.raises(ValidationError, match="basis"):
+        CRITERION.validate_python(entry | basis)
