@@ -173,6 +173,7 @@ def test_a_map_that_is_the_references_agrees_with_it_and_not_with_the_next_hoppi
     assert found["plane.p_smallest"].value == found["plane.order_pvalue"].value > 0.01
     assert found["plane.displaced_p_smallest"].value < 1e-12
     assert found["plane.p_smallest"].note.startswith("31 of 32 points")
+    assert found["plane.effective_share"].value == 31 / 32
 
 
 def test_a_map_two_errors_off_everywhere_does_not_agree():

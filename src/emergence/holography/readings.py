@@ -266,6 +266,8 @@ def agreement(table: pd.DataFrame) -> Found:
             values[label][name] = _probability(part, reference)
     count = table.groupby("observable")["reweighted"].agg(["count", "size"]).iloc[0]
     note = f"{count['count']} of {count['size']} points have ten effective samples"
+    name, share = "plane.effective_share", float(count["count"] / count["size"])
+    yield name, Measurement(name, share, 0.0, source="reference/plane", note=note)
     for label, found in values.items():
         named = {f"{label}{name}_pvalue": value for name, value in found.items()}
         told = [value for value in found.values() if value is not None]
