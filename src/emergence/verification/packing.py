@@ -35,7 +35,7 @@ from emergence.verification.costs import Cost, measured_costs
 from emergence.verification.jobs import training_jobs
 
 SYSTEMS = ("introspection", "holography", "retraining")
-LONG_S = 60.0
+LONG_S = 30.0
 """A sampling that takes less processor time than this is drawn again by who checks."""
 
 
