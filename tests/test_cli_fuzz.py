@@ -25,7 +25,7 @@ from malformed import (
 )
 from mappings import changed, places
 
-from emergence import artifacts
+from emergence import artifacts, host
 from emergence.errors import SettingsError
 from emergence.settings import load
 
@@ -271,7 +271,11 @@ class TestStages:
 
     @settings(fuzz, max_examples=25)
     @given(data=st.data())
-    def test_records_of_chains_cut_off_anywhere(self, here, place, tmp_path_factory, data):
+    def test_records_of_chains_cut_off_anywhere(
+        self, here, place, tmp_path_factory, monkeypatch, data
+    ):
+        # TensorFlow's threads are chosen once in a process.
+        monkeypatch.setattr(host, "use_host", lambda *_: "CPU")
         folder = tmp_path_factory.mktemp("fuzzed")
         self.cut(data, place / "records.npz", folder / "records.npz")
         output = folder / "new" / "chains"
