@@ -167,7 +167,6 @@ def test_verdicts_that_another_training_changed_rest_on_their_seed():
     """All that were recorded, but those whose label cannot or need not tell."""
     without = {
         "H4-footprint": "underpowered, which promises nothing",
-        "H9": "by the recipe of before, whose trainings the certificate does not hold",
     }
     flips = read_table(ROOT / "figures/laptop/flips.csv", ["claim", "came_out", "changed"])
     assert set(flips["changed"]) <= {"seed", "machine"}
@@ -196,7 +195,6 @@ def test_the_readme_tells_of_the_verdicts_that_changed():
 
 
 SEEDS_SCATTER_MORE = {
-    "H4-tails": "its error is that of the samples; single trainings scatter by more (drift.md)",
     "I5-euler": "the bound is what the exact law comes to; the wrong one misses it by far more",
     "S1-accurate": "what a training writes beyond its end is arbitrary, and misses the bound by far more",
     "S-original": "of three trainings one never found the sign (README)",
