@@ -117,9 +117,8 @@ def _priors(axis: Axes, priors: pd.DataFrame) -> None:
         axis.errorbar(place, one["value"], yerr=one["error"], color=colour, marker=marker,
                       linestyle="none", label=label)  # fmt: skip
     plotting.reference_line(axis, y=0.0, linewidth=0.5)
-    axis.set_xticks(
-        range(len(names)), [name.replace("_32", "\n32 × 32") for name in names], fontsize=6
-    )
+    short = [name.replace("_32", "\n32²").replace("critical", "crit.") for name in names]
+    axis.set_xticks(range(len(names)), short, fontsize=6)
     axis.set_xlim(-0.6, len(names) - 0.4)
     axis.set_ylabel("learnt prior (nats)")
     low, high = axis.get_ylim()

@@ -73,7 +73,7 @@ def phase_diagram(tables: Path, stem: Path) -> None:
                       linestyle="none", markersize=2.5)  # fmt: skip
         handles, labels = [*handles, pale], [*labels, "not equilibrated (pale)"]
     # The curves leave no panel a corner that is free at every side.
-    fig.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=6)
+    fig.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=6)
     plotting.save(fig, stem, table)
 
 
@@ -113,6 +113,12 @@ LAWS = {
     "exponential": (SEQUENCE[5], "--", "exponential, ξ = {:.2f}"),
 }
 
+LINES = {line for _, line, _ in LAWS.values()}
+
+
+def _is_law(label: str) -> bool:
+    return label.startswith(tuple(words.split(",")[0] for _, _, words in LAWS.values()))
+
 
 def correlation(tables: Path, stem: Path) -> None:
     """Both phases, on doubly and on singly logarithmic axes, with both laws of the torus."""
@@ -134,7 +140,12 @@ def correlation(tables: Path, stem: Path) -> None:
         ticks = [r for r in (1, 2, 4, 8, 16, 32) if r <= side // 2]
         axes[row, 0].set_xticks(ticks, [str(r) for r in ticks])
         axes[row, 0].set_xticks([], minor=True)
-        axes[row, 0].legend(fontsize=6, loc="lower left")
+        laws = [line for line in axes[row, 0].get_lines() if line.get_linestyle() in LINES]
+        axes[row, 0].legend(handles=laws, fontsize=6, loc="lower left")
+    shared = [
+        pair for pair in zip(*plotting.entries(axes.ravel()), strict=True) if not _is_law(pair[1])
+    ]
+    fig.legend(*zip(*shared, strict=True), loc="outside lower center", ncols=3, fontsize=6)
     plotting.panel_letters(axes)
     for row, phase in enumerate(phases):
         axes[row, 1].set_title(f"{phase} phase, linear in r")
