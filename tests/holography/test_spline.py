@@ -86,7 +86,7 @@ def test_log_det_is_that_of_the_jacobian(fresh: bool, inverse: bool, seed: int) 
     change = moved[..., :size] - moved[..., size:-1]
     change[:, :, 1] = np.angle(np.exp(1j * change[:, :, 1]))
     numeric = np.linalg.slogdet(change.reshape(size, size) / (2.0 * step))[1]
-    assert log_det[0, -1] == pytest.approx(numeric, abs=1e-4)
+    assert log_det[0, -1] == pytest.approx(numeric, abs=1e-5)
 
 
 def test_derivatives_of_the_loop_are_those_of_differences() -> None:
