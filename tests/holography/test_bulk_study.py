@@ -11,7 +11,7 @@ from emergence import artifacts, plotting
 from emergence.errors import SettingsError
 from emergence.holography import (
     bulk_figures,
-    bulk_mass_figure,
+    bulk_mass_figures,
     bulk_readings,
     bulk_study,
     figures,
@@ -155,7 +155,7 @@ def test_figures_are_drawn_from_the_tables(read, tmp_path: Path) -> None:
     tables, _ = read
     for name, table in tables.items():
         artifacts.write_table(tmp_path / f"{name}.csv", table)
-    for name in (*bulk_mass_figure.FIGURES, *bulk_figures.FIGURES, *geometry_figures.FIGURES):
+    for name in (*bulk_mass_figures.FIGURES, *bulk_figures.FIGURES, *geometry_figures.FIGURES):
         plotting.draw(figures.FIGURES, name, tmp_path, tmp_path / "drawn" / name)
         for suffix in (".png", ".svg", ".csv"):
             assert (tmp_path / "drawn" / f"{name}{suffix}").stat().st_size > 200

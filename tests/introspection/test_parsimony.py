@@ -91,7 +91,7 @@ def test_ratios_are_taken_seed_by_seed_between_neighbouring_dimensions(results):
     losses = {1: [0.5, 0.4, 0.3], 2: [1e-3, 1e-4, 1e-5], 3: [1e-4, 1e-4, 1e-6]}
     _, measured = read(results({"quadratic": losses}))
     assert set(measured) == {
-        "quadratic.loss_ratio_1_2", "quadratic.loss_ratio_2_3", "quadratic.threshold",
+        "quadratic.loss_ratio_1_2", "quadratic.loss_ratio_2_3", "quadratic.threshold", "quadratic.loss_2",
     }  # fmt: skip
     assert measured["quadratic.loss_ratio_1_2"].values == pytest.approx([500, 4e3, 3e4])
     assert measured["quadratic.loss_ratio_1_2"].value == pytest.approx(4e3)
@@ -103,7 +103,7 @@ def test_dimensions_left_out_have_no_ratio_and_one_alone_no_threshold(results):
     _, measured = read(
         results({"quadratic": {2: [0.1, 0.1]}, "wide": {1: [0.1] * 2, 3: [0.1] * 2}})
     )
-    assert set(measured) == {"wide.threshold"}
+    assert set(measured) == {"wide.threshold", "quadratic.loss_2"}
 
 
 def test_the_sign_is_an_obstruction_against_the_arc_seed_by_seed(results):
@@ -115,7 +115,7 @@ def test_the_sign_is_an_obstruction_against_the_arc_seed_by_seed(results):
     }
     _, measured = read(results(arms))
     assert set(measured) == {
-        "circle.loss_over_arc", "single.loss_over_arc", "circle_linear.loss_3",
+        "circle.loss_over_arc", "single.loss_over_arc", "circle_linear.loss_3", "quadratic.loss_2",
     }  # fmt: skip
     assert measured["circle.loss_over_arc"].values == pytest.approx([1e4, 1e6])
     assert measured["single.loss_over_arc"].values == pytest.approx([2.0, 1.0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emergence.holography import (
     bulk_figures,
-    bulk_mass_figure,
+    bulk_mass_figures,
     diagram_figures,
     flow_figures,
     geometry_figures,
@@ -16,7 +16,7 @@ FIGURES: dict[str, Drawing] = {
     **flow_figures.FIGURES,
     **diagram_figures.FIGURES,
     **sampling_figures.FIGURES,
-    **bulk_mass_figure.FIGURES,
+    **bulk_mass_figures.FIGURES,
     **bulk_figures.FIGURES,
     **geometry_figures.FIGURES,
 }
