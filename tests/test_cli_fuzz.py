@@ -109,6 +109,13 @@ def damage_one(data: st.DataObject, names: list[Path]) -> dict[Path, bytes]:
     return {path: whole}
 
 
+def of_the_laptop(judged: Path) -> list:
+    """Options that name the ledgers, results and figures of a house."""
+    places = {"ledgers": "claims", "results": "results", "figures": "figures"}
+    named = [part for option, name in places.items() for part in (f"--{option}", judged / name)]
+    return ["--scale", "laptop", *named]
+
+
 class TestJudging:
     def test_verify(self, here, judged):
         """Both verdicts at both places, or none of the four."""
@@ -119,9 +126,7 @@ class TestJudging:
             judged / "claims/introspection.yaml", judged / "figures/laptop/drift.csv",
             judged / "results/laptop/introspection/measurements.json",
         ]  # fmt: skip
-        arguments = ["verify", "--scale", "laptop"]
-        for option, name in (("ledgers", "claims"), ("results", "results"), ("figures", "figures")):
-            arguments += [f"--{option}", judged / name]
+        arguments = ["verify", *of_the_laptop(judged)]
         statuses = []
 
         @settings(fuzz, max_examples=60)
@@ -154,9 +159,7 @@ class TestJudging:
         names = [
             folder / "verdict.json", judged / "claims/introspection.yaml", judged / "costs.csv"
         ]  # fmt: skip
-        arguments = ["report", "--scale", "laptop", "--record", judged / "costs.csv"]
-        for option, name in (("ledgers", "claims"), ("results", "results"), ("figures", "figures")):
-            arguments += [f"--{option}", judged / name]
+        arguments = ["report", *of_the_laptop(judged), "--record", judged / "costs.csv"]
         statuses = []
 
         @settings(fuzz, max_examples=60)

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from emergence import artifacts, plotting
 from emergence.holography import marks
+from emergence.holography.weights import FEW
 from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 KT_POINT = 0.280
@@ -167,7 +168,7 @@ def _phase(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame) -> None:
         if len(own):
             _source(axis, own, *look)
     if {"raw", "reweighted"} & set(part["source"]) == {"raw"}:
-        axis.plot([], [], " ", label=f"not reweighted: {marks.FEW}")
+        axis.plot([], [], " ", label=f"not reweighted: {FEW}")
     bottom, top = axis.get_ylim()
     curve = part[part["source"] == "reference"]
     for law, (colour, line, label) in LAWS.items():

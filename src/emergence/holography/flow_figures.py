@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 
 from emergence import artifacts, plotting
 from emergence.holography import marks
+from emergence.holography.weights import FEW
 from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 THEORIES = {
@@ -213,7 +214,7 @@ def plane(tables: Path, stem: Path) -> None:
     if len(raw):
         axes[0].plot(raw["t"], raw["mu"], "x", color="white", markersize=3)
         cross = Line2D([], [], marker="x", color=ROLES["baseline"], linestyle="none", markersize=3)
-        words = f"raw, as the flow has {marks.FEW} there"
+        words = f"raw, as the flow has {FEW} there"
         fig.legend([cross], [words], loc="outside lower center", fontsize=6)
     axes[0].set_ylabel("chemical potential μ")
     plotting.panel_letters(axes)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
+from emergence.holography.weights import FEW
 from emergence.plotting import ROLES
 
 SHIPPED = "shipped weights"
 SCRATCH = "trained from scratch"
-FEW = "fewer than ten effective samples"
 
 
 def weights(table: pd.DataFrame) -> str:

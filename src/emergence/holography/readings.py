@@ -18,7 +18,7 @@ from emergence.holography.metropolis import expected_acceptance, reweight
 from emergence.holography.observables import PRIMARY, formulas
 from emergence.holography.partition import best_partition
 from emergence.holography.points import centre_of
-from emergence.holography.weights import Evaluation
+from emergence.holography.weights import FEW, Evaluation
 from emergence.randomness import generator
 from emergence.statistics import Measurement, median_error
 
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     from emergence.holography.analysis import Flow, Results
 
 
-FEW = "fewer than ten effective samples"
-"""Why nothing is known of the error of a weighted number: the claim comes out underpowered."""
-
-LOW = "a lower bound, as ln Z is that of fewer than ten effective samples"
+LOW = f"a lower bound, as ln Z is that of {FEW}"
 
 PAIR = ("critical", "real_nvp")
 """The two flows of the critical theory that are compared at equal time."""

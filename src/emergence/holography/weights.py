@@ -10,6 +10,8 @@ from emergence.errors import DivergenceError
 
 LEAST_SAMPLES = 10.0
 """Effective samples below which a reweighted number says nothing."""
+FEW = "fewer than ten effective samples"
+"""The same in words: of such a number no error is known."""
 
 
 def check_finite(log_weights: np.ndarray) -> None:
