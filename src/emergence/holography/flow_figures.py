@@ -143,8 +143,8 @@ def _along_time(axis: Axes, curves: pd.DataFrame) -> None:
         )  # fmt: skip
     for size, part in curves[curves["arm"] == "critical"].groupby("size"):
         axis.annotate(
-            f"L = {size}", (part["seconds"].min(), part["divergence"].max()), fontsize=6,
-            xytext=(1, 2), textcoords="offset points",
+            f"L = {size}", (part["seconds"].max(), part["divergence"].min()), fontsize=6,
+            xytext=(-1, -3), textcoords="offset points", ha="right", va="top",
         )  # fmt: skip
     axis.set(yscale="log", xlabel="processor time of all steps (s)", ylabel="KL(q‖p) (nats)")
 
