@@ -144,7 +144,7 @@ def _along_time(axis: Axes, curves: pd.DataFrame) -> None:
     for size, part in curves[curves["arm"] == "critical"].groupby("size"):
         axis.annotate(
             f"L = {size}", (part["seconds"].max(), part["divergence"].min()), fontsize=6,
-            xytext=(-1, -3), textcoords="offset points", ha="right", va="top",
+            xytext=(3, 0), textcoords="offset points", va="center",
         )  # fmt: skip
     axis.set(yscale="log", xlabel="processor time of all steps (s)", ylabel="KL(q‖p) (nats)")
 
