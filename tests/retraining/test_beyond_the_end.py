@@ -28,6 +28,6 @@ def neighbours(trained_at: int) -> np.ndarray:
 @pytest.mark.parametrize(("trained_at", "beyond"), [(20, 0.96), (40, 0.47), (80, 0.62)])
 def test_the_network_counts_its_sites(trained_at, beyond):
     found = neighbours(trained_at)
-    # That of the infinite chain is 2/π; edges are weaker.
-    assert found[: trained_at - 2].mean() == pytest.approx(2.0 / np.pi, abs=0.05)
+    # That of the infinite chain is 2/π; edges are weaker, and left out.
+    assert found[4 : trained_at - 4].mean() == pytest.approx(2.0 / np.pi, abs=0.03)
     assert found[trained_at:].mean() == pytest.approx(beyond, abs=0.05)
