@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from emergence.errors import SettingsError
 from emergence.holography.actions import (
+    XY,
     ComplexPhi4,
     FreeField,
     IsingDualField,
@@ -129,6 +130,19 @@ def test_at_a_fixed_radius_only_the_energy_of_the_xy_model_is_left() -> None:
     np.testing.assert_allclose(above, (2.0 * 16.0 - bonds) / action.xy_temperature, rtol=1e-10)
 
 
+@pytest.mark.parametrize("side", [2, 3, 4])
+def test_xy_is_the_energy_of_its_bonds_and_knows_unit_fields_only(side: int) -> None:
+    angle = np.random.default_rng(4).uniform(-np.pi, np.pi, (5, side, side))
+    bonds = sum(np.cos(angle - np.roll(angle, 1, axis)).sum(axis=(1, 2)) for axis in (1, 2))
+    field = np.exp(1j * angle)
+    np.testing.assert_allclose(XY(0.9).value(field), -bonds / 0.9, rtol=1e-12, atol=1e-12)
+    single = XY(0.9).value(field.astype(np.complex64))
+    np.testing.assert_allclose(single, -bonds / 0.9, rtol=1e-5, atol=1e-5)
+    for wrong in (1.01 * field, field * np.nan):
+        with pytest.raises(ValueError, match="length 1"):
+            XY(0.9).value(wrong)
+
+
 def test_a_disordered_mean_field_and_the_free_field_have_no_density() -> None:
     assert ComplexPhi4(t=0.1, mu=5.0, lam=1.0).mean_field_density == 0.0
     assert ComplexPhi4(t=0.1, mu=5.0, lam=1.0).xy_temperature == float("inf")
@@ -143,6 +157,8 @@ def test_a_disordered_mean_field_and_the_free_field_have_no_density() -> None:
         (lambda: ComplexPhi4(t=float("nan"), mu=2.0, lam=1.0), "finite"),
         (lambda: FreeField(t=-1.0, mu=2.0), "mu > 2|t|"),
         (lambda: FreeField(t=1.0, mu=float("inf")), "finite"),
+        (lambda: XY(0.0), "positive"),
+        (lambda: XY(float("nan")), "positive"),
         (lambda: IsingDualField(temperature=0.0), "positive"),
         (lambda: IsingDualField(temperature=2.3, margin=-0.1), "margin"),
         (lambda: lattice_cosines(1), "at least 2"),
@@ -164,7 +180,7 @@ def test_powers_of_two_are_accepted(side: int) -> None:
 
 @pytest.mark.parametrize("shape", [(4, 4), (1, 4, 2), (2, 1, 4, 4)])
 def test_other_shapes_are_a_bug(shape: tuple[int, ...]) -> None:
-    for action in (ComplexPhi4(1.0, 1.0, 1.0), FreeField(1.0, 3.0), IsingDualField(2.3)):
+    for action in (ComplexPhi4(1.0, 1.0, 1.0), XY(1.0), FreeField(1.0, 3.0), IsingDualField(2.3)):
         with pytest.raises(ValueError, match="batch"):
             action.value(np.zeros(shape))
 

@@ -14,6 +14,9 @@ import numpy as np
 
 from emergence.errors import SettingsError
 
+UNIT_TOLERANCE = 1e-6
+"""By how much the length of a unit field may be off: rounding of single precision."""
+
 
 def check_side(side: int, *, power_of_two: bool = False) -> None:
     """Refuse a lattice that has no two sites along a side, or that 2×2 blocks cannot halve.
@@ -99,7 +102,7 @@ class ComplexPhi4:
 
     @property
     def xy_temperature(self) -> float:
-        """T of the XY limit −(1/T)Σcos(θ_i − θ_j), 1/(tρ) at the mean-field density ρ."""
+        """T of the limit λ → ∞ at this mean-field density ρ, which is :class:`XY` at 1/(tρ)."""
         stiffness = self.t * self.mean_field_density
         return 1.0 / stiffness if stiffness else float("inf")
 
@@ -109,6 +112,45 @@ class ComplexPhi4:
         density = field.real**2 + field.imag**2
         onsite = np.sum(density * (self.mu + self.lam * density), axis=(1, 2))
         return onsite - self.t * bond_sum(field)
+
+
+@dataclass(frozen=True)
+class XY:
+    """S = −(1/T) Σ_⟨ij⟩ cos(θ_i − θ_j) of unit fields φ = e^{iθ}; its measure is dθ per site.
+
+    Complex φ⁴ with t > 0 tends to it, φ in units of √ρ, as λ → ∞ at a fixed mean-field density ρ. The
+    Kosterlitz–Thouless transition lies at T = 0.8929 (M. Hasenbusch, cond-mat/0502556).
+
+    Raises:
+        SettingsError: if the temperature is not positive.
+    """
+
+    temperature: float
+    """T in units of the exchange coupling."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.temperature < float("inf"):
+            raise SettingsError(
+                f"The temperature of the XY model is {self.temperature}.",
+                "Choose a positive number.",
+            )
+
+    @property
+    def t(self) -> float:
+        """1/T, the hopping of unit fields."""
+        return 1.0 / self.temperature
+
+    def value(self, field: np.ndarray) -> np.ndarray:
+        """S of unit complex fields ``[batch, L, L]``, ``[batch]`` float64.
+
+        Raises:
+            ValueError: the fields are no unit ones.
+        """
+        _check_shape(field)
+        stretch = float(np.max(np.abs(np.abs(field) - 1.0)))
+        if not stretch < UNIT_TOLERANCE:
+            raise ValueError(f"Fields of the XY model have length 1; one is off by {stretch:.1g}.")
+        return -self.t * bond_sum(field)
 
 
 @dataclass(frozen=True)

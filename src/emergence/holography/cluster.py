@@ -8,7 +8,8 @@ One sweep of complex φ⁴ on the periodic L×L lattice is
   for the first and α + π/2 for the second;
 - overrelaxation: each φ is reflected at the field of its neighbours, which leaves S unchanged;
 - radial Metropolis: ρ = |φ|² moves by a Gaussian step tuned to its single-site width, reflected at
-  zero, with the exact conditional weight exp(−μρ − λρ² + a√ρ) at fixed angles and neighbours.
+  zero, with the exact conditional weight exp(−μρ − λρ² + a√ρ) at fixed angles and neighbours. The XY
+  model is the same without it.
 
 Given the clusters their signs are independent, so Σ_C |Σ_{x∈C} p_x e^{ikx}|², summed over the two
 directions, has the mean of |Σ_x φ_x e^{ikx}|² with far less noise where clusters are small.
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emergence.errors import SettingsError
-from emergence.holography.actions import ComplexPhi4, check_side
+from emergence.holography.actions import XY, ComplexPhi4, check_side
 from emergence.holography.cluster_kernels import sweep_ising, sweep_phi4
 from emergence.holography.observables import primary
 from emergence.randomness import generator
@@ -44,7 +45,7 @@ class ClusterRun:
     correlation: np.ndarray | None
     """Cluster estimate of Re φ_x*φ_{x+r} along the axes, ``[chains, time, L/2 + 1]``."""
     acceptance: float
-    """Share of radial moves that were accepted."""
+    """Share of radial moves that were accepted; NaN for the XY model, which has none."""
     field: np.ndarray
     """Where the chains ended, complex ``[chains, L, L]``."""
 
@@ -55,18 +56,25 @@ def _check_counts(**counts: int) -> None:
             raise SettingsError(f"The number of {name} is {count}.", "Choose a larger one.")
 
 
+def _couplings_and_radius(action: ComplexPhi4 | XY) -> tuple[tuple[float, ...], float]:
+    """t, μ, λ and the radial step, 0 where the radii are fixed; and the radius to start from."""
+    if isinstance(action, XY):
+        return (action.t, 0.0, 0.0, 0.0), 1.0
+    # ρ falls off as exp(−μρ − λρ²): a Gaussian on a ring, near an exponential without one.
+    width = 1.0 / (np.sqrt(2.0 * action.lam) + max(action.mu, 0.0))
+    radius = np.sqrt(max(action.mean_field_density, width))
+    return (action.t, action.mu, action.lam, RADIAL_STEP * width), radius
+
+
 class _Phi4Chain:
-    """One chain of complex φ⁴: its field ``[2, N]`` and its random numbers."""
+    """One chain of complex φ⁴ or XY: its field ``[2, N]`` and its random numbers."""
 
     def __init__(
-        self, action: ComplexPhi4, side: int, overrelaxations: int, rng: np.random.Generator
+        self, action: ComplexPhi4 | XY, side: int, overrelaxations: int, rng: np.random.Generator
     ) -> None:
         check_side(side)
-        # ρ falls off as exp(−μρ − λρ²): a Gaussian on a ring, near an exponential without one.
-        width = 1.0 / (np.sqrt(2.0 * action.lam) + max(action.mu, 0.0))
-        self._couplings = (action.t, action.mu, action.lam, RADIAL_STEP * width)
+        self._couplings, radius = _couplings_and_radius(action)
         self._side, self._overrelaxations, self._rng = side, overrelaxations, rng
-        radius = np.sqrt(max(action.mean_field_density, width))
         angle = 2.0 * np.pi * rng.random(side * side)
         self.field = radius * np.stack([np.cos(angle), np.sin(angle)])
         self.moves = self.accepted = 0
@@ -81,7 +89,7 @@ class _Phi4Chain:
             self.field, self._couplings, self._overrelaxations, self._rng,
             fields, improved, correlation,
         )  # fmt: skip
-        self.moves += sweeps * sites
+        self.moves += sweeps * sites if self._couplings[-1] else 0
         field = (fields[:, 0] + 1j * fields[:, 1]).reshape(sweeps, self._side, self._side)
         return field, improved / sites**2, correlation / (2.0 * sites)
 
@@ -93,7 +101,7 @@ class _Phi4Chain:
 
 
 def run_phi4(
-    action: ComplexPhi4,
+    action: ComplexPhi4 | XY,
     side: int,
     *,
     chains: int,
@@ -103,7 +111,7 @@ def run_phi4(
     overrelaxations: int = 1,
     correlate: bool = False,
 ) -> ClusterRun:
-    """Chains of complex φ⁴ (λ = 0 with μ > 2|t| included), each from random angles.
+    """Chains of complex φ⁴ (λ = 0 with μ > 2|t| included) or XY, each from random angles.
 
     Args:
         sweeps: measured ones, each a step of the series.
@@ -137,13 +145,13 @@ def run_phi4(
     return ClusterRun(
         series={name: np.stack([each[name] for each in collected]) for name in collected[0]},
         correlation=np.stack(correlations) if correlate else None,
-        acceptance=accepted / moves,
+        acceptance=accepted / moves if moves else np.nan,
         field=np.stack(fields),
     )
 
 
 def draw_phi4(
-    action: ComplexPhi4,
+    action: ComplexPhi4 | XY,
     side: int,
     *,
     chains: int,

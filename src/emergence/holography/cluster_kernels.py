@@ -163,7 +163,7 @@ def sweep_phi4(field, couplings, overrelaxations, rng, fields, improved, correla
 
     After each, φ goes to ``fields`` ``[time, 2, N]``, the improved |φ̄|² and its structure factor to
     ``improved`` ``[time, 2]``, and the correlation to ``correlation`` ``[time, 0 or L/2 + 1]``.
-    Returns the radial moves accepted.
+    Without a radial step the radii stay. Returns the radial moves accepted.
     """
     t, mu, lam, step = couplings
     x, y = field
@@ -182,7 +182,8 @@ def sweep_phi4(field, couplings, overrelaxations, rng, fields, improved, correla
             )  # fmt: skip
         for _ in range(overrelaxations):
             _overrelax(x, y, table)
-        accepted += _move_radii(x, y, t, mu, lam, step, table, rng)
+        if step > 0.0:
+            accepted += _move_radii(x, y, t, mu, lam, step, table, rng)
         fields[time] = field
     return accepted
 

@@ -1,11 +1,12 @@
-"""Exact results for complex fields: the free field on any torus, complex φ⁴ on the 2×2 torus.
+"""Exact results for complex fields: the free field on any torus, φ⁴ and XY on the 2×2 torus.
 
 The 2×2 torus is a ring of four sites whose bonds count twice. Integrating the four angles turns it
 into radial transfer matrices, one per angular momentum n,
 
     Z = (2π)⁴ Σ_n Tr K_n⁴,   K_n(r, r') = √(w w') I_n(2t r r'),   w = r exp(−μr² − λr⁴),
 
-which Gauss–Legendre quadrature in r evaluates to machine precision.
+which Gauss–Legendre quadrature in r evaluates to machine precision. The XY model has the one radius 1:
+Z = (2π)⁴ Σ_n I_n(2/T)⁴.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ive
 
-from emergence.holography.actions import ComplexPhi4, FreeField, check_side
+from emergence.holography.actions import XY, ComplexPhi4, FreeField, check_side
 
 TAIL = 45.0
 """The radial grid ends where the integrand has fallen by exp(−TAIL)."""
@@ -40,7 +41,10 @@ def free_sample(action: FreeField, side: int, batch: int, rng: np.random.Generat
 
 @dataclass(frozen=True)
 class SmallTorus:
-    """Exact thermodynamics of a complex field on the 2×2 torus."""
+    """Exact thermodynamics of a complex field on the 2×2 torus.
+
+    The current Σ_x Im φ_x*φ_{x+d} is zero there, so that the helicity modulus is Υ/T = t ``neighbour``.
+    """
 
     log_partition: float
     """ln Z."""
@@ -85,12 +89,10 @@ def radial_grid(action: ComplexPhi4, nodes: int) -> tuple[np.ndarray, np.ndarray
 
 
 def _transfer_matrices(
-    action: ComplexPhi4, radii: np.ndarray, weights: np.ndarray
+    t: float, radii: np.ndarray, log_weight: np.ndarray
 ) -> tuple[list[np.ndarray], float]:
     """K_n for n = 0, 1, … until negligible, each divided by exp(scale), and the scale."""
-    density = radii**2
-    log_weight = np.log(weights * radii) - density * (action.mu + action.lam * density)
-    argument = 2.0 * abs(action.t) * np.outer(radii, radii)
+    argument = 2.0 * abs(t) * np.outer(radii, radii)
     # ive(n, x) = I_n(x) exp(−x): the exponential goes into the logarithm.
     exponent = 0.5 * (log_weight[:, None] + log_weight[None, :]) + argument
     scale = float(exponent.max())
@@ -98,16 +100,23 @@ def _transfer_matrices(
     matrices: list[np.ndarray] = []
     while True:
         order = len(matrices)
-        sign = -1.0 if action.t < 0.0 and order % 2 else 1.0
+        sign = -1.0 if t < 0.0 and order % 2 else 1.0
         matrix = sign * envelope * ive(order, argument)
         matrices.append(matrix)
         if np.sum(matrix**2) < NEGLIGIBLE * np.sum(matrices[0] ** 2):
             return matrices, scale
 
 
-def _small_torus(action: ComplexPhi4, nodes: int) -> SmallTorus:
+def _on_grid(action: ComplexPhi4, nodes: int) -> SmallTorus:
     radii, weights = radial_grid(action, nodes)
-    matrices, scale = _transfer_matrices(action, radii, weights)
+    density = radii**2
+    log_weight = np.log(weights * radii) - density * (action.mu + action.lam * density)
+    return _small_torus(action.t, radii, log_weight)
+
+
+def _small_torus(t: float, radii: np.ndarray, log_weight: np.ndarray) -> SmallTorus:
+    """The torus of fields of these radii, of whose measure times weight the logarithm is given."""
+    matrices, scale = _transfer_matrices(t, radii, log_weight)
     squares = [matrix @ matrix for matrix in matrices]
     multiplicity = np.array([1.0] + [2.0] * (len(matrices) - 1))
     traces = multiplicity * [np.sum(square**2) for square in squares]
@@ -132,8 +141,8 @@ def _small_torus(action: ComplexPhi4, nodes: int) -> SmallTorus:
     )
 
 
-def small_torus(action: ComplexPhi4, *, tolerance: float = 1e-12) -> SmallTorus:
-    """Complex φ⁴ on the 2×2 torus, exactly; the radial grid is doubled until nothing changes.
+def small_torus(action: ComplexPhi4 | XY, *, tolerance: float = 1e-12) -> SmallTorus:
+    """Complex φ⁴ or XY on the 2×2 torus, exactly; a radial grid is doubled until nothing changes.
 
     Args:
         tolerance: change of ln Z (absolute, beyond its rounding) and of the moments (relative)
@@ -142,9 +151,11 @@ def small_torus(action: ComplexPhi4, *, tolerance: float = 1e-12) -> SmallTorus:
     Raises:
         ArithmeticError: if 512 radii do not suffice, which no stable couplings of the map need.
     """
-    coarse = _small_torus(action, 32)
+    if isinstance(action, XY):
+        return _small_torus(action.t, np.ones(1), np.zeros(1))
+    coarse = _on_grid(action, 32)
     for nodes in (64, 128, 256, 512):
-        fine = _small_torus(action, nodes)
+        fine = _on_grid(action, nodes)
         rounding = 8.0 * np.finfo(float).eps * (1.0 + abs(fine.log_partition))
         moments = abs(fine.density - coarse.density) + abs(fine.neighbour - coarse.neighbour)
         change = abs(fine.log_partition - coarse.log_partition)
