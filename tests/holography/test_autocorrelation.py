@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pyerrors
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,6 +82,55 @@ def test_derived_quantity_agrees_with_error_propagation_and_with_blocking() -> N
     value, error = blocking(series, ratio, 200)
     assert value == pytest.approx(result.value, rel=1e-6)
     assert error == pytest.approx(exact, rel=0.2)
+
+
+def packaged(series: np.ndarray) -> pyerrors.Obs:
+    """The same chains ``[chains, time]`` as an observable of pyerrors, each a replicum."""
+    return pyerrors.Obs(list(series), [f"chains|{index}" for index in range(len(series))])
+
+
+@pytest.mark.parametrize("tau", [0.5, 3.0, 10.0, 30.0])
+@pytest.mark.parametrize("factor", [1.0, 1.5, 2.0])
+def test_a_long_chain_has_the_errors_of_the_package(tau: float, factor: float) -> None:
+    rng = np.random.default_rng(int(tau))
+    x, y = autoregressive(tau, 1, int(2000 * max(tau, 1.0)), rng, width=2)
+    series = {"square": (x + 0.5) ** 2, "fourth": (x + 0.5) ** 4, "other": 3.0 + 0.5 * x + 0.1 * y}
+    theirs = {name: packaged(values) for name, values in series.items()}
+    functions = {
+        "mean": lambda means: means["square"],
+        "ratio": lambda means: means["square"] / means["other"],
+        "binder": lambda means: means["fourth"] / means["square"] ** 2,
+    }
+    for name, function in functions.items():
+        mine, their = estimate(series, function, factor=factor), function(theirs)
+        their.gamma_method(S=factor)
+        assert mine.window == their.e_windowsize["chains"], name
+        assert mine.value == pytest.approx(their.value, rel=1e-12), name
+        # The slopes are central differences here and derivatives there.
+        assert mine.error == pytest.approx(their.dvalue, rel=1e-3), name
+        assert mine.error_of_error == pytest.approx(their.ddvalue, rel=1e-3), name
+        # Of τ alone they leave out that the measured mean lowers Γ(0) too.
+        share = 2.0 * mine.tau / mine.samples
+        assert mine.tau == pytest.approx(their.e_tauint["chains"], rel=1e-3 + share), name
+        assert mine.tau_error == pytest.approx(their.e_dtauint["chains"], rel=0.01), name
+
+
+def test_many_short_chains_have_their_error_here_and_less_in_the_package() -> None:
+    tau, chains, length, seeds = 10.0, 64, 200, 150
+    series = autoregressive(tau, chains, length, np.random.default_rng(11), width=seeds)
+    mine = [estimate_mean(x) for x in series]
+    theirs = [packaged(x) for x in series]
+    for observable in theirs:
+        observable.gamma_method(S=1.5)
+    exact = np.sqrt(2.0 * tau / (chains * length))
+    assert np.mean([e.error for e in mine]) == pytest.approx(exact, rel=0.05)
+    assert np.mean([o.dvalue for o in theirs]) < 0.82 * exact
+    # The true mean 0 lies within one standard error with probability 0.683, four deviations of 150
+    # seeds being 0.152; with three quarters of the error, with 0.55.
+    covered = np.mean([abs(e.value) < e.error for e in mine])
+    uncovered = np.mean([abs(o.value) < o.dvalue for o in theirs])
+    assert covered == pytest.approx(0.683, abs=0.152)
+    assert uncovered < covered - 0.05
 
 
 def test_a_linear_form_is_the_mean_of_the_combined_series() -> None:

@@ -5,10 +5,10 @@ quantity is linearised in its means, the fluctuations of that linear form are on
 and its autocorrelation function Γ, summed up to the window that balances bias against noise, gives
 the error √(2 τ_int Γ(0)/samples).
 
-It is written out here because the packaged ones do not serve many short chains: pyerrors 2.17 takes
-the fluctuations about each chain's own mean and thereby loses a third of the error of 64 chains of
-20 τ_int (measured), and adds five packages; emcee and ArviZ know no derived quantities and no error
-of the error. Here the fluctuations are about the mean of all chains.
+It is written out here because the packaged ones do not serve many short chains: pyerrors 2.17, which
+agrees to rounding on a single chain, takes the fluctuations about each chain's own mean and thereby
+loses a quarter of the error of 64 chains of 20 τ_int (both are tested); emcee and ArviZ know no derived
+quantities and no error of the error. Here the fluctuations are about the mean of all chains.
 """
 
 from __future__ import annotations
