@@ -11,8 +11,10 @@ from emergence.checkpoints import Position, copy_of, resume
 from emergence.weights import write_weights
 
 ROWS = [
-    {"stage": 0, "window": 3, "step": 20, "seed": seed, "loss": 0.5, "spread": 1} for seed in (0, 1)
+    {"stage": 0, "window": 3, "step": 60, "seed": seed, "loss": 0.5, "spread": 1} for seed in (0, 1)
 ]
+STEPS = [40, 30]
+"""Of each stage of its training."""
 POSITION = Position(1, 20, 1, 0.5, [0.25, 1.0], ROWS, 1.5, 19)
 NUMBERS = {"identity": "same", "settings": "s", "order": ["p/y", "p/x"]}
 NUMBERS |= {"position": asdict(POSITION)}
@@ -20,9 +22,24 @@ NUMBERS |= {"position": asdict(POSITION)}
 
 def test_it_goes_on_from_where_it_stood(tmp_path):
     write_weights(tmp_path / "whole", {"p/x": np.zeros(2), "p/y": np.ones(3)}, NUMBERS)
-    tensors, position = resume(tmp_path / "whole", "same", "Toy")
+    tensors, position = resume(tmp_path / "whole", "same", "Toy", STEPS)
     assert list(tensors) == ["p/y", "p/x"]
     assert position == POSITION
+
+
+@given(
+    steps=st.lists(st.integers(1, 60), min_size=1, max_size=4),
+    stage=st.integers(0, 6),
+    step=st.integers(0, 80),
+    told=st.integers(0, 300),
+)
+@settings(max_examples=200)
+def test_it_stands_within_its_training_or_nowhere(steps, stage, step, told):
+    history = [row | {"step": told} for row in ROWS] if told else []
+    position = Position(stage, step, history=history)
+    before = np.cumsum([0, *steps])
+    stands = [(s, n) for s, most in enumerate(steps) for n in range(most + 1)] + [(len(steps), 0)]
+    assert position.lies_within(steps) == ((stage, step) in stands and told == before[stage] + step)
 
 
 def test_a_copy_stays_where_it_is():
@@ -45,7 +62,7 @@ def test_damaged_numbers_are_not_continued_or_harmless(tmp_path, capsys):
         damaged = damage(data, whole)
         (folder / "numbers.json").write_bytes(damaged)
         capsys.readouterr()
-        tensors, position = resume(folder, "same", "Toy")
+        tensors, position = resume(folder, "same", "Toy", STEPS)
         told = capsys.readouterr().err
         assert told.count("\n") == 1
         if tensors is None:
@@ -55,6 +72,7 @@ def test_damaged_numbers_are_not_continued_or_harmless(tmp_path, capsys):
         else:
             assert sorted(tensors) == ["p/x", "p/y"]
             assert Position.told(asdict(position)) == position
+            assert position.lies_within(STEPS)
 
     one()
     assert len(refused) >= 75

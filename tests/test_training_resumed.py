@@ -154,8 +154,25 @@ class TestResuming:
     )
     def test_numbers_that_lack_the_position_are_not_continued(self, tmp_path, capsys, numbers):
         write_weights(tmp_path / "checkpoint", {"p/x": np.zeros(2)}, numbers)
-        assert checkpoints.resume(tmp_path / "checkpoint", "same", "Toy") == (None, None)
+        assert checkpoints.resume(tmp_path / "checkpoint", "same", "Toy", [40]) == (None, None)
         assert "is not continued" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        "forged", [{"stage": 9}, {"stage": 2}, {"stage": 1, "step": 41}, {"stage": 0, "step": 40}]
+    )
+    def test_a_position_outside_of_the_training_is_not_continued(self, tmp_path, capsys, forged):
+        stages = [adam(40), adam(40)]
+        expected = run(Lines(), stages, tmp_path / "fresh")
+        run(Lines(), [adam(40), adam(40)], tmp_path)
+        weights, numbers = read_weights(tmp_path / "checkpoint")
+        start = {name: np.zeros_like(value) for name, value in weights.items()}
+        numbers["position"] |= {"step": 0, "history": numbers["position"]["history"][:1]} | forged
+        write_weights(tmp_path / "checkpoint", start, numbers)
+        capsys.readouterr()
+        assert_same(run(Lines(), stages, tmp_path), expected)
+        told = capsys.readouterr().err
+        assert "a training of 2 stages cannot" in told
+        assert "continuing" not in told
 
     def test_a_folder_that_cannot_be_written_is_told(self, tmp_path):
         (tmp_path / "file").write_text("in the way")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,17 @@ class Position:
             raise TypeError("its position is none")
         return found
 
+    def lies_within(self, steps: Sequence[int]) -> bool:
+        """Whether a training whose stages have so many steps can stand here.
+
+        One that is over stands at the start of a stage beyond the last. The history goes as far as the
+        position, so that an end that was never reached is none.
+        """
+        if self.stage > len(steps) or self.step > [*steps, 0][self.stage]:
+            return False
+        told = self.history[-1]["step"] if self.history else 0
+        return told == sum(steps[: self.stage]) + self.step
+
 
 def _numbers(values: Iterable[Any]) -> bool:
     """Whether all of them are; JSON as it is read here has none that is not finite."""
@@ -91,9 +102,13 @@ class Saver:
 
 
 def resume(
-    folder: Path, identity: str, title: str
+    folder: Path, identity: str, title: str, steps: Sequence[int]
 ) -> tuple[Parameters, Position] | tuple[None, None]:
-    """Tensors and position of a checkpoint of the same identity, if there is one."""
+    """Tensors and position of a checkpoint of the same identity, if there is one.
+
+    Args:
+        steps: of each stage; a checkpoint that stands nowhere among them is not continued.
+    """
     if not folder.is_dir():
         return None, None
     try:
@@ -108,6 +123,12 @@ def resume(
         position = Position.told(numbers["position"])
     except (ArtifactError, KeyError, TypeError) as error:
         say(f"{title}: the checkpoint cannot be read and is not continued ({error}).")
+        return None, None
+    if not position.lies_within(steps):
+        say(
+            f"{title}: the checkpoint stands where a training of {len(steps)} stages cannot (stage"
+            f" {position.stage + 1}, step {position.step}) and is not continued."
+        )
         return None, None
     say(f"{title}: continuing from stage {position.stage + 1}, step {position.step}.")
     return {name: tf.convert_to_tensor(value) for name, value in weights.items()}, position

@@ -91,7 +91,7 @@ def train(
         {"settings": settings, "inputs": inputs}
         | ({"devices": devices.wanted()} if devices.wanted() > 1 else {})
     )
-    tensors, position = resume(checkpoint, identity, title)
+    tensors, position = resume(checkpoint, identity, title, [stage.steps for stage in stages])
     if tensors is None:
         tensors, position = _begin(problem, stages[0], start), Position()
     total = sum(_cost(stage) * stage.steps for stage in stages)
