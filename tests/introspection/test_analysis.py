@@ -9,7 +9,7 @@ import pytest
 
 from emergence import artifacts
 from emergence.errors import ArtifactError
-from emergence.introspection import analysis, reading, schrodinger
+from emergence.introspection import analysis, invariants, polynomial, reading, schrodinger
 from emergence.statistics import read_measurements, write_measurements
 from emergence.verification.claims import load_ledger
 from emergence.verification.verdicts import decide
@@ -199,11 +199,29 @@ class TestResults:
         assert not results.has("distillers", "general")
 
 
-def test_each_arm_s_law_is_compared_with_the_solver_of_its_data(finished_run):
+def test_each_arm_s_law_is_compared_with_the_solver_of_its_data(finished_run, exact_weights):
     run = finished_run("laptop")
     results = analysis.Results(run.settings, run.folder)
-    for arm in ("quadratic", "strong", "lattice"):
-        assert np.median(results.wave_law(arm)["similarity"]) < 1e-4, arm
+    ratios = {
+        arm: results.wave_law(arm)["similarity"] for arm in ("quadratic", "strong", "lattice")
+    }
+    # Of every seed: rounding of central differences, and the next order in V of a weak potential.
+    assert ratios["lattice"].max() < 1e-12
+    assert ratios["quadratic"].max() < 1e-7
+    # A strong potential shows what a cubic in V lacks. In the law's own basis that is 1.28 × 10⁻⁴; the
+    # stretched bases of all seeds but one, which is nearly that one turned, hide some of it.
+    data = results.data("strong")
+    grid = reading.potential_grid(data)
+    cubic = exact_weights(2, 3)
+    cubic = polynomial.update_matrices(cubic, grid, float(results.distiller("strong")["unit"]))
+    # Of (ψ, ψ′) instead of (ψ, ψ′/k₀).
+    scale = np.array([1.0, results.chosen.start_wavenumber])
+    exact = schrodinger.step_matrix(grid, results.chosen.spacing, "transfer_matrix")
+    own = invariants.similarity(cubic * scale[:, None] / scale, exact)
+    assert own.condition == pytest.approx(1.0, abs=1e-3)
+    assert own.ratio == pytest.approx(1.28e-4, rel=0.01)
+    assert ratios["strong"].max() < own.ratio
+    assert np.sort(ratios["strong"])[-2] < 1e-4
 
 
 def test_windows_without_a_node_tell_nothing_of_nodes(copy_of_run):
