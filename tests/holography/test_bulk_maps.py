@@ -123,7 +123,7 @@ class TestBulks:
     def made(self, request, rng, field):
         flow = Flow(request.param)
         spectrum = bulk_maps.spectra(field, 1)[0]
-        bulks = bulk_maps.bulks_of(flow, field, 2.0 * field, spectrum, rng)
+        bulks = dict(bulk_maps.bulks_of(flow, field, 2.0 * field, spectrum, rng))
         return SimpleNamespace(flow=flow, bulks=bulks)
 
     def test_are_those_that_a_study_stores(self, made):

@@ -7,6 +7,7 @@ the measured spectrum. Latents of a model's own samples would be independent by 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,8 +43,11 @@ def bulks_of(
     coordinates: np.ndarray,
     spectrum: np.ndarray,
     rng: np.random.Generator,
-) -> dict[str, Bulk]:
-    """The samples ``[samples, L, L]`` in the bulk of every map of :data:`.bulk_stored.MAPS`."""
+) -> Iterator[tuple[str, Bulk]]:
+    """The samples ``[samples, L, L]`` in the bulk of every map of :data:`.bulk_stored.MAPS`.
+
+    One after the other: of thousands of fields on a large torus each bulk is a quarter of a gigabyte.
+    """
     samples, side = field.shape[:2]
     levels = side.bit_length() - 1
     values = flow.variables(coordinates)
@@ -53,17 +57,15 @@ def bulks_of(
     parts = (values, field, turned, step)
     if not flow.circular:
         parts = tuple(as_reals(part) for part in parts)
-    trained = Bulk(parts[0], flow.table, *parts[1:])
+    yield "trained", Bulk(parts[0], flow.table, *parts[1:])
+    del values, turned, coarse, step, parts
     alone = LinearMap.shared(side, np.eye(4))
-    untrained = Bulk(field.reshape(samples, -1), flow.table, field, field, to_blocks(field), alone)
+    sites = field.reshape(samples, -1)
+    yield "untrained", Bulk(sites, flow.table, field, field, to_blocks(field), alone)
+    yield "haar", linear(LinearMap.haar(side), field)
     blocks = np.array([random_block(rng) for _ in range(levels)])
-    return {
-        "trained": trained,
-        "untrained": untrained,
-        "haar": linear(LinearMap.haar(side), field),
-        "random": linear(LinearMap(blocks), field),
-        "optimal": linear(optimal(spectrum, rng), field),
-    }
+    yield "random", linear(LinearMap(blocks), field)
+    yield "optimal", linear(optimal(spectrum, rng), field)
 
 
 def spectra(field: np.ndarray, chunks: int) -> np.ndarray:

@@ -101,21 +101,31 @@ def study(settings: Settings, name: str, parameters: Arrays) -> Arrays:
         progress.advance(1, "true samples drawn")
         coordinates, log_density = flow.invert(field)
         arrays["log_weights"] = -action.value(field) - log_density
-        powers = spectra(field, CHUNKS)
-        bulks = bulks_of(flow, field, coordinates, powers.mean(axis=0), generator(seed, "maps"))
         progress.advance(2, "samples pushed into the bulk")
-        for index, (key, bulk) in enumerate(bulks.items()):
-            rng = generator(seed, "bootstrap", key)
-            found = measure(bulk, powers, rng)
-            if key in ("trained", "untrained"):
-                found |= links(bulk, rng)
-            arrays |= {f"{key}_{label}": values for label, values in found.items()}
-            progress.advance(3 + index, f"map {key}")
+        arrays |= maps(flow, field, coordinates, seed, progress)
         arrays |= radial(flow, coordinates)
         arrays |= prior(flow, coordinates)
         arrays |= layers(flow, field, coordinates)
         progress.advance(len(MAPS) + 3, "prior of the bulk")
         arrays |= footprints(flow, study.footprints, seed)
+    return arrays
+
+
+def maps(
+    flow: FlowMap, field: np.ndarray, coordinates: np.ndarray, seed: int, progress: Progress
+) -> Arrays:
+    """What :func:`measure` and :func:`links` give of each map, as ``<map>_<name>``."""
+    powers = spectra(field, CHUNKS)
+    every = bulks_of(flow, field, coordinates, powers.mean(axis=0), generator(seed, "maps"))
+    arrays: Arrays = {}
+    for index, (key, bulk) in enumerate(every):
+        rng = generator(seed, "bootstrap", key)
+        found = measure(bulk, powers, rng)
+        if key in ("trained", "untrained"):
+            found |= links(bulk, rng)
+        arrays |= {f"{key}_{label}": values for label, values in found.items()}
+        del bulk  # before the next one is made
+        progress.advance(3 + index, f"map {key}")
     return arrays
 
 

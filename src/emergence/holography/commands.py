@@ -101,6 +101,53 @@ def holography_flow(
     shutil.rmtree(output / "checkpoint", ignore_errors=True)
 
 
+@holography.command("rates")
+def holography_rates(
+    settings: SettingsFile,
+    arm: Arm,
+    size: Size,
+    rates: Annotated[list[float], typer.Option("--rate", help="A learning rate to try.")],
+    before: Annotated[
+        Path | None, typer.Option(help="Weights of the side before, where there is one.")
+    ] = None,
+    estimators: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--estimator", help="Of the gradient: path, reparameterised; the stages' own."
+        ),
+    ] = None,
+    candidates: Annotated[
+        list[int] | None, typer.Option(help="Starts of the first stage; the stages' own.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=64, help="Trainings of each.")] = 1,
+    output: Annotated[Path, typer.Option(help="The table that keeps them.")] = Path(
+        "config/rates.csv"
+    ),
+) -> None:
+    """Train one side of a flow at several rates, and keep how far from the theory each ends."""
+    with stage("holography rates", settings, []) as run:
+        chosen = run["settings"]
+        choose(chosen.holography.flows, arm, "flow")
+        entry = chosen.holography.flows[arm]
+        choose({str(s): None for s in entry.sizes}, str(size), f"side of {arm}")
+        from emergence.errors import SettingsError
+        from emergence.holography import growth
+        from emergence.holography import rates as scans
+        from emergence.host import use_host
+
+        if before is None and (entry.shipped or entry.before(size)):
+            raise SettingsError(
+                f"{arm} of side {size} goes on from weights.",
+                f"Name them: --before results/{chosen.scale}/holography/flows/.../weights.",
+            )
+        start = growth.read_flow(before) if before else None
+        use_host(chosen.threads, chosen.optimisation)
+        stages = chosen.holography.stages[entry.sizes[size]]
+        every = scans.choices(stages, rates, estimators or [], candidates or [])
+        checkpoints = Path("results/rates")
+        scans.scan(chosen, arm, size, every, start, output, checkpoints, seeds=seeds)
+
+
 @holography.command("ship")
 def holography_ship(settings: SettingsFile, weights: Weights, output: Output) -> None:
     """Keep the parameters of a trained flow for others to go on from."""

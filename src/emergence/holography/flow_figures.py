@@ -154,13 +154,23 @@ APART = (0.94, 1.06)
 
 
 def ising_benchmark(tables: Path, stem: Path) -> None:
-    """KL to the exact free energy of the Ising field at T_c against L, beside the authors'."""
+    """The Ising field at T_c against L: KL to the exact free energy, and ⟨m²⟩ by chains in both spaces."""
     flows = artifacts.read_table(tables / "flows.csv")
     flows = flows[flows["arm"].str.startswith("ising")]
     others = artifacts.read_table(tables / "published_ising.csv")
-    fig, axis = plotting.figure(width="single", height=2.6)
+    samplers = artifacts.read_table(tables / "sampling.csv")
+    samplers = samplers[samplers["pair"].str.startswith("ising")]
+    sides = sorted({*flows["size"], *others["size"]})
+    fig, axes = plotting.figure(1, 2, height=2.6)
+    _divergences(axes[0], flows, others, sides)
+    _magnetisations(axes[1], samplers, sorted(set(samplers["size"])))
+    plotting.panel_letters(axes)
+    plotting.save(fig, stem, {"ours": flows, "published": others, "samplers": samplers})
+
+
+def _divergences(axis: Axes, flows: pd.DataFrame, others: pd.DataFrame, sides: list[int]) -> None:
+    """KL to the exact free energy, beside the authors'."""
     if plotting.empty(axis, flows):
-        plotting.save(fig, stem, others)
         return
     for index, (who, part) in enumerate(others.groupby("who", sort=False)):
         axis.plot(
@@ -173,10 +183,33 @@ def ising_benchmark(tables: Path, stem: Path) -> None:
             linestyle="none", marker="o", markerfacecolor="white" if shipped else ROLES["learnt"],
             label=f"ours, {marks.weights(part)}",
         )  # fmt: skip
-    _sides(axis, sorted({*flows["size"], *others["size"]}))
+    _sides(axis, sides)
     axis.set(yscale="log", ylabel="KL(q‖p) (nats)")
     axis.legend()
-    plotting.save(fig, stem, {"ours": flows, "published": others})
+
+
+def _magnetisations(axis: Axes, samplers: pd.DataFrame, sides: list[int]) -> None:
+    """⟨m²⟩ of chains in the bulk and on the boundary over the true one."""
+    if plotting.empty(axis, samplers):
+        return
+    plotting.reference_line(axis, y=1.0, label="transfer matrix; clusters on 16 × 16")
+    for apart, (name, role) in zip(
+        APART, (("bulk", "learnt"), ("boundary", "baseline")), strict=True
+    ):
+        part = samplers[samplers["sampler"] == name]
+        error = np.hypot(part["error"] / part["mean"], part["truth_error"] / part["truth"])
+        axis.errorbar(
+            part["size"] * apart, part["mean"] / part["truth"],
+            yerr=error * part["mean"] / part["truth"], color=ROLES[role], linestyle="none",
+            marker="o", capsize=2, label=f"trajectories, {name}",
+        )  # fmt: skip
+    _sides(axis, sides)
+    axis.set_ylabel("⟨m²⟩ over the true one")
+    if drawn := marks.records(samplers):
+        axis.set_title(f"{sides[-1]} × {sides[-1]}, bulk: {drawn}", fontsize=6, loc="right")
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, high + 0.35 * (high - low))
+    axis.legend(loc="upper left", fontsize=6)
 
 
 def plane(tables: Path, stem: Path) -> None:

@@ -27,9 +27,10 @@ PAIRS = {"critical": "φ⁴, U(1) splines", "affine": "φ⁴, real NVP"}
 
 
 def sampling(tables: Path, stem: Path) -> None:
-    """One row per pair: from a cold start, τ_int in steps, seconds per independent sample."""
+    """One row per pair that starts cold: from there on, τ_int in steps, seconds per independent sample."""
     table = artifacts.read_table(tables / "sampling.csv")
     cold = artifacts.read_table(tables / "cold.csv")
+    table = table[table["pair"].isin(cold["pair"])]
     if plotting.nothing(table, stem):
         return
     pairs = list(pd.unique(table["pair"]))
