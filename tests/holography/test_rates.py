@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_ind_from_stats
 
 from emergence.errors import ArtifactError, SettingsError
 from emergence.holography import rates
@@ -121,13 +122,18 @@ def test_a_malformed_record_is_refused(tmp_path):
 @pytest.mark.parametrize("flow", ["real_nvp", "critical"])
 @pytest.mark.parametrize("side", [4, 8])
 def test_no_other_rate_of_the_scan_is_clearly_better(laptop, flow, side):
-    """Of the same estimator: the mean of the trainings at the chosen rate is the best, or as good."""
+    """Of the same estimator, by Welch's test of the trainings, 5 % for all that it is compared with."""
     stages = laptop.holography.stages[laptop.holography.flows[flow].sizes[side]]
     known = rates.read(RECORD)
     known = known[(known["flow"] == flow) & (known["side"] == side)]
     known = known[known["estimator"] == stages[0].estimator]
-    own = known[np.isclose(known["rate"], stages[0].rate)]
-    assert len(own) == 1 and len(known) >= 3, "The chosen rate stands among others."
-    best = known.loc[known["log_weight"].idxmax()]
-    gap = best["log_weight"] - own["log_weight"].iloc[0]
-    assert gap <= 2.0 * np.hypot(best["error"], own["error"].iloc[0])
+    is_own = np.isclose(known["rate"], stages[0].rate)
+    assert is_own.sum() == 1 and len(known) >= 3, "The chosen rate stands among others."
+
+    def told(row):
+        return row.log_weight, row.error * np.sqrt(row.seeds), row.seeds
+
+    own = told(known[is_own].iloc[0])
+    for other in known[~is_own].dropna().itertuples():
+        found = ttest_ind_from_stats(*told(other), *own, equal_var=False, alternative="greater")
+        assert found.pvalue > 0.05 / (len(known) - 1), other
