@@ -6,6 +6,7 @@
 
 import shlex
 
+from emergence.holography.identity import flow_of
 from emergence.holography.points import points_of
 
 SYSTEMS = ["introspection", "holography", "retraining"]
@@ -81,11 +82,11 @@ def cases_folder(wildcards, input):
     return Path(input.cases[0]).parent
 
 
-def weights_before(system, folder, arm, size):
-    """What a size of a growing arm starts from: the size before, shipped weights, or nothing."""
-    before = arm.before(size)
+def weights_before(system, folder, name, arm, size):
+    """What a size of a growing arm starts from: weights of the run, shipped ones, or nothing."""
+    before = arm.starts_from(name, size)
     if before is not None:
-        return [f"{folder}/{before}/weights"]
+        return ["/".join([folder, before[0], str(before[1]), "weights"])]
     return [local(str(HOUSE / f"weights/{system}/{arm.shipped}"))] if arm.shipped else []
 
 
@@ -101,7 +102,7 @@ def flow_fingerprint(chosen, common, name, size):
     return fingerprint(
         {
             # Apart, as an arm may have samples of its own.
-            "arm": arm.model_dump(mode="json", exclude={"sizes"}),
+            "arm": flow_of(arm),
             "precision": chosen.precision,
             "samples": chosen.samples,
             "chunk": chosen.chunk,

@@ -23,7 +23,7 @@ HOLOGRAPHY_FIGURES = [
 FLOWS = {
     name: {
         str(size): {
-            "before": weights_before("holography", f"{BULK}/flows/{name}", arm, size),
+            "before": weights_before("holography", f"{BULK}/flows", name, arm, size),
             "settings": flow_fingerprint(HOLOGRAPHY, HOLOGRAPHY_COMMON, name, size),
         }
         for size in arm.sizes

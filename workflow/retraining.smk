@@ -25,7 +25,7 @@ RETRAINING_FIGURES = [
 GROWN = {
     name: {
         str(size): {
-            "before": weights_before("retraining", f"{THERE}/chains/{name}", arm, size),
+            "before": weights_before("retraining", f"{THERE}/chains", name, arm, size),
             "settings": fingerprint(
                 arm.model_dump(mode="json", exclude={"sizes"})
                 | {

@@ -11,13 +11,7 @@ from hypothesis import strategies as st
 from emergence.errors import ArtifactError, SettingsError
 from emergence.holography.actions import ComplexPhi4
 from emergence.holography.densities import IsingTheory, Phi4Theory
-from emergence.holography.hierarchy import (
-    Ranges,
-    real_nvp_flow,
-    source_level,
-    spline_flow,
-    transfer,
-)
+from emergence.holography.hierarchy import Ranges, real_nvp_flow, spline_flow, with_prior
 from emergence.holography.positions import bulk_positions
 from emergence.holography.spline import PolarSpline
 
@@ -30,6 +24,8 @@ def build(kind: str, side: int):
         return spline_flow(THEORY, side, width=8, bins=4)
     if kind == "conditional":
         return spline_flow(THEORY, side, width=8, bins=4, ranges=RANGES)
+    if kind.endswith("with prior"):
+        return with_prior(build(kind.removesuffix(" with prior"), side), 1)
     if kind == "ising":
         return real_nvp_flow(IsingTheory(2.3), side, couplings=4, width=6)
     return real_nvp_flow(THEORY, side, couplings=4, width=6)
@@ -68,7 +64,10 @@ def as_points(values: tf.Tensor, polar: bool) -> np.ndarray:
     return np.stack([values[..., 0] + 0j, np.exp(1j * values[..., 1])], -1) if polar else values
 
 
-@pytest.mark.parametrize("kind", ["spline", "conditional", "real_nvp", "ising"])
+KINDS = ["spline", "conditional", "real_nvp", "ising", "spline with prior", "real_nvp with prior"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(tf.float64, 1e-10), (tf.float32, 1e-5)])
 def test_field_to_latents_and_back(kind: str, dtype, tolerance: float) -> None:
     flow = build(kind, 4)
@@ -81,13 +80,13 @@ def test_field_to_latents_and_back(kind: str, dtype, tolerance: float) -> None:
     # A sum over sites and layers of what may be a hundred.
     np.testing.assert_allclose(log_density_found, log_density, rtol=0, atol=300.0 * tolerance)
     if dtype == tf.float64:
-        polar = kind in ("spline", "conditional")
+        polar = kind.startswith(("spline", "conditional"))
         np.testing.assert_allclose(
             as_points(found, polar), as_points(latents, polar), rtol=0, atol=tolerance
         )
 
 
-@pytest.mark.parametrize("kind", ["spline", "conditional", "real_nvp", "ising"])
+@pytest.mark.parametrize("kind", KINDS)
 @few
 @given(seed=SEEDS)
 def test_density_is_that_of_the_jacobian_of_the_whole_flow(kind: str, seed: int) -> None:
@@ -132,7 +131,10 @@ def rotation(angle: float) -> tf.Tensor:
     return tf.constant([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
-@pytest.mark.parametrize(("kind", "side"), [("spline", 4), ("conditional", 4), ("spline", 8)])
+@pytest.mark.parametrize(
+    ("kind", "side"),
+    [("spline", 4), ("conditional", 4), ("spline", 8), ("spline with prior", 4)],
+)
 @few
 @given(seed=SEEDS, angle=st.floats(-np.pi, np.pi))
 def test_turning_all_latents_turns_the_field_and_keeps_its_density(
@@ -225,20 +227,6 @@ def test_couplings_steer_a_conditional_flow_sample_by_sample() -> None:
         one, alone = flow.generate(parameters, latents[:, :1], couplings[:, index : index + 1])
         np.testing.assert_allclose(one[0, 0], both[0, index], atol=1e-12)
         assert float(alone[0, 0]) == pytest.approx(float(log_density[0, index]), abs=1e-9)
-
-
-def test_transfer_keeps_the_ends_and_fills_the_middle() -> None:
-    assert [source_level(level, 2, 3) for level in range(3)] == [0, 1, 1]
-    assert [source_level(level, 3, 5) for level in range(5)] == [0, 1, 1, 1, 2]
-    assert [source_level(level, 1, 2) for level in range(2)] == [0, 0]
-    small, large = build("spline", 4), build("spline", 8)
-    start = {k: v.numpy() for k, v in perturbed(small).items()}
-    grown = transfer(start, 4, 8)
-    large.check_parameters(grown)
-    np.testing.assert_array_equal(grown["2/decimator/field"], start["1/decimator/field"])
-    np.testing.assert_array_equal(grown["0/disentangler/field"], start["0/disentangler/field"])
-    with pytest.raises(ArtifactError, match="2 levels"):
-        transfer(start, 8, 16)
 
 
 def test_weights_that_do_not_fit_are_told_in_a_sentence() -> None:

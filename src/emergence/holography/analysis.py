@@ -23,6 +23,7 @@ from emergence.holography import (
     efficiency,
     geometry_readings,
     information_readings,
+    prior_readings,
     readings,
 )
 from emergence.settings import Settings
@@ -120,6 +121,7 @@ class Results:
 
 PARTS: tuple[Callable[[Results], Found], ...] = (
     *readings.PARTS,
+    *prior_readings.PARTS,
     *diagram.PARTS,
     *correlations.PARTS,
     *efficiency.PARTS,

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from emergence.holography.densities import IsingTheory, Phi4Theory, Theory
 from emergence.holography.flow import FlowProblem
-from emergence.holography.hierarchy import Hierarchy, Ranges, real_nvp_flow, spline_flow
+from emergence.holography.hierarchy import (
+    Hierarchy,
+    Ranges,
+    real_nvp_flow,
+    spline_flow,
+    with_prior,
+)
 from emergence.randomness import derive_seed
 from emergence.settings import Holography, Settings, TheorySettings
 
@@ -24,6 +30,12 @@ def ranges_of(chosen: TheorySettings) -> Ranges:
 
 def flow_of(chosen: Holography, name: str, size: int) -> Hierarchy:
     """The flow of an arm on one torus."""
+    flow, reach = _map_of(chosen, name, size), chosen.flows[name].prior
+    return flow if reach is None else with_prior(flow, reach)
+
+
+def _map_of(chosen: Holography, name: str, size: int) -> Hierarchy:
+    """The same without a learnt prior."""
     arm = chosen.flows[name]
     theory = theory_of(chosen.theories[arm.theory])
     told = chosen.theories[arm.theory]

@@ -101,6 +101,7 @@ FITS = {
     "gain": (ROLES["baseline"], "s", "removed, of the fitted samples"),
     "held_out": (ROLES["control"], "v", "of others, all couplings"),
     "selected": (ROLES["learnt"], "o", "of others, those above noise"),
+    "trained": (ROLES["learnt"], "D", "of KL(flow‖theory), by training"),
 }
 """Colour, mark and name of what a prior of the bulk removes, and of what there is to remove."""
 
@@ -113,7 +114,9 @@ def _priors(axis: Axes, priors: pd.DataFrame) -> None:
     axis.set_yscale("symlog", linthresh=0.1, linscale=0.5)
     for index, (fit, (colour, marker, label)) in enumerate(FITS.items()):
         one = priors[priors["fit"] == fit]
-        place = [names.index(name) - 0.24 + 0.16 * index for name in one["bulk"]]
+        if one.empty:
+            continue
+        place = [names.index(name) - 0.28 + 0.14 * index for name in one["bulk"]]
         axis.errorbar(place, one["value"], yerr=one["error"], color=colour, marker=marker,
                       linestyle="none", label=label)  # fmt: skip
     plotting.reference_line(axis, y=0.0, linewidth=0.5)

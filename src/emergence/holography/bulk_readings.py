@@ -21,7 +21,8 @@ from emergence.holography.bulk_stored import FOOTPRINT_MAPS, MAPS, stored_pairs
 from emergence.holography.footprint import Footprint
 from emergence.holography.mutual_information import Estimate, jackknife
 from emergence.holography.partition import exact_log_partition
-from emergence.holography.points import action_of
+from emergence.holography.points import Point, action_of
+from emergence.holography.prior_readings import gains, trained_after
 from emergence.statistics import Measurement
 
 if TYPE_CHECKING:
@@ -209,7 +210,10 @@ def vorticity(angle: np.ndarray) -> np.ndarray:
 
 
 PRIORS = ["bulk", "fit", "value", "error"]
-"""What the figure reads of the learnt priors; ``fit`` may also be the divergence that there is."""
+"""What the figure reads of the learnt priors; ``fit`` may also be the divergence that there is.
+
+``trained`` is one that was trained, of whose KL the flow comes first.
+"""
 COUPLINGS = ["bulk", "size", "t", "level", "other", "separation", "coupling", "error"]
 """And of their couplings."""
 
@@ -243,6 +247,10 @@ def prior(results: Results) -> Found:
                 error = np.hypot(spread / found.value, share * found.relative_error)
                 label = "share" if name == "gain" else f"{name}_share"
                 yield from study.measured(f"prior_{label}", share, error)
+        for flow in trained_after(results, study.flow, study.size):
+            if np.allclose([flow.arrays["t"][0], flow.arrays["mu"][0]], _point(study)):
+                gain = gains(flow)["gain"]
+                rows.append(study.row(fit="trained", value=gain.value, error=gain.error))
         names = ("level", "other", "separation", "coupling", "error")
         frame = pd.DataFrame({name: arrays[f"prior_{name}"] for name in names})
         frame = frame.sort_values("coupling", ascending=False, kind="stable")
@@ -257,8 +265,7 @@ def forward_divergence(results: Results, study: Study) -> Estimate | None:
 
     None if it was not evaluated at the study's point, or by too few samples.
     """
-    flow = results.flow(study.flow, study.size)
-    point = (float(study.arrays["t"]), float(study.arrays["mu"]))
+    flow, point = results.flow(study.flow, study.size), _point(study)
     at = np.flatnonzero(np.isclose(flow.arrays["t"], point[0], atol=1e-9))
     if not at.size or flow.arrays["log_weights"].shape[-1] < CHUNKS:
         return None
@@ -268,6 +275,10 @@ def forward_divergence(results: Results, study: Study) -> Estimate | None:
         flow.arrays["log_weights"][at[0], 0],
         known=exact_log_partition(action_of(theory, point), study.size),
     ).forward
+
+
+def _point(study: Study) -> Point:
+    return float(study.arrays["t"]), float(study.arrays["mu"])
 
 
 PARTS = (lengths, correlations, footprints, layers, prior)

@@ -17,12 +17,15 @@ import tensorflow as tf
 
 from emergence import artifacts, evaluating, training
 from emergence.artifacts import Arrays
+from emergence.errors import ArtifactError
 from emergence.finished import Finished
 from emergence.holography.arms import problem_of
 from emergence.holography.flow import FlowProblem, compile_weigher
-from emergence.holography.hierarchy import transfer
+from emergence.holography.hierarchy import of_prior
+from emergence.holography.identity import flow_of
 from emergence.holography.observables import along_axes, ising_primary, primary
 from emergence.holography.points import Point, points_of
+from emergence.holography.transfer import transfer
 from emergence.holography.weights import Evaluation, check_finite
 from emergence.progress import say
 from emergence.randomness import derive_seed
@@ -47,20 +50,22 @@ def grow(
     """Train one size of one arm and evaluate it.
 
     Args:
-        before: parameters of the size before (or shipped ones), and their side; None to start from
-            the identity.
+        before: parameters of the size before (or shipped ones, or those whose map is kept), and
+            their side; None to start from the identity.
         folder: where the checkpoint lives until the size is done.
         finished: trainings to take instead of training.
 
     Returns:
         Arrays, the history table, the trained parameters, and the processor seconds of a step.
         Arrays: as :func:`evaluate`; ``zero_shot_log_weights`` of the transferred levels before the
-        first step and ``untrained_log_weights`` of the identity, at the first point;
+        first step and ``untrained_log_weights`` of the identity, at the first point; of a learnt
+        prior ``map_log_weights`` and ``reversed_log_weights``, see :func:`without_prior`;
         ``parameters``, their number per seed; ``steps`` and ``batch`` of the training; ``shipped``,
         whether it began from weights that come with the project.
 
     Raises:
-        ArtifactError: ``before`` is of another architecture, or not finite.
+        ArtifactError: ``before`` is of another architecture, or not finite, or is not the map that a
+            prior was trained for.
         DivergenceError: the training diverged, or an importance weight is not finite.
     """
     chosen = settings.holography
@@ -90,6 +95,9 @@ def grow(
     )
     final = Draws(settings, problem, weigh, points, arm.samples or chosen.samples, arm.observed)
     arrays |= evaluate(final, trained.parameters, name, "final")
+    if problem.flow.prior:
+        check_kept(start, trained.parameters, name)
+        arrays |= without_prior(final._replace(observed=False), trained.parameters, name)
     tell_underpowered(points, arrays["log_weights"])
     arrays["parameters"] = np.array(sum(v[0].size for v in trained.parameters.values()))
     arrays["steps"] = np.array(sum(stage.steps for stage in stages))
@@ -102,6 +110,9 @@ def _transferred(problem: FlowProblem, parameters: Arrays, side: int, precision:
     """Parameters of one side as a start at the side of a problem, in the precision of its training."""
     size = problem.flow.side
     parameters = parameters if side == size else transfer(parameters, side, size)
+    if problem.flow.prior:
+        own = problem.initial_parameters()
+        parameters = parameters | {key: own[key] for key in own if of_prior(key)}
     problem.flow.check_parameters(parameters)
     return {name: value.astype(precision) for name, value in parameters.items()}
 
@@ -111,13 +122,14 @@ def identity(settings: Settings, name: str, size: int) -> str:
     chosen = settings.holography
     arm = chosen.flows[name]
     # How many samples are drawn of a trained flow changes nothing of it.
-    own = arm.model_dump(exclude={"sizes", "samples", "observed"})
+    own = flow_of(arm, "samples", "observed")
     grown = {side: chosen.stages[arm.sizes[side]] for side in arm.sizes if side <= size}
     return fingerprint(
         {"name": name, "arm": own, "size": size}
         | {"theory": chosen.theories[arm.theory].model_dump(mode="json")}
         | {"stages": {str(side): [s.model_dump() for s in grown[side]] for side in grown}}
         | {"seed": settings.seed, "precision": chosen.precision}
+        | ({"map": identity(settings, arm.after, size)} if arm.after else {})
     )
 
 
@@ -191,6 +203,37 @@ def evaluate(draws: Draws, parameters: Mapping[str, np.ndarray], *names: str) ->
         "t": np.array([point[0] for point in draws.points]),
         "mu": np.array([point[1] for point in draws.points]),
     }
+
+
+def check_kept(start: Arrays | None, parameters: Arrays, name: str) -> None:
+    """Refuse a trained prior whose map is not, bit for bit, the one that it was to be trained for.
+
+    Raises:
+        ArtifactError: it is another, or none was given.
+    """
+    kept = {key: value for key, value in (start or {}).items() if not of_prior(key)}
+    if not kept or not all(np.array_equal(parameters[key], kept[key]) for key in kept):
+        raise ArtifactError(
+            f"{name}: its prior was not trained for the map that it is to start from.",
+            "Give the weights of that map, or train: leave --trained out.",
+        )
+
+
+def without_prior(draws: Draws, parameters: Mapping[str, np.ndarray], name: str) -> Arrays:
+    """What a learnt prior is compared with, from the same random numbers, at the first point.
+
+    Returns:
+        ``[seeds, samples]`` of the same independent Gaussians: ``map_log_weights`` without couplings,
+        ``reversed_log_weights`` with those of the opposite sign.
+    """
+    draws, found = draws._replace(points=draws.points[:1]), {}
+    for label, factor in (("map", 0.0), ("reversed", -1.0)):
+        other = {
+            key: value * value.dtype.type(factor) if of_prior(key) else value
+            for key, value in parameters.items()
+        }
+        found[f"{label}_log_weights"] = evaluate(draws, other, name, "final")["log_weights"][0]
+    return found
 
 
 def measure(field: np.ndarray, t: float) -> Arrays:

@@ -12,7 +12,7 @@ level ℓ on the sites whose coordinates are multiples of 2^ℓ but not both of 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -29,9 +29,13 @@ from emergence.holography.bijectors import (
     to_blocks,
 )
 from emergence.holography.densities import Phi4Theory, RadialLaw, Theory
+from emergence.holography.learnt_prior import LearntPrior
 from emergence.holography.real_nvp import RealNVP, run_levels
 from emergence.holography.spline import PolarSpline, run_layers
 from emergence.updates import Parameters
+
+PRIOR = "prior/"
+"""What the names of a learnt prior's parameters begin with."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Hierarchy:
     """Centre of the couplings (t, μ) that a conditional flow is told; empty: it is told nothing."""
     spread: tuple[float, ...] = ()
     """Half width of each; a zero marks a coupling that does not vary and is not told."""
+    prior: LearntPrior | None = None
+    """Couplings of the latents, which are trained while the map is not; none: they are independent."""
 
     def __post_init__(self) -> None:
         check_side(self.side, power_of_two=True)
@@ -65,13 +71,18 @@ class Hierarchy:
         return sum(width > 0.0 for width in self.spread)
 
     def initial_parameters(self, rng: np.random.Generator, seeds: int) -> dict[str, np.ndarray]:
-        """The identity: name → float64 ``[seeds, ...]``, ``<level>/<layer>/<name>``."""
-        return {
+        """The identity: name → float64 ``[seeds, ...]``, ``<level>/<layer>/<name>``.
+
+        Of a learnt prior ``prior/<level>/<name>``.
+        """
+        start = {
             f"{level}/{layer}/{name}": value
             for level in range(self.levels)
             for layer, bijector in self._layers().items()
             for name, value in bijector.initial_parameters(rng, seeds, self.contexts).items()
         }
+        own = self.prior.initial_parameters(seeds) if self.prior else {}
+        return start | {f"{PRIOR}{name}": value for name, value in own.items()}
 
     def generate(
         self, parameters: Parameters, latents: tf.Tensor, couplings: tf.Tensor
@@ -86,11 +97,16 @@ class Hierarchy:
             field ``[seeds, batch, L, L, components]`` and ln q of it ``[seeds, batch]``.
         """
         context = self.context(couplings)
+        log_prior = self.chart.log_prior(latents)
+        if self.prior:
+            own = _under(parameters, PRIOR)
+            latents, change = self.prior.forward(own, latents, couplings[..., 1])
+            log_prior -= change
         values = tf.transpose(latents, [0, 4, 2, 3, 1])
-        fine, log_det = self._down(parameters, values, context)
+        fine, log_det = self._down(self._map_of(parameters), values, context)
         coordinates = tf.transpose(fine, [0, 4, 2, 3, 1])
         field, change = self.chart.to_field(coordinates, couplings[..., 1])
-        return field, self.chart.log_prior(latents) - log_det - change
+        return field, log_prior - log_det - change
 
     def invert(
         self, parameters: Parameters, field: tf.Tensor, couplings: tf.Tensor
@@ -98,9 +114,32 @@ class Hierarchy:
         """Boundary to bulk, the renormalisation group: latents and ln q of the field."""
         context = self.context(couplings)
         coordinates, boundary = self.chart.from_field(field, couplings[..., 1])
-        values, log_det = self._up(parameters, tf.transpose(coordinates, [0, 4, 2, 3, 1]), context)
+        fine = tf.transpose(coordinates, [0, 4, 2, 3, 1])
+        values, log_det = self._up(self._map_of(parameters), fine, context)
         latents = tf.transpose(values, [0, 4, 2, 3, 1])
+        if self.prior:
+            own = _under(parameters, PRIOR)
+            latents, change = self.prior.inverse(own, latents, couplings[..., 1])
+            log_det += change
         return latents, self.chart.log_prior(latents) + log_det + boundary
+
+    def log_prior(
+        self, parameters: Parameters, latents: tf.Tensor, couplings: tf.Tensor
+    ) -> tf.Tensor:
+        """ln of the learnt prior where it puts independent latents, ``[seeds, batch]``.
+
+        They stay there: it is differentiable by its couplings alone.
+        """
+        own, mu = _under(parameters, PRIOR), couplings[..., 1]
+        placed = tf.stop_gradient(self.prior.forward(own, latents, mu)[0])
+        back, change = self.prior.inverse(own, placed, mu)
+        return self.chart.log_prior(back) + change
+
+    def _map_of(self, parameters: Parameters) -> Parameters:
+        """What the levels read; with a learnt prior they are not trained any more."""
+        if self.prior is None:
+            return parameters
+        return {name: tf.stop_gradient(value) for name, value in parameters.items()}
 
     def _down(
         self, parameters: Parameters, values: tf.Tensor, context: tf.Tensor | None
@@ -280,6 +319,21 @@ def real_nvp_flow(
     return Hierarchy(side, chart, *bijectors, *_told(ranges))
 
 
+def of_prior(name: str) -> bool:
+    """Whether a parameter is one of a learnt prior."""
+    return name.startswith(PRIOR)
+
+
+def with_prior(flow: Hierarchy, reach: int) -> Hierarchy:
+    """The same map of a complex field, its latents coupled over ``reach`` cells.
+
+    A polar latent is a complex Gaussian by the single-site law e^{−|ζ|²}, two normal ones as they are.
+    """
+    polar = isinstance(flow.chart, PolarChart)
+    chart = PolarChart(RadialLaw(1.0, 0.0)) if polar else PlaneChart()
+    return replace(flow, prior=LearntPrior(flow.side, reach, chart))
+
+
 def _law(theory: Phi4Theory, ranges: Ranges | None) -> RadialLaw:
     low, high = ranges.mu if ranges else (theory.mu, theory.mu)
     law = RadialLaw(high, theory.lam)
@@ -289,44 +343,6 @@ def _law(theory: Phi4Theory, ranges: Ranges | None) -> RadialLaw:
 
 def _told(ranges: Ranges | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return (ranges.centre, ranges.spread) if ranges else ((), ())
-
-
-def transfer(
-    parameters: Mapping[str, np.ndarray], from_side: int, to_side: int
-) -> dict[str, np.ndarray]:
-    """Levels trained on a smaller torus as the start on a larger one.
-
-    The level nearest the boundary stays there, as what it sees is the theory itself; the coarsest
-    level, trained on a 2×2 torus, stays on that; the levels in between that are new repeat the one
-    below the coarsest, or the coarsest where there is no other.
-
-    Raises:
-        ArtifactError: if the parameters are not of a flow with log2 ``from_side`` levels.
-        SettingsError: for a side that is not a power of two.
-    """
-    check_side(from_side, power_of_two=True)
-    check_side(to_side, power_of_two=True)
-    old, new = from_side.bit_length() - 1, to_side.bit_length() - 1
-    present = {int(name.split("/")[0]) for name in parameters}
-    if present != set(range(old)) or new < old:
-        raise ArtifactError(
-            f"Weights of {len(present)} levels cannot start a flow of side {to_side} from side"
-            f" {from_side}.",
-            "Give the weights of a flow trained on a smaller torus, and its side.",
-        )
-    return {
-        f"{level}/{name.split('/', 1)[1]}": np.array(value)
-        for level in range(new)
-        for name, value in parameters.items()
-        if int(name.split("/")[0]) == source_level(level, old, new)
-    }
-
-
-def source_level(level: int, old: int, new: int) -> int:
-    """Which of ``old`` levels starts ``level`` of ``new``."""
-    if level == new - 1 or old == 1:
-        return old - 1
-    return min(level, max(1, old - 2)) if old > 1 else 0
 
 
 def _under(parameters: Parameters, prefix: str) -> Parameters:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from emergence.settings import Settings, fingerprint
-from emergence.settings.holography import BulkSettings, ChainsSettings
+from emergence.settings.holography import BulkSettings, ChainsSettings, FlowArm
 
 NEWER = ("exchanges", "precision", "reflections", "shifts", "shipped", "subtrees", "untrained")
 """Keys of a study that change nothing where they are not given."""
+NEWER_OF_FLOWS = ("after", "prior")
+"""And of a flow."""
+
+
+def flow_of(arm: FlowArm, *but: str) -> dict[str, Any]:
+    """Return the keys of a flow that its numbers depend on, without those named."""
+    told = arm.model_dump(mode="json", exclude={"sizes", *but})
+    return {k: v for k, v in told.items() if k not in NEWER_OF_FLOWS or v is not None}
 
 
 def common_of(settings: Settings) -> str:

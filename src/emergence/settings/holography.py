@@ -35,8 +35,9 @@ class FlowStage(Stage):
     """One stage of training a flow by reverse KL; ``window`` is the number of sites."""
 
     window: int = Field(0, strict=True, ge=0, description="Set to the number of sites by the run.")
-    estimator: Literal["path", "reparameterised"] = Field(
-        "reparameterised", description="Gradient along the samples alone, or the whole one."
+    estimator: Literal["path", "reparameterised", "score"] = Field(
+        "reparameterised",
+        description="Gradient along the samples alone, or the whole one; of a prior, by its score.",
     )
     ramp: float = Field(
         0.0, ge=0, le=1, description="Share of the stage in which the hopping t rises from 0."
@@ -109,6 +110,16 @@ class FlowArm(GrowingArm):
     width: int = Field(32, strict=True, ge=1, le=4096, description="Units of a hidden layer.")
     depth: int = Field(2, strict=True, ge=1, le=16, description="Hidden layers.")
     symmetrised: bool = Field(False, description="Average the density over a change of sign.")
+    after: ArmName | None = Field(
+        None, description="Flow whose map, at the same side, is kept while a prior is trained."
+    )
+    prior: int | None = Field(
+        None,
+        strict=True,
+        ge=0,
+        le=16,
+        description="Reach, in cells, of the couplings of the prior that is trained after it.",
+    )
     measure: ClassVar[str] = "side"
     samples: Samples | None = Field(None, description="Of the final evaluation; the system's own.")
     observed: bool = Field(
@@ -117,6 +128,22 @@ class FlowArm(GrowingArm):
     sizes: dict[Side, ArmName] = Field(
         min_length=1, description="Side → its stages; in the order of growth."
     )
+
+    @model_validator(mode="after")
+    def _a_prior_has_a_map(self) -> FlowArm:
+        if (self.after is None) != (self.prior is None):
+            raise ValueError("a prior is trained after another flow: give both after and prior")
+        if self.after and self.shipped:
+            raise ValueError(f"it starts from the weights of {self.after}, not from shipped ones")
+        return self
+
+    def before(self, size: int) -> int | None:
+        """As of any growing arm; a prior is trained at each side on its own."""
+        return None if self.after else super().before(size)
+
+    def starts_from(self, name: str, size: int) -> tuple[str, int] | None:
+        """As of any growing arm; a prior starts from the map that it belongs to."""
+        return (self.after, size) if self.after else super().starts_from(name, size)
 
 
 class DiagramSettings(Section):
@@ -195,12 +222,18 @@ class Holography(Section):
                 )
             for size, stages in arm.sizes.items():
                 require(f"flows.{name}.sizes.{size}", stages, self.stages)
-                grown = arm.shipped or arm.before(size)
+                grown = arm.shipped or arm.starts_from(name, size)
                 if grown and self.stages[stages][0].candidates > 1:
                     raise ValueError(
                         f"flows.{name}.sizes.{size}: a flow that goes on from weights is one "
                         f"candidate, but the stages {stages} begin with several"
                     )
+            self._prior_fits(name, arm)
+            scored = [stage for stages in arm.sizes.values() for stage in self.stages[stages]]
+            if arm.prior is None and any(stage.estimator == "score" for stage in scored):
+                raise ValueError(f"flows.{name}: the estimator score is that of a prior")
+            if any(stage.estimator == "score" and stage.batch < 2 for stage in scored):
+                raise ValueError(f"flows.{name}: the estimator score needs a batch of two or more")
         for name, stages in self.stages.items():
             if any(stage.update != "adam" for stage in stages):
                 raise ValueError(f"stages.{name} must use adam")
@@ -208,6 +241,32 @@ class Holography(Section):
             if any(stage.batch % stage.groups for stage in stages):
                 raise ValueError(f"stages.{name}: a batch must be a multiple of its groups")
         return self
+
+    def _prior_fits(self, name: str, arm: FlowArm) -> None:
+        """Refuse a prior whose map is of another architecture, or where there is nothing to train."""
+        if arm.after is None:
+            return
+        require(f"flows.{name}.after", arm.after, self.flows)
+        other = self.flows[arm.after]
+        if other.after:
+            raise ValueError(f"flows.{name}: {arm.after} has a prior already; give its map")
+        # What is drawn of a trained flow, and from where its map came, says nothing of the map.
+        apart = {"sizes", "samples", "observed", "shipped", "after", "prior"}
+        told = other.model_dump(exclude=apart)
+        odd = [key for key, value in arm.model_dump(exclude=apart).items() if value != told[key]]
+        if odd:
+            raise ValueError(
+                f"flows.{name}: the map of {arm.after} is of another {odd[0]}, {told[odd[0]]!r}"
+            )
+        if lacking := [size for size in arm.sizes if size not in other.sizes]:
+            raise ValueError(f"flows.{name}: {arm.after} has no size {lacking[0]}")
+        theory = self.theories[arm.theory]
+        if theory.model != "phi4" or theory.conditional:
+            raise ValueError(
+                f"flows.{name}: a prior is of a complex field, at one t and one mu of it"
+            )
+        if any(stage.ridge for stages in arm.sizes.values() for stage in self.stages[stages]):
+            raise ValueError(f"flows.{name}: a ridge would change the map, which is kept")
 
     @model_validator(mode="after")
     def _studies_fit(self) -> Holography:
@@ -218,6 +277,11 @@ class Holography(Section):
                 if study.size not in arm.sizes:
                     raise ValueError(f"{kind}.{name}: {study.flow} has no size {study.size}")
                 theory = self.theories[arm.theory]
+                if kind == "bulks" and arm.after:
+                    raise ValueError(
+                        f"{kind}.{name}: what {study.flow} has in its bulk is a prior; "
+                        f"study the map, {arm.after}"
+                    )
                 if kind == "chains" and study.t is not None and not theory.conditional:
                     raise ValueError(f"{kind}.{name}: {study.flow} is not told t")
                 if (

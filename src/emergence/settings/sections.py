@@ -95,6 +95,11 @@ class GrowingArm(Section):
         index = sizes.index(size)
         return sizes[index - 1] if index else None
 
+    def starts_from(self, name: str, size: int) -> tuple[str, int] | None:
+        """Arm and size of the run whose weights ``size`` of this arm, of that name, starts from."""
+        before = self.before(size)
+        return None if before is None else (name, before)
+
 
 class EvaluationSettings(Section):
     """How trained networks are evaluated; other than by default only to measure what it changes."""

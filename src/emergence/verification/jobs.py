@@ -110,15 +110,21 @@ def _holography(settings: Settings, kind: str, name: str) -> set[str]:
             raise KeyError(name)
         return {f"holography/reference/{name}"}
     if kind == "flows":
-        return {f"holography/flows/{name}/{size}" for size in chosen.flows[name].sizes}
+        return _grown(settings, name, max(chosen.flows[name].sizes))
     study = getattr(chosen, kind)[name]
-    grown = [size for size in chosen.flows[study.flow].sizes if size <= study.size]
-    jobs = {f"holography/flows/{study.flow}/{size}" for size in grown}
+    jobs = _grown(settings, study.flow, study.size)
     # Chains are compared with clusters on the same torus.
     spins = chosen.theories[chosen.flows[study.flow].theory].model == "ising"
     if kind == "chains" and not spins and study.size in chosen.diagram.sides:
         jobs.add(f"holography/reference/{study.size}")
     return {f"holography/{kind}/{name}", *jobs}
+
+
+def _grown(settings: Settings, name: str, largest: int) -> set[str]:
+    """A flow up to a side, and the flow whose map a prior is trained after."""
+    arm = settings.holography.flows[name]
+    jobs = {f"holography/flows/{name}/{size}" for size in arm.sizes if size <= largest}
+    return jobs | (_grown(settings, arm.after, largest) if arm.after else set())
 
 
 def _retraining(settings: Settings, kind: str, name: str) -> set[str]:
@@ -134,11 +140,16 @@ _OF_SYSTEM = {
 
 
 def begun_elsewhere(settings: Settings) -> set[str]:
-    """Return the trainings that start from shipped weights; another seed does not train them anew."""
+    """Return the trainings that start from shipped weights; another seed does not train them anew.
+
+    A prior is trained after them where its map is.
+    """
     found = set()
     for system, kind in (("holography", "flows"), ("retraining", "chains")):
-        for name, arm in getattr(getattr(settings, system), kind).items():
-            if arm.shipped:
+        arms = getattr(getattr(settings, system), kind)
+        for name, arm in arms.items():
+            first = arms[getattr(arm, "after", None) or name]
+            if first.shipped:
                 found |= {f"{system}/{kind}/{name}/{size}" for size in arm.sizes}
     return found
 

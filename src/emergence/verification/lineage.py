@@ -196,10 +196,10 @@ def _retraining(settings: Settings, kind: str, *rest: Any) -> list[str]:
 
 
 def _before(place: str, arm: Any, name: str, size: str) -> list[str]:
-    """What a size of a growing arm starts from: the size before, shipped weights, or nothing."""
-    before = arm.before(int(size))
+    """What a size of a growing arm starts from: weights of the run, shipped ones, or nothing."""
+    before = arm.starts_from(name, int(size))
     if before is not None:
-        return [f"results/{place}/{name}/{before}/weights"]
+        return [f"results/{place}/{before[0]}/{before[1]}/weights"]
     return [f"weights/{place.partition('/')[0]}/{arm.shipped}"] if arm.shipped else []
 
 
