@@ -80,9 +80,13 @@ class Results:
     def flow(self, arm: str, size: int) -> SimpleNamespace:
         rng = np.random.default_rng(3)
         log_weights = self.found["log_weights"].mean() - 1.0 + rng.standard_normal((1, 1, 100))
-        return SimpleNamespace(
-            arrays={"t": np.array([1.0]), "mu": np.array([2.25]), "log_weights": log_weights}
-        )
+        arrays = {"t": np.array([1.0]), "mu": np.array([2.25]), "log_weights": log_weights}
+        if self.chosen.flows[arm].after:
+            arrays |= {
+                "map_log_weights": log_weights[0] - 0.5,
+                "reversed_log_weights": log_weights[0],
+            }
+        return SimpleNamespace(arrays=arrays)
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +237,8 @@ def test_what_a_prior_removes_is_told_in_nats_and_of_what_there_is() -> None:
     found["prior_kept"] = np.array(0.25)
     measured = dict(bulk_readings.prior(Results(found)))
     table = measured.pop("bulk_prior")
-    assert list(table["fit"]) == [*fits, "forward"]
+    assert list(table["fit"]) == [*fits, "forward", "trained"]
+    assert table["value"].iloc[-1] == pytest.approx(0.5)
     there = measured["bulk.free.forward_divergence"].value
     for name, value in fits.items():
         assert measured[f"bulk.free.prior_{name}"].value == value

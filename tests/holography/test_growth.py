@@ -164,3 +164,59 @@ def test_shipped_weights_of_another_coupling_are_told_of(lam, capsys):
     assert ("lam = 25.0; this training goes on with lam = 20.0" in capsys.readouterr().err) == (
         lam != 25.0
     )
+
+
+@pytest.fixture(scope="module")
+def coupled(settings, grown, tmp_path_factory):
+    """The settings with a prior after the flow's side 4, and what its training left."""
+    content = settings.model_dump(mode="json")
+    flows = content["holography"]["flows"]
+    flows["prior"] = flows["disc"] | {"after": "disc", "prior": 1, "sizes": {4: "prior"}}
+    stage = {"update": "adam", "steps": 3, "batch": 8, "rate": 1e-4, "estimator": "score"}
+    content["holography"]["stages"]["prior"] = [stage]
+    chosen = parse(content, "settings of a test")
+    folder = tmp_path_factory.mktemp("coupled") / "4"
+    return chosen, growth.grow(chosen, "prior", 4, (grown[1][2], 4), folder)
+
+
+def test_a_prior_is_trained_and_its_map_kept_to_the_last_bit(grown, coupled):
+    parameters = coupled[1][2]
+    plain = grown[1][2]
+    own = [name for name in parameters if name not in plain]
+    assert own and all(name.startswith("prior/") for name in own)
+    assert all(np.abs(parameters[name]).max() > 0.0 for name in own)
+    for name, value in plain.items():
+        np.testing.assert_array_equal(parameters[name], value, err_msg=name)
+
+
+def test_without_its_couplings_it_is_the_map(settings, grown, coupled):
+    chosen, (arrays, *_) = coupled
+    problem = problem_of(settings, "disc", 4)
+    weigh = compile_weigher(problem, 1, 16)
+    samples = chosen.holography.flows["prior"].samples
+    draws = growth.Draws(chosen, problem, weigh, [(0.5, 1.0)], samples)
+    expected = growth.evaluate(draws, grown[1][2], "prior", "final")["log_weights"]
+    np.testing.assert_allclose(arrays["map_log_weights"], expected[0], rtol=0, atol=1e-8)
+    # The same random numbers: nearly the same samples.
+    change = arrays["log_weights"][0] - arrays["map_log_weights"]
+    assert 0.0 < np.std(change) < 0.2 * np.std(arrays["map_log_weights"])
+    opposite = arrays["reversed_log_weights"] - arrays["map_log_weights"]
+    assert np.corrcoef(change.ravel(), opposite.ravel())[0, 1] < -0.9
+
+
+def test_a_prior_of_another_map_is_refused(grown, coupled):
+    parameters = coupled[1][2]
+    other = {name: value + 1e-3 for name, value in grown[1][2].items()}
+    with pytest.raises(ArtifactError, match="prior was not trained for the map"):
+        growth.check_kept(other, parameters, "prior")
+    with pytest.raises(ArtifactError, match="prior was not trained for the map"):
+        growth.check_kept(None, parameters, "prior")
+
+
+def test_what_a_prior_depends_on_is_also_what_its_map_does(settings, coupled):
+    chosen = coupled[0]
+    content = chosen.model_dump(mode="json")
+    content["holography"]["stages"]["brief"][0]["steps"] += 1
+    other = parse(content, "settings of a test")
+    assert growth.identity(other, "prior", 4) != growth.identity(chosen, "prior", 4)
+    assert growth.identity(chosen, "disc", 4) == growth.identity(settings, "disc", 4)

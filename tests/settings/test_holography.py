@@ -62,6 +62,60 @@ def test_what_goes_on_from_weights_is_one_candidate(build_settings):
     )
 
 
+PRIOR = {
+    "theory": "disc", "network": "spline", "width": 4, "after": "disc", "prior": 1,
+    "sizes": {2: "brief"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        (("flows", "prior", "after"), None, "give both after and prior"),
+        (("flows", "prior", "prior"), None, "give both after and prior"),
+        (("flows", "prior", "prior"), -1, "greater than or equal to 0"),
+        (("flows", "prior", "shipped"), "disc", "starts from the weights of disc"),
+        (("flows", "prior", "after"), "none", "flows.prior.after = 'none' is not one of"),
+        (("flows", "prior", "after"), "prior", "prior has a prior already; give its map"),
+        (("flows", "prior", "width"), 5, "the map of disc is of another width, 4"),
+        (("flows", "prior", "theory"), "line", "the map of disc is of another theory, 'disc'"),
+        (("flows", "prior", "sizes"), {4: "brief"}, "flows.prior: disc has no size 4"),
+        (("flows", "prior", "after"), "line", "the map of line is of another theory, 'line'"),
+        (("stages", "brief", 0, "ridge"), 0.1, "flows.prior: a ridge would change the map"),
+        (("stages", "brief", 0, "estimator"), "score", "flows.disc: the estimator score is that"),
+    ],
+)
+def test_a_prior_is_trained_for_a_map_of_the_same_architecture(build_settings, path, value, told):
+    settings = build_settings()
+    settings["holography"]["flows"]["prior"] = dict(PRIOR)
+    parse(settings, "x")
+    assert told in refusal(changed(settings, ("holography", *path), value))
+
+
+def test_a_prior_is_of_one_point_and_has_no_bulk_to_study(build_settings):
+    settings = build_settings()
+    flows = settings["holography"]["flows"]
+    flows["prior"] = PRIOR | {"theory": "line", "after": "line"}
+    assert "at one t and one mu of it" in refusal(settings)
+    flows["prior"] = dict(PRIOR)
+    settings["holography"]["bulks"] = {"of_prior": {"flow": "prior", "size": 2, "samples": 10}}
+    assert "bulks.of_prior: what prior has in its bulk is a prior; study the map, disc" in refusal(
+        settings
+    )
+
+
+def test_a_prior_starts_from_its_map_at_every_side(build_settings):
+    settings = build_settings()
+    flows = settings["holography"]["flows"]
+    flows["disc"]["sizes"] = {2: "brief", 4: "brief"}
+    flows["prior"] = PRIOR | {"sizes": {2: "brief", 4: "brief"}}
+    chosen = parse(settings, "x").holography.flows
+    assert chosen["prior"].starts_from("prior", 4) == ("disc", 4)
+    assert chosen["prior"].before(4) is None
+    assert chosen["disc"].starts_from("disc", 4) == ("disc", 2)
+    assert chosen["disc"].starts_from("disc", 2) is None
+
+
 PLANE = {"flow": "line", "side": 2, "t": [0.2, 0.3], "mu": [-199.6, -199.4], "sweeps": 4}
 
 
