@@ -86,7 +86,7 @@ def weights_before(system, folder, name, arm, size):
     """What a size of a growing arm starts from: weights of the run, shipped ones, or nothing."""
     before = arm.starts_from(name, size)
     if before is not None:
-        return ["/".join([folder, before[0], str(before[1]), "weights"])]
+        return [f"{folder}/{before[0]}/{before[1]}/weights"]
     return [local(str(HOUSE / f"weights/{system}/{arm.shipped}"))] if arm.shipped else []
 
 

@@ -41,6 +41,10 @@ CHOSEN = Holography.model_validate(
                 "theory": "free", "network": "spline", "bins": 4, "width": 4, "depth": 1,
                 "sizes": {8: "brief"},
             },
+            "free_prior": {
+                "theory": "free", "network": "spline", "bins": 4, "width": 4, "depth": 1,
+                "after": "free", "prior": 1, "sizes": {8: "brief"},
+            },
             "ising": {"theory": "ising", "network": "real_nvp", "sizes": {4: "brief"}},
         },
         "diagram": {"t": [0.2, 0.9], "sides": [4], "sweeps": 10},
