@@ -101,7 +101,7 @@ FITS = {
     "gain": (ROLES["baseline"], "s", "removed, of the fitted samples"),
     "held_out": (ROLES["control"], "v", "of others, all couplings"),
     "selected": (ROLES["learnt"], "o", "of others, those above noise"),
-    "trained": (ROLES["learnt"], "D", "of KL(flow‖theory), by training"),
+    "trained": (SEQUENCE[2], "D", "of KL(flow‖theory), by training"),
 }
 """Colour, mark and name of what a prior of the bulk removes, and of what there is to remove."""
 
@@ -120,12 +120,15 @@ def _priors(axis: Axes, priors: pd.DataFrame) -> None:
         axis.errorbar(place, one["value"], yerr=one["error"], color=colour, marker=marker,
                       linestyle="none", label=label)  # fmt: skip
     plotting.reference_line(axis, y=0.0, linewidth=0.5)
-    short = [name.replace("_32", "\n32²").replace("critical", "crit.") for name in names]
+    briefly = {"_32": "\n32²", "critical": "crit.", "gapped": "gap."}
+    short = names
+    for long, brief in briefly.items():
+        short = [name.replace(long, brief) for name in short]
     axis.set_xticks(range(len(names)), short, fontsize=6)
     axis.set_xlim(-0.6, len(names) - 0.4)
     axis.set_ylabel("learnt prior (nats)")
     low, high = axis.get_ylim()
-    axis.set_ylim(low, max(high, 1.0) * 1e3)
+    axis.set_ylim(low, max(high, 1.0) * 1e4)
     axis.legend(fontsize=6, loc="upper left")
 
 

@@ -24,6 +24,7 @@ THEORIES = {
     "ring": "φ⁴, thin ring",
     "free": "free, real NVP",
     "free_splines": "free, splines",
+    "free_prior": "free, real NVP and learnt prior",
     "ising": "Ising",
     "ising_16": "Ising",
 }
