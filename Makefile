@@ -86,8 +86,8 @@ audit: check-scale $(STAMP) ## Run a random sample of the trainings again with y
 	@$(RUN) $(BIN)/emergence audit judge --seed $(SEED) --scale $(SCALE) $(ARGS)
 
 .PHONY: drift
-drift: check-scale $(STAMP) ## Measure how much each number moves over seeds (BUDGET=2h), threads, precision, compilation (FAST=1: in minutes).
-	@$(RUN) $(BIN)/emergence drift plan --scale $(SCALE) --trained "$(TRAINED)" $(if $(FAST),--fast) $(if $(BUDGET),--budget "$(BUDGET)") $(if $(filter-out all,$(CORES)),--cores $(CORES)) $(ARGS)
+drift: check-scale $(STAMP) ## Measure how much each number moves over seeds (BUDGET=2h), threads, precision, compilation (FAST=1: in minutes; SAMPLED=1: the chains and bulks that this leaves out).
+	@$(RUN) $(BIN)/emergence drift plan --scale $(SCALE) --trained "$(TRAINED)" $(if $(FAST),--fast) $(if $(SAMPLED),--sampled) $(if $(BUDGET),--budget "$(BUDGET)") $(if $(filter-out all,$(CORES)),--cores $(CORES)) $(ARGS)
 	@while read -r name options; do \
 	  $(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/$$name/settings.yaml $$options -- $$(cat results/$$name/targets.txt) </dev/null || exit 1; \
 	done < results/drift/runs.txt

@@ -1,4 +1,7 @@
-"""A trained flow as a map between boundary fields and bulk latents, NumPy to NumPy, in float64.
+"""A trained flow as a map between boundary fields and bulk latents, NumPy to NumPy.
+
+It is evaluated in the precision of final numbers (:func:`emergence.evaluating.dtype`), double by default;
+what it returns is in float64, so that statistics are.
 
 The statistics of the bulk ask for one variable per latent. It is the **field that the latent would
 be at hopping zero**: the chart's own image of it. For polar splines that is r(s)e^{iθ} with the
@@ -18,7 +21,7 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
-from emergence.evaluating import compiled
+from emergence.evaluating import compiled, dtype
 from emergence.holography.bijectors import PolarChart, from_blocks, to_blocks
 from emergence.holography.bulk import BulkTable
 from emergence.holography.hierarchy import Hierarchy
@@ -47,8 +50,9 @@ class FlowMap:
         flow.check_parameters(parameters)
         self.flow, self.chunk, self._point = flow, chunk, point
         self.table = BulkTable.of(bulk_positions(flow.side))
+        self._dtype = dtype()
         self._weights = {
-            name: tf.constant(value[:1], tf.float64) for name, value in parameters.items()
+            name: tf.constant(value[:1], self._dtype) for name, value in parameters.items()
         }
         self._invert = compiled(self._inverted)
         self._step = compiled(self._stepped)
@@ -88,15 +92,15 @@ class FlowMap:
     def variables(self, coordinates: np.ndarray) -> np.ndarray:
         """The latents as fields at hopping zero, complex ``[samples, N]``."""
         samples, side = coordinates.shape[:2]
-        mu = tf.fill([1, samples], tf.constant(self._point[1], tf.float64))
-        field = self.flow.chart.to_field(tf.constant(coordinates[None]), mu)[0]
-        return as_complex(field.numpy()[0]).reshape(samples, side * side)
+        mu = tf.fill([1, samples], tf.constant(self._point[1], self._dtype))
+        field = self.flow.chart.to_field(tf.constant(coordinates[None], self._dtype), mu)[0]
+        return as_complex(_double(field)[0]).reshape(samples, side * side)
 
     def sample(self, seed: int, samples: int) -> np.ndarray:
         """Prior draws of the latents' coordinates, ``[samples, L, L, 2]``."""
         shape = [samples, self.flow.side, self.flow.side]
         key = tf.constant([seed, 0], tf.int32)
-        return self.flow.chart.sample(key, shape, tf.float64).numpy()
+        return _double(self.flow.chart.sample(key, shape, self._dtype))
 
     def coarse_field(self, coordinates: np.ndarray, level: int) -> np.ndarray:
         """The field that level ``level`` acts on, complex ``[samples, n, n]``, n = L/2^level.
@@ -110,12 +114,12 @@ class FlowMap:
             for name, value in self._weights.items()
             if int(name.split("/")[0]) >= level
         }
-        latents = tf.constant(coordinates[None, :, ::stride, ::stride])
+        latents = tf.constant(coordinates[None, :, ::stride, ::stride], self._dtype)
         couplings = self._couplings(len(coordinates))
-        return as_complex(smaller.generate(weights, latents, couplings)[0].numpy()[0])
+        return as_complex(_double(smaller.generate(weights, latents, couplings)[0])[0])
 
     def _couplings(self, samples: int) -> tf.Tensor:
-        return tf.broadcast_to(tf.constant(self._point, tf.float64), [1, samples, 2])
+        return tf.broadcast_to(tf.constant(self._point, self._dtype), [1, samples, 2])
 
     def _inverted(self, field: tf.Tensor) -> tuple[tf.Tensor, ...]:
         latents, log_density = self.flow.invert(
@@ -153,11 +157,15 @@ class FlowMap:
         """Chunks of one size, so that one compilation serves; the last is filled up."""
         samples = len(values)
         filled = np.resize(values, (-(-samples // self.chunk) * self.chunk, *values.shape[1:]))
+        chunks = (filled[at : at + self.chunk] for at in range(0, len(filled), self.chunk))
         parts = [
-            [part.numpy() for part in call(tf.constant(filled[first : first + self.chunk]))]
-            for first in range(0, len(filled), self.chunk)
+            [_double(part) for part in call(tf.constant(each, self._dtype))] for each in chunks
         ]
         return [np.concatenate(each)[:samples] for each in zip(*parts, strict=True)]
+
+
+def _double(values: tf.Tensor) -> np.ndarray:
+    return values.numpy().astype(np.float64, copy=False)
 
 
 def as_reals(field: np.ndarray) -> np.ndarray:

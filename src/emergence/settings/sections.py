@@ -105,7 +105,7 @@ class EvaluationSettings(Section):
     """How trained networks are evaluated; other than by default only to measure what it changes."""
 
     precision: Literal["float32", "float64"] = Field(
-        "float64", description="Of final numbers; chains and bulks keep their own."
+        "float64", description="Of final numbers, those of bulks too; chains keep their own."
     )
     compiled: bool = Field(True, strict=True, description="By XLA; false: as plain graphs.")
 

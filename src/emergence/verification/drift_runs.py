@@ -1,7 +1,7 @@
 """Which runs the drift certificate is measured from: one per axis, each beside the same base.
 
 Three axes evaluate the shipped weights under another setting, which trains nothing: another number
-of TensorFlow's threads, single precision, no compilation. The axis of seeds needs trainings: an ensemble has
+of TensorFlow's threads, another precision, no compilation. The axis of seeds needs trainings: an ensemble has
 them already; single trainings are run again from other seeds, as far as a budget of time goes. What a
 run only continues is trained anew where that is asked for, as long as it may take.
 """
@@ -29,6 +29,7 @@ from emergence.verification.jobs import (
     Needs,
     Pace,
     deciding_jobs,
+    jobs_of,
     only_continued,
     records_continued,
     reduced,
@@ -36,7 +37,7 @@ from emergence.verification.jobs import (
 from emergence.verification.origin import trained_anew
 from emergence.verification.packing import SYSTEMS
 from emergence.verification.shipping import evaluable, judged_scale
-from emergence.verification.underlying import fingerprints
+from emergence.verification.underlying import fingerprints, only_double
 
 FOLDER = "drift"
 """Of the list of runs: results/drift."""
@@ -44,6 +45,12 @@ WEIGHTS = "weights.json"
 """There: which weights each number is read from, by system and number."""
 FAST = f"{FOLDER}-base"
 """Folder of the base of a fast certificate; otherwise it is the evaluation of `make verify`."""
+SAMPLED = f"{FOLDER}-sampled"
+"""Folder of the base of a certificate of chains and bulks alone: what a fast one leaves out."""
+SAMPLING = ("holography/chains/", "holography/bulks/")
+"""What the jobs that sample for long are called."""
+OF_SAMPLING = ("holography",)
+"""The systems that have such jobs."""
 SHARE = 8
 """A fast certificate draws this share of the samples: a difference of two evaluations of the same
 samples needs few of them."""
@@ -69,6 +76,7 @@ def plan(
     results: Path,
     *,
     fast: bool = False,
+    sampled: bool = False,
     evaluate: bool = True,
     pace: Pace | None = None,
     budget_s: float | None = None,
@@ -86,6 +94,7 @@ def plan(
         results: root of the results.
         fast: leave out chains and bulks, which sample for long, and draw fewer samples; the machine
             that shipped the weights then has other samples, and is not compared with.
+        sampled: only chains and bulks, as long as they are; what they need of flows is evaluated too.
         evaluate: whether the shipped weights are evaluated at all; otherwise only seeds are varied.
         pace: how long trainings take here; needed with a budget.
         budget_s: wall time for trainings from other seeds; None trains nothing.
@@ -99,12 +108,19 @@ def plan(
 
     Raises:
         SettingsError: the settings are malformed, or nothing is recorded of their costs; a claim to
-            be made anew is unknown.
+            be made anew is unknown; both ``fast`` and ``sampled`` are asked for.
         ArtifactError: shipped measurements are missing, or a file cannot be written.
         LedgerError: a ledger or the needs are malformed, or do not fit together.
     """
+    if fast and sampled:
+        raise SettingsError(
+            "A fast certificate leaves out what samples for long, so that of both nothing is left.",
+            "Choose one, then the other: what a certificate does not vary it keeps.",
+        )
     settings = load(settings_file)
-    runs, lines = _plan_evaluations(settings, manifest, results, fast) if evaluate else ([], [])
+    runs, lines = [], []
+    if evaluate:
+        runs, lines = _plan_evaluations(settings, manifest, results, fast, sampled)
     if budget_s and pace:
         lines += _plan_seeds(
             settings, manifest, needs, ledgers, results, runs, pace, budget_s, seeds, origin, anew
@@ -124,33 +140,61 @@ def plan(
 
 
 def _plan_evaluations(
-    settings: Settings, manifest: Manifest, results: Path, fast: bool
+    settings: Settings, manifest: Manifest, results: Path, fast: bool, sampled: bool
 ) -> tuple[list[Run], list[str]]:
     """The base, and a run for each axis along which the same weights are evaluated."""
     jobs, _ = evaluable(settings, manifest)
     # Records drawn beforehand are the same along every axis, and nearly all that these chains have.
     jobs -= records_continued(settings)
+    sampling = {job for job in jobs if job.startswith(SAMPLING)}
+    systems, axes, extent = SYSTEMS, FOLDER, ""
+    base = VERIFY_SCALE
     if fast:
-        jobs = {j for j in jobs if not j.startswith(("holography/chains/", "holography/bulks/"))}
+        jobs -= sampling
+        base, extent = FAST, f"; an {SHARE}th of the samples, without chains and bulks"
+    elif sampled:
+        jobs = set().union(*(jobs_of(settings, *_arm(job)) for job in sampling))
+        base = axes = SAMPLED
+        systems, extent = OF_SAMPLING, "; only chains and bulks, and the flows that they need"
     content = reduced(settings, jobs, judged_scale(settings), "base")
     if fast:
         content = _fewer_samples(content)
-    base = FAST if fast else VERIFY_SCALE
     # Anew: samples that were shipped would show no drift.
     trained = f"trained={manifest.folder} anew=1"
     runs = [Run(base, "base", f"{trained} into={base}")]
-    _write(results / base, content, SYSTEMS)
+    _write(results / base, content, systems)
     for axis, change in _changes(settings).items():
-        name = f"{FOLDER}-{axis}"
-        _write(results / name, content | change | {"scale": name}, SYSTEMS)
+        name = f"{axes}-{axis}"
+        changed = _other_precision(content, settings) if axis == "precision" else content
+        _write(results / name, changed | change | {"scale": name}, systems)
         runs.append(Run(name, axis, f"{trained} into={name}"))
     told = (
         f"{len(runs)} evaluations of the weights in {manifest.folder}: as they are, then with "
-        "another number of threads, in single precision, and not compiled"
+        f"another number of threads, in another precision, and not compiled{extent}."
     )
-    return runs, [
-        told + (f"; an {SHARE}th of the samples, without chains and bulks." if fast else ".")
-    ]
+    return runs, [told]
+
+
+def _arm(job: str) -> tuple[str, list[str]]:
+    """System of a job, and the arm that it is the only job of."""
+    system, _, arm = job.partition("/")
+    return system, [arm]
+
+
+def _other_precision(content: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """The settings with every run of chains in the precision that it is not in, where it may be."""
+    chosen = settings.holography
+    other = {
+        name: "float64" if (run.precision or chosen.precision) == "float32" else "float32"
+        for name, run in chosen.chains.items()
+        if not only_double(run)
+    }
+    holography = content["holography"]
+    chains = {
+        name: run | ({"precision": other[name]} if name in other else {})
+        for name, run in holography["chains"].items()
+    }
+    return {**content, "holography": holography | {"chains": chains}}
 
 
 def _fewer_samples(content: Mapping[str, Any]) -> dict[str, Any]:

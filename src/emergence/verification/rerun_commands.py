@@ -188,6 +188,9 @@ def drift_plan(
             help="An eighth of the samples; without chains and bulks.",
         ),
     ] = False,
+    sampled: Annotated[
+        bool, typer.Option("--sampled", help="Only chains and bulks, which --fast leaves out.")
+    ] = False,
     budget: Annotated[
         str | None, typer.Option(help="Time for trainings from other seeds, such as 2h; none: 0.")
     ] = None,
@@ -225,6 +228,7 @@ def drift_plan(
         ledgers,
         results,
         fast=fast,
+        sampled=sampled,
         evaluate=not seeds_only,
         pace=_pace(config, scale, cores) if budget else None,
         budget_s=parse_budget(budget) if budget else None,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from emergence.settings import Settings, load
+from emergence.settings import ChainsSettings, Settings, load
 from emergence.shipped import Manifest, read_manifest
 from emergence.verification.claims import load_ledgers
 from emergence.verification.criteria import keys_of
@@ -41,6 +41,11 @@ UNEVALUATED: Mapping[str, tuple[str, ...]] = {
 def evaluated(system: str, name: str) -> bool:
     """Whether a network is evaluated for a number, so that threads, precision or compilation reach it."""
     return not any(fnmatchcase(name, pattern) for pattern in UNEVALUATED.get(system, ()))
+
+
+def only_double(run: ChainsSettings) -> bool:
+    """Whether chains cannot move in single precision: shifts are exact only in double."""
+    return run.shifts > 0
 
 
 def fingerprints(
