@@ -34,6 +34,7 @@ def make(folder: Path, *arguments: str, path: str | None = None) -> subprocess.C
         "BUDGET",
         "SEED",
         "FAST",
+        "SAMPLED",
         "SCALE",
         "CORES",
         "LOCK",
@@ -211,6 +212,13 @@ class TestDrift:
             f"{start}/seed-1/settings.yaml -- seed-1.json at laptop",
             "emergence drift measure --scale laptop --trained weights/laptop at laptop",
         ]
+
+    def test_of_chains_and_bulks_alone(self, planned):
+        assert make(planned, "drift", "SAMPLED=1").returncode == 0
+        first = (planned / "calls").read_text().splitlines()[0]
+        assert first.endswith(
+            "drift plan --scale laptop --trained weights/laptop --sampled at laptop"
+        )
 
     def test_stops_at_a_run_that_fails(self, planned):
         program(planned / ".venv/bin/snakemake", "echo failed >> calls; exit 1")

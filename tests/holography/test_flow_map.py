@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from emergence import evaluating
 from emergence.errors import ArtifactError
 from emergence.holography.densities import Phi4Theory
 from emergence.holography.flow_map import FlowMap, as_complex, as_reals
 from emergence.holography.hierarchy import Ranges, real_nvp_flow, spline_flow
+from emergence.settings import EvaluationSettings
 
 THEORY = Phi4Theory(0.28, -199.44, 25.0)
 POINT = (0.28, -199.44)
@@ -41,6 +43,27 @@ def test_there_and_back(bent: FlowMap, drawn) -> None:
     again, density_again = bent.invert(field[5:])
     np.testing.assert_allclose(again, latents[5:], atol=1e-12)
     np.testing.assert_allclose(density_again, log_density[5:], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("choice", "precise"), [({"precision": "float32"}, 1e-4), ({"compiled": False}, 1e-11)]
+)
+def test_evaluated_otherwise_it_is_the_same_map(bent: FlowMap, drawn, choice, precise) -> None:
+    coordinates, field = drawn
+    evaluating.want(EvaluationSettings(**choice))
+    try:
+        other = FlowMap(bent.flow, parameters(bent.flow, 0.1), POINT, 8)
+        found = [other.generate(coordinates), other.invert(field)[1], *other.first_step(field)]
+        found += [other.variables(coordinates), other.coarse_field(coordinates, 1)]
+    finally:
+        evaluating.want(EvaluationSettings())
+    here = [field, bent.invert(field)[1], *bent.first_step(field)]
+    here += [bent.variables(coordinates), bent.coarse_field(coordinates, 1)]
+    for one, two in zip(found, here, strict=True):
+        assert one.dtype == two.dtype, "Statistics are in double precision always."
+        np.testing.assert_allclose(one, two, rtol=precise, atol=precise)
+    differ = max(np.abs(one - two).max() for one, two in zip(found, here, strict=True))
+    assert (differ > 1e-8) == ("precision" in choice), "It was evaluated in that precision."
 
 
 def test_a_rotated_field_has_rotated_latents(bent: FlowMap, drawn) -> None:

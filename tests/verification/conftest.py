@@ -129,13 +129,13 @@ def measured(tmp_path, raw, write):
 
     def measured(numbers, runs=RUNS, weights=WEIGHTS):
         results = tmp_path / "results"
-        (results / "drift").mkdir(parents=True)
+        (results / "drift").mkdir(parents=True, exist_ok=True)
         (results / "drift/runs.json").write_text(json.dumps(runs))
-        planned = {"introspection": {"loss_ratio": "ab12"}}
+        planned = {raw["system"]: {"loss_ratio": "ab12"}}
         (results / "drift/weights.json").write_text(json.dumps(planned))
         for name, found in numbers.items():
             path = tmp_path / ("shipped" if name == "shipped" else f"results/{name}")
-            write_measurements(path / "introspection/measurements.json", [found])
+            write_measurements(path / raw["system"] / "measurements.json", [found])
         return drift.measure("laptop", "laptop", ledgers, results, tmp_path / "shipped", weights)
 
     return measured

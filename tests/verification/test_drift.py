@@ -9,7 +9,7 @@ from drift_numbers import WEIGHTS, single
 
 from emergence.errors import ArtifactError
 from emergence.statistics import Measurement, write_measurements
-from emergence.verification import drift, drift_report
+from emergence.verification import drift, drift_report, underlying
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,11 +28,29 @@ class TestMeasure:
             measured(found, weights={("introspection", "loss_ratio"): "cd34"})
 
     def test_an_axis_that_reaches_no_network_does_not_apply(self, measured, monkeypatch):
-        monkeypatch.setattr(drift, "evaluated", lambda system, name: False)
+        monkeypatch.setattr(underlying, "evaluated", lambda system, name: False)
         frame = measured({"verify": single(30.0), "drift-threads": single(30.0)}).set_index("axis")
         for axis in drift.SWITCHES:
             assert frame["weights"][axis] == "does not apply"
             assert np.isnan(frame["spread"][axis])
+
+    def test_nor_does_one_that_the_records_behind_it_are_the_same_along(self, measured):
+        fixed = {("introspection", "loss_ratio", "threads"): "does not apply"}
+        numbers = {"verify": single(30.0), "drift-threads": single(31.0)}
+        frame = measured(numbers | {"drift-compiled": single(32.0)}, weights=WEIGHTS | fixed)
+        frame = frame.set_index("axis")
+        assert frame["weights"][["threads", "compiled"]].tolist() == ["does not apply", "ab12"]
+        assert np.isnan(frame["spread"]["threads"])
+        assert frame["spread"]["compiled"] == 2.0
+
+    def test_to_chains_a_change_of_rounding_is_another_draw(self, measured):
+        numbers = {"verify": 30.0, "shipped": 30.0, "drift-threads": 31.0, "drift-compiled": 32.0}
+        of = {"chains/line_8": [np.hypot(0.5, 0.5)] * 2, "bulks/free": [np.nan] * 2}
+        for source, noise in (of | {"": [np.nan, np.hypot(0.5, 0.5)]}).items():
+            frame = measured({key: single(value, source) for key, value in numbers.items()})
+            frame = frame.set_index("axis")
+            np.testing.assert_equal(frame["noise"][["threads", "compiled"]].tolist(), noise)
+            assert np.isnan(frame["noise"]["machine"]), "Not a bit differs."
 
     def test_single_trainings(self, measured):
         frame = measured(
@@ -89,6 +107,22 @@ class TestMeasure:
         runs = {"drift-base": "base", "drift-threads": "threads"}
         found = {"drift-base": single(30.0), "shipped": single(31.0), "drift-threads": single(30.0)}
         assert set(measured(found, runs)["axis"]) == {"seeds", "threads"}
+
+    def test_one_of_samplings_tells_of_chains_and_bulks_alone(self, measured, write, raw):
+        runs = {"drift-sampled": "base", "drift-sampled-threads": "threads"}
+        for source, axes in (("chains/line_8", {"seeds", "threads"}), ("flows/free/8", {"seeds"})):
+            numbers = {"drift-sampled": 30.0, "drift-sampled-threads": 31.0, "shipped": 32.0}
+            found = {key: single(value, source) for key, value in numbers.items()}
+            raw["system"] = "holography"
+            write(raw)
+            frame = measured(found, runs, {("holography", "loss_ratio"): "ab12"})
+            assert set(frame["axis"]) == axes, "The machine is left out."
+            assert set(frame["value"]) == {30.0 if "threads" in axes else 32.0}
+
+    def test_of_a_system_that_samples_nothing_it_leaves_all_to_the_earlier_one(self, measured):
+        runs = {"drift-sampled": "base", "drift-sampled-threads": "threads"}
+        frame = measured({"shipped": single(32.0)}, runs)
+        assert frame[["axis", "value"]].to_numpy().tolist() == [["seeds", 32.0]]
 
     def test_over_seeds_a_fast_one_takes_the_run_that_shipped(self, measured):
         runs = {"drift-base": "base", "drift-seed-1": "seeds", "drift-seed-2": "seeds"}
@@ -174,7 +208,7 @@ class TestJoined:
 
     def test_nor_one_where_no_network_is_evaluated(self, later, monkeypatch):
         earlier = self.earlier(later).iloc[[0]].assign(axis="precision", weights="ab12")
-        monkeypatch.setattr(drift, "evaluated", lambda system, name: False)
+        monkeypatch.setattr(underlying, "evaluated", lambda system, name: False)
         assert "precision" not in set(drift.joined(later, earlier, WEIGHTS)["axis"])
 
     def test_not_of_another_number(self, later):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emergence.errors import SettingsError
-from emergence.settings import load
+from emergence.settings import load, parse
 from emergence.shipped import Entry, Manifest
 from emergence.statistics import Measurement, write_measurements
 from emergence.verification import drift_runs
@@ -59,11 +59,67 @@ class TestRuns:
         }
         assert changed == {
             "threads": {"scale", "threads"},
-            "precision": {"scale", "evaluation"},
+            "precision": {"scale", "evaluation", "holography"},
             "compiled": {"scale", "evaluation"},
         }
         assert loaded["precision"].evaluation.precision == "float32"
         assert loaded["compiled"].evaluation.compiled is False
+
+    @pytest.mark.parametrize("options", [{}, {"sampled": True}])
+    def test_along_precision_each_chain_draws_in_its_other_one(self, plan, tmp_path, options):
+        plan(**options)
+        axes = json.loads((tmp_path / "results/drift/runs.json").read_text())
+        base, other = (
+            load(tmp_path / "results" / name / "settings.yaml").holography
+            for name, axis in axes.items()
+            if axis in ("base", "precision")
+        )
+        assert {run.precision for run in base.chains.values()} == {None}
+        assert {run.precision for run in other.chains.values()} == {"float64"}
+        told = other.model_dump()
+        told["chains"] = {name: run | {"precision": None} for name, run in told["chains"].items()}
+        assert told == base.model_dump()
+
+    def test_but_where_shifts_need_double(self):
+        known = LAPTOP.holography.chains
+        of = {
+            "line_8": known["line_8"].model_copy(update={"precision": "float64"}),
+            "line_16": known["line_16"],
+            "line_32": known["line_32"],
+        }
+        chosen = LAPTOP.holography.model_copy(update={"chains": of})
+        settings = LAPTOP.model_copy(update={"holography": chosen})
+        content = drift_runs._other_precision(settings.model_dump(mode="json"), settings)
+        parse(content, "settings of a test")
+        found = {name: run["precision"] for name, run in content["holography"]["chains"].items()}
+        assert found == {"line_8": "float32", "line_16": "float64", "line_32": "float64"}
+        assert known["line_32"].shifts
+
+    def test_of_chains_and_bulks_alone_are_as_long_as_they_are(self, plan, manifest, tmp_path):
+        plan(sampled=True)
+        lines = (tmp_path / "results/drift/runs.txt").read_text().splitlines()
+        assert lines[0] == f"drift-sampled trained={manifest.folder} anew=1 into=drift-sampled"
+        assert [line.split()[0] for line in lines[1:]] == [
+            f"drift-sampled-{axis}" for axis in ("threads", "precision", "compiled")
+        ]
+        folder = tmp_path / "results/drift-sampled"
+        assert (folder / "targets.txt").read_text().split() == [
+            "results/drift-sampled/holography/measurements.json"
+        ]
+        base = load(folder / "settings.yaml")
+        known = LAPTOP.holography
+        drawn = {name: run for name, run in known.chains.items() if not run.shipped}
+        assert base.holography.chains == drawn
+        assert base.holography.bulks == known.bulks
+        needed = {run.flow for run in [*drawn.values(), *known.bulks.values()]}
+        assert set(base.holography.flows) == needed
+        assert base.holography.samples == known.samples
+        assert not base.retraining.chains
+        assert not base.introspection.translators
+
+    def test_leave_nothing_if_also_fast(self, plan):
+        with pytest.raises(SettingsError, match="of both nothing is left"):
+            plan(fast=True, sampled=True)
 
     def test_say_which_weights_each_number_is_read_from(self, plan, manifest, tmp_path):
         plan()

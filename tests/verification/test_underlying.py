@@ -10,7 +10,7 @@ import pytest
 from emergence.introspection import reading
 from emergence.settings import load
 from emergence.shipped import Entry, read_manifest
-from emergence.statistics import read_measurements
+from emergence.statistics import Measurement, read_measurements
 from emergence.verification import underlying
 from emergence.verification.jobs import load_needs
 
@@ -88,3 +88,53 @@ def test_of_the_wave_law_those_that_its_latents_do_not_change():
         told = underlying.evaluated("introspection", f"law.{name}")
         told &= underlying.evaluated("introspection", f"strong.{name}")
         assert np.array_equal(one[name], other[name], equal_nan=True) != told, name
+
+
+def continued(name, source):
+    """Axes that do not reach a number of the laptop scale."""
+    found = {name: Measurement(name, 1.0, 0.1, source=source)}
+    return {axis for _, _, axis in underlying.unreached(SETTINGS, found)}
+
+
+EVERY = set(underlying.SWITCHES)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "axes"),
+    [
+        ("diagram.corrected_p_smallest_32", "chains/line_32", EVERY),
+        ("diagram.corrected_p_smallest_8", "chains/line_8", set()),
+        # The flow's own samples, which are drawn again.
+        ("diagram.raw_p_smallest_32", "chains/line_32", set()),
+        ("correlation.corrected_exponent", "chains/line_32", EVERY),
+        ("sampling.ising_16.bulk_mean", "chains/ising_16_bulk, chains/ising_16_boundary", EVERY),
+        ("sampling.ising_16.tau_ratio", "chains/ising_16_bulk, chains/ising_16_boundary", set()),
+        ("sampling.ising.bulk_mean", "chains/ising_bulk, chains/ising_boundary", set()),
+        ("bulk.critical.trained_multi", "bulks/critical", set()),
+        ("disc.ln_z_deviation_2", "flows/disc/2", set()),
+        ("x", "", set()),
+    ],
+)
+def test_no_axis_reaches_records_drawn_beforehand(name, source, axes):
+    assert continued(name, source) == axes
+
+
+def test_nor_precision_what_only_moves_in_double():
+    chains = SETTINGS.holography.chains
+    drawn = chains["line_32"].model_copy(update={"shipped": None})
+    chosen = SETTINGS.holography.model_copy(update={"chains": chains | {"line_32": drawn}})
+    settings = SETTINGS.model_copy(update={"holography": chosen})
+    name = "correlation.corrected_exponent"
+    found = {name: Measurement(name, 1.0, 0.1, source="chains/line_32/32")}
+    fixed = underlying.unreached(settings, found)
+    assert fixed == {("holography", name, "precision"): "does not apply"}
+    assert underlying.reached("holography", name, "threads", fixed)
+    assert not underlying.reached("holography", name, "precision", fixed)
+
+
+def test_numbers_of_claims_are_told_with_the_axes_that_do_not_reach_them():
+    found = fingerprints()
+    number = "holography", "correlation.corrected_exponent"
+    assert {key[2] for key in found if key[:2] == number and len(key) == 3} == EVERY
+    assert {key[:2] for key in found} == {key for key in found if len(key) == 2}
+    assert not any(len(key) == 3 for key in fingerprints(replace(SHIPPED, folder=Path("none"))))

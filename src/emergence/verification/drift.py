@@ -18,34 +18,30 @@ import pandas as pd
 from emergence.artifacts import read_numbers, read_table
 from emergence.errors import ArtifactError
 from emergence.provenance import code_in_use
-from emergence.statistics import Measurement, read_measurements, scatter
+from emergence.statistics import read_measurements
 from emergence.verification.claims import Ledger, load_ledgers
 from emergence.verification.comparison import Spreads
 from emergence.verification.criteria import keys_of
-from emergence.verification.drift_runs import FAST, FOLDER, WEIGHTS
+from emergence.verification.drift_runs import (
+    FAST,
+    FOLDER,
+    OF_SAMPLING,
+    SAMPLED,
+    SAMPLING,
+    WEIGHTS,
+)
+from emergence.verification.drift_spreads import OF_WEIGHTS, Found, between, over_seeds, redrawn
 from emergence.verification.outcomes import evaluate
-from emergence.verification.underlying import Number, evaluated
+from emergence.verification.underlying import SWITCHES, UNREACHED, Weights, reached
 
-AXES = ("seeds", "machine", "threads", "precision", "compiled")
+AXES = ("seeds", "machine", *SWITCHES)
 COLUMNS = [
     "system", "claim", "measurement", "value", "axis", "spread", "runs", "noise", "demanded", "room",
 ]  # fmt: skip
 TIED = ["weights", "commit"]
 """What else each row has: a fingerprint of the weights that were evaluated, and the code's commit."""
-SWITCHES = ("threads", "precision", "compiled")
-"""Axes that reach nothing but the evaluation of networks."""
-OF_WEIGHTS = ("machine", *SWITCHES)
-"""Axes along which the same weights are evaluated."""
-REDRAWN = ("precision", "compiled")
-"""Axes along which samples are other samples: the others draw the same ones."""
-FEWEST_TRAININGS = 2
-"""Of which a spread over seeds is told, with their number: the true one may be five times that of two."""
-UNREACHED = "does not apply"
-"""In place of the weights, where no network is evaluated for a number that an axis would reach."""
 UNKNOWN = "unknown"
 """In place of the commit, where none was kept."""
-
-Found = Mapping[str, Measurement]
 
 
 def measure(
@@ -54,7 +50,7 @@ def measure(
     ledgers: Path,
     results: Path,
     shipped: Path,
-    weights: Mapping[Number, str],
+    weights: Weights,
 ) -> pd.DataFrame:
     """Return the spread of every number along every axis that was run.
 
@@ -82,7 +78,11 @@ def measure(
         raise ArtifactError(f"{listed} is missing.", f"Run `make drift SCALE={scale}`.")
     axis_of = read_numbers(listed)
     planned = read_numbers(listed.with_name(WEIGHTS))
-    if any(planned.get(system, {}).get(key) != of for (system, key), of in weights.items()):
+    if any(
+        planned.get(system, {}).get(key) != of
+        for (system, key, *axis), of in weights.items()
+        if not axis
+    ):
         raise ArtifactError(
             f"The runs in {results} were planned for other weights than those in {shipped}.",
             f"Run `make drift SCALE={scale}`.",
@@ -94,14 +94,16 @@ def measure(
         changed, first = {}, _read(shipped, ledger.system) or {}
         # Where only trainings were run from other seeds, the run that shipped the weights is the base.
         base = runs[base_name] if base_name else first
+        if base_name == SAMPLED:
+            base = _of_sampling(base, ledger.system)
         if base is None:
             raise ArtifactError(
                 f"{results} holds no evaluation of {ledger.system} to compare with.",
                 f"Run `make drift SCALE={scale}`.",
             )
         # Fewer samples than the run that shipped the weights are other samples; trainings from other
-        # seeds are evaluated like that run.
-        if base_name not in (FAST, None):
+        # seeds are evaluated like that run. Machines are compared where all is evaluated.
+        if base_name not in (FAST, SAMPLED, None):
             changed["machine"], first = first, base
         again = []
         for name, found in runs.items():
@@ -109,21 +111,21 @@ def measure(
                 again.append(found or {})
             elif axis_of[name] != "base":
                 changed[axis_of[name]] = found or {}
-        rows += _rows(ledger, judged_as, base, changed, [first, *again])
+        rows += _rows(ledger, judged_as, base, changed, [first, *again], weights)
     return _frame(rows, weights)
 
 
-def _frame(rows: list[tuple], weights: Mapping[Number, str]) -> pd.DataFrame:
+def _frame(rows: list[tuple], weights: Weights) -> pd.DataFrame:
     """Rows with the weights that each is of; over seeds they differ by nature."""
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.assign(weights=_weights_of(frame, weights))
 
 
-def _weights_of(frame: pd.DataFrame, weights: Mapping[Number, str]) -> pd.Series:
+def _weights_of(frame: pd.DataFrame, weights: Weights) -> pd.Series:
     """The fingerprint that each row must have; none over seeds."""
     of = [
         UNREACHED
-        if row.axis in SWITCHES and not evaluated(row.system, row.measurement)
+        if not reached(row.system, row.measurement, row.axis, weights)
         else weights.get((row.system, row.measurement))
         if row.axis in OF_WEIGHTS
         else None
@@ -143,7 +145,7 @@ def refreshed(
     judged_as: str,
     ledgers: Path,
     shipped: Path,
-    weights: Mapping[Number, str],
+    weights: Weights,
 ) -> pd.DataFrame:
     """An earlier certificate with the numbers that are shipped now, and the room that these have.
 
@@ -161,7 +163,7 @@ def refreshed(
     rows = []
     for ledger in load_ledgers(ledgers):
         found = _read(shipped, ledger.system) or {}
-        rows += _rows(ledger, judged_as, found, {}, [found])
+        rows += _rows(ledger, judged_as, found, {}, [found], weights)
     frame = dated(_frame(rows, weights))
     # Ensembles bring their spread along; where it is what it was, so is the code that measured it.
     about = ["system", "claim", "measurement", "demanded", "axis", "spread"]
@@ -178,12 +180,24 @@ def _read(folder: Path, system: str) -> Found | None:
     return read_measurements(path) if path.is_file() else None
 
 
+def _of_sampling(base: Found | None, system: str) -> Found | None:
+    """The numbers of chains and bulks: what else such a run has is part of a flow's evaluation.
+
+    None where there should be some and nothing was evaluated.
+    """
+    if base is None:
+        return None if system in OF_SAMPLING else {}
+    kinds = tuple(kind.removeprefix(f"{system}/") for kind in SAMPLING)
+    return {key: each for key, each in base.items() if each.source.startswith(kinds)}
+
+
 def _rows(
     ledger: Ledger,
     judged_as: str,
     base: Found,
     changed: Mapping[str, Found],
     trained: list[Found],
+    weights: Weights,
 ) -> list[tuple]:
     rows = []
     # A fast evaluation has no chains and bulks; runs from other seeds have, and so had the first.
@@ -207,9 +221,12 @@ def _rows(
                 spreads = {"seeds": over_seeds(key, known, trained)}
                 for axis, found in changed.items() if key in base else ():
                     spread, runs, noise = between(key, base, found)
-                    spreads[axis] = spread, runs, noise if axis in REDRAWN else np.nan
-                if not evaluated(ledger.system, key):
-                    spreads |= dict.fromkeys(SWITCHES, (np.nan, 0, np.nan))
+                    drawn = redrawn(base[key].source, axis)
+                    spreads[axis] = spread, runs, noise if drawn else np.nan
+                beyond = [
+                    axis for axis in SWITCHES if not reached(ledger.system, key, axis, weights)
+                ]
+                spreads |= dict.fromkeys(beyond, (np.nan, 0, np.nan))
                 rows += [
                     (*about, axis, *spreads[axis], criterion.allowed(), left)
                     for axis in AXES
@@ -218,49 +235,7 @@ def _rows(
     return rows
 
 
-def over_seeds(key: str, base: Found, trained: list[Found]) -> tuple[float, int, float]:
-    """How much single trainings scatter, and their number; NaN where there are too few.
-
-    Those are ``trained``, each from a seed of its own. The third is the noise that is known of it:
-    none.
-
-    Of ensembles :func:`~emergence.statistics.scatter`, of trainings run again the standard deviation.
-    """
-    values = base[key].values
-    if values is not None:
-        spread = scatter(values)
-        return np.nan if spread is None else spread, len(values), np.nan
-    singles = [run[key].value for run in trained if key in run and _same_arm(base[key], run[key])]
-    singles = [value for value in singles if value is not None]
-    enough = len(singles) >= FEWEST_TRAININGS
-    return float(np.std(singles, ddof=1)) if enough else np.nan, len(singles), np.nan
-
-
-def _same_arm(one: Measurement, other: Measurement) -> bool:
-    """Whether two numbers of one name are read off the same arm.
-
-    A run of fewer arms reads some off the largest torus that it has; the worst of an arm's sizes may
-    be another one.
-    """
-    return one.source.split("/")[:2] == other.source.split("/")[:2]
-
-
-def between(key: str, base: Found, other: Found) -> tuple[float, int, float]:
-    """What a change makes of a number, and the standard error of that; NaN where not evaluated.
-
-    An ensemble's error is the scatter of its seeds, which a change leaves the same: no noise.
-    """
-    if key not in other or None in (base[key].value, other[key].value):
-        return np.nan, 1, np.nan
-    errors = (base[key].error, other[key].error)
-    drawn = base[key].values is None and None not in errors
-    noise = float(np.hypot(*errors)) if drawn else np.nan
-    return abs(other[key].value - base[key].value), 2, noise
-
-
-def joined(
-    frame: pd.DataFrame, earlier: pd.DataFrame, weights: Mapping[Number, str]
-) -> pd.DataFrame:
+def joined(frame: pd.DataFrame, earlier: pd.DataFrame, weights: Weights) -> pd.DataFrame:
     """What an earlier certificate knows of axes that these runs did not vary, put in.
 
     A spread is of how a number is obtained, not of its value or of what is claimed of it, and is kept
@@ -289,7 +264,7 @@ def joined(
     return both.iloc[sorted(range(len(both)), key=order.__getitem__)].reset_index(drop=True)
 
 
-def stale(frame: pd.DataFrame, weights: Mapping[Number, str]) -> pd.Series:
+def stale(frame: pd.DataFrame, weights: Weights) -> pd.Series:
     """Which spreads were measured by evaluating other weights than these, or nobody knows which."""
     other = frame["weights"].isna() | (frame["weights"] != _weights_of(frame, weights))
     return frame["axis"].isin(OF_WEIGHTS) & frame["spread"].notna() & other

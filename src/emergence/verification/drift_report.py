@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from emergence.artifacts import write_table, write_text
-from emergence.verification.drift import AXES, UNREACHED
+from emergence.verification.drift import AXES
+from emergence.verification.underlying import UNREACHED
 
 NOISE = 3.0
 """Differences of two evaluations are told from noise beyond so many of their standard errors."""
@@ -24,21 +25,26 @@ CENTRAL = 0.68
 
 HEAD = """\
 How much each claimed number moves when what should not matter changes: the seed, the machine (the one \
-that shipped the weights against the one that wrote this), TensorFlow's threads, single precision of \
-the evaluation, no compilation by XLA. What was varied at another time is kept, along the axes of \
-evaluation only for the weights that are shipped now; drift.csv has the commit of each, and a \
-fingerprint of the weights that were evaluated.
+that shipped the weights against the one that wrote this), TensorFlow's threads, the precision of the \
+evaluation (single in place of double; of chains the one that they are not in), no compilation by XLA. \
+What was varied at another time is kept, along the axes of evaluation only for the weights that are \
+shipped now; drift.csv has the commit of each, and a fingerprint of the weights that were evaluated.
 
 Of the seed it is the standard deviation of single trainings, in brackets their number and where the \
 true one lies (68 % by chi-square, as of normal numbers; half of the central 68 % of an ensemble is \
 less sure, for ten from 0.91 to 1.66 times what is told). \
-A fast certificate evaluates fewer samples, all of them the same, and leaves the machine out. Samples \
-that are drawn in single precision, or without compilation, are other samples: in brackets is the \
-difference in its own standard errors. Up to three of them are noise, of which an upper limit is \
-told (two standard errors above). *Room* is how far the number is from where the statement itself \
-begins to hold or to fail of it, errors apart; *ratio* the room over the largest of the spreads that \
-are more than noise. A dash: not varied. *Does not apply*: no network is evaluated for the number. \
-Chains and bulks are not evaluated fast: to them any change of rounding is another draw."""
+A fast certificate evaluates fewer samples, all of them the same, without chains and bulks; one of \
+samplings evaluates these alone; both leave the machine out. Samples that are drawn in another \
+precision, or without compilation, are other samples, and to chains any change of rounding is another \
+draw: in brackets is the difference in its own standard errors. Up to three of them are noise, of \
+which an upper limit is told (two standard errors above). P-values, and the relative and absolute \
+errors of the diagram, have no errors of their own: where chains are drawn again, all that they differ \
+by counts. Bulks are of the same true samples along every axis. *Room* is how far the number is from \
+where the statement itself begins to hold or to fail of it, errors apart; *ratio* the room over the \
+largest of the spreads that are more than noise. A dash: not varied, or not told. *Does not apply*: no \
+network is evaluated for the number, or nearly all of it is read from records of chains that were \
+drawn beforehand, which are the same along every axis; along precision also chains that only move in \
+double."""
 
 
 def write(frame: pd.DataFrame, scale: str, folder: Path) -> None:

@@ -133,8 +133,9 @@ def plan(
     write_numbers(results / FOLDER / "runs.json", {run.name: run.axis for run in runs})
     of: dict[str, dict[str, str]] = {}
     found = fingerprints(manifest, settings, needs, judged_scale(settings), ledgers)
-    for (system, number), told in found.items():
-        of.setdefault(system, {})[number] = told
+    for (system, number, *axes), told in found.items():
+        if not axes:
+            of.setdefault(system, {})[number] = told
     write_numbers(results / FOLDER / WEIGHTS, of)
     return lines
 
