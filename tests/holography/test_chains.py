@@ -8,6 +8,7 @@ import tensorflow as tf
 from ising_sums import sum_over_spins
 from pydantic import ValidationError
 
+from emergence import evaluating
 from emergence.errors import ArtifactError
 from emergence.holography import chains
 from emergence.holography.actions import ComplexPhi4
@@ -16,7 +17,7 @@ from emergence.holography.autocorrelation import estimate_all, estimate_mean
 from emergence.holography.exact import small_torus
 from emergence.holography.improved import IMPROVED
 from emergence.holography.observables import PRIMARY, formulas
-from emergence.settings import Settings
+from emergence.settings import EvaluationSettings, Settings
 
 Of = Callable[..., Settings]
 Weights = Callable[..., chains.Arrays]
@@ -74,6 +75,42 @@ def test_refreshed_latents_have_the_exact_small_torus(settings_of: Of, crooked: 
     assert abs(end - here) < 0.25 * abs(start - here)
     assert timing["evaluations"] == 8 * 2
     assert arrays["step"].shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("moves", "same"),
+    [
+        # Its momenta are drawn outside of what is compiled.
+        ({"space": "bulk"}, True),
+        ({"space": "boundary"}, False),
+        (REFRESHED | {"refreshes": 2}, False),
+    ],
+)
+def test_without_compilation_nothing_is_and_only_xlas_own_draws_are_others(
+    settings_of: Of, crooked: Weights, moves: dict, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brief = {"flow": "disc", "chains": 4, "tuning": 4, "trajectories": 4, "precision": "float64"}
+    settings = settings_of(run=brief | moves)
+    compiled, made = tf.function, []
+
+    def noted(*arguments: object, **options: object) -> object:
+        made.append(options.get("jit_compile"))
+        return compiled(*arguments, **options)
+
+    monkeypatch.setattr(tf, "function", noted)
+    before, _ = chains.run(settings, "run", crooked(settings, "disc"))
+    assert any(made)
+    made.clear()
+    evaluating.want(EvaluationSettings(compiled=False))
+    try:
+        after, _ = chains.run(settings, "run", crooked(settings, "disc"))
+    finally:
+        evaluating.want(EvaluationSettings())
+    assert made
+    assert not any(made)
+    assert np.ptp(before["order"]) > 0.0
+    assert np.allclose(after["order"], before["order"], rtol=1e-6) == same
+    assert np.allclose(after["tuned"], before["tuned"], rtol=1e-6) == same
 
 
 @pytest.mark.parametrize(
