@@ -118,6 +118,9 @@ def measure(
 def _frame(rows: list[tuple], weights: Weights) -> pd.DataFrame:
     """Rows with the weights that each is of; over seeds they differ by nature."""
     frame = pd.DataFrame(rows, columns=COLUMNS)
+    # Two criteria of a claim may be held against the same number.
+    about = ["system", "claim", "measurement", "demanded", "axis"]
+    frame = frame.drop_duplicates(about, ignore_index=True)
     return frame.assign(weights=_weights_of(frame, weights))
 
 
