@@ -172,6 +172,7 @@ def coupled(settings, grown, tmp_path_factory):
     content = settings.model_dump(mode="json")
     flows = content["holography"]["flows"]
     flows["prior"] = flows["disc"] | {"after": "disc", "prior": 1, "sizes": {4: "prior"}}
+    flows["prior"]["samples"] = 1024
     stage = {"update": "adam", "steps": 3, "batch": 8, "rate": 1e-4, "estimator": "score"}
     content["holography"]["stages"]["prior"] = [stage]
     chosen = parse(content, "settings of a test")
