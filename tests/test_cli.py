@@ -35,7 +35,7 @@ class TestHelp:
     def test_the_systems_stages_are_there_in_the_order_of_the_house(self):
         assert [path[1] for path in STAGES] == [
             *("data", "translator", "distiller", "spectral", "analysis", "figure"),
-            *("reference", "plane", "flow", "ship", "chains", "ship-chains", "bulk"),
+            *("reference", "plane", "flow", "rates", "ship", "chains", "ship-chains", "bulk"),
             *("analysis", "figure"),
             *("grow", "ship", "analysis", "figure"),
         ]

@@ -136,7 +136,7 @@ class TestSettings:
             "holography": "likelihood",
             "retraining": "energy_error",
         }[stage[0]]
-        given = {"name": figure, "size": "4"}
+        given = {"name": figure, "size": "4", "rates": "0.001"}
         options = [
             (option.opts[0], given.get(option.name, place / "none" / "missing"))
             for option in COMMANDS[stage].params
