@@ -31,7 +31,7 @@ from emergence.settings import load
 
 CHAINS = {"flow": "line", "size": 2, "space": "bulk", "chains": 2, "tuning": 2, "trajectories": 8}
 CHAINS |= {"refreshes": 2}
-GIVEN = {"arm": "line", "name": "line", "size": "2", "dataset": "waves"}
+GIVEN = {"rates": "0.001", "arm": "line", "name": "line", "size": "2", "dataset": "waves"}
 """Options of stages that are no files."""
 FIGURES = {
     "introspection": "bottleneck",

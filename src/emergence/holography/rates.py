@@ -87,6 +87,14 @@ def changed(settings: Settings, flow: str, size: int, choice: Choice, seeds: int
     section["stages"][STAGES] = scanned
     section["flows"][flow]["sizes"][size] = STAGES
     section["flows"][flow]["seeds"] = seeds
+    # A prior that is trained after this map would be one of another number of seeds.
+    after = {name for name, other in chosen.flows.items() if other.after == flow}
+    for kind in ("chains", "bulks"):
+        studies = getattr(chosen, kind)
+        section[kind] = {
+            name: section[kind][name] for name in studies if studies[name].flow not in after
+        }
+    section["flows"] = {name: arm for name, arm in section["flows"].items() if name not in after}
     return parse(content, f"a scan of {flow}")
 
 
