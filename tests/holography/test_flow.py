@@ -261,4 +261,4 @@ def test_symmetrised_density_is_the_mean() -> None:
 
 def test_estimators_have_names() -> None:
     with pytest.raises(ValueError, match="estimator"):
-        problem_of(IsingTheory(2.3), 2, estimator="score")
+        problem_of(IsingTheory(2.3), 2, estimator="another")
