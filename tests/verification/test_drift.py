@@ -196,6 +196,14 @@ class TestJoined:
         assert set(found["value"]) == {30.5}
         assert set(found["room"]) == {20.5}
 
+    @pytest.mark.parametrize(("spread", "commit"), [(0.5, "old"), (0.7, "new")])
+    def test_an_ensemble_that_scatters_as_before_keeps_the_commit(self, later, spread, commit):
+        frame = later.assign(spread=later["spread"].mask(later["axis"] == "seeds", 0.5))
+        earlier = self.earlier(later).assign(spread=spread)
+        found = drift.joined(frame, earlier, WEIGHTS).set_index("axis")["commit"]
+        assert found["seeds"] == commit
+        assert found["threads"] == "new", "It was measured again."
+
     def test_one_that_tells_no_commit_is_kept_as_well(self, later):
         found = drift.joined(later, self.earlier(later).drop(columns="commit"), WEIGHTS).set_index(
             "axis"

@@ -167,15 +167,7 @@ def refreshed(
     for ledger in load_ledgers(ledgers):
         found = _read(shipped, ledger.system) or {}
         rows += _rows(ledger, judged_as, found, {}, [found], weights)
-    frame = dated(_frame(rows, weights))
-    # Ensembles bring their spread along; where it is what it was, so is the code that measured it.
-    about = ["system", "claim", "measurement", "demanded", "axis", "spread"]
-    commits = earlier.drop_duplicates(about).set_index(about)["commit"]
-    same = pd.Index(pd.MultiIndex.from_frame(frame[about])).isin(commits.index)
-    kept = commits.reindex(pd.MultiIndex.from_frame(frame.loc[same, about])).to_numpy()
-    frame.loc[same, "commit"] = pd.Series(kept, dtype="str").fillna(UNKNOWN).to_numpy()
-    frame["commit"] = frame["commit"].where(frame["spread"].notna())
-    return joined(frame, earlier, weights)
+    return joined(dated(_frame(rows, weights)), earlier, weights)
 
 
 def _read(folder: Path, system: str) -> Found | None:
@@ -247,6 +239,7 @@ def joined(frame: pd.DataFrame, earlier: pd.DataFrame, weights: Weights) -> pd.D
     """
     earlier = earlier.reindex(columns=[*earlier.columns, *(set(TIED) - set(earlier.columns))])
     earlier = earlier.assign(commit=earlier["commit"].astype("str").fillna(UNKNOWN))
+    frame = _dated_as_before(frame, earlier)
     earlier = earlier[~stale(earlier, weights)]
     number, row = ["system", "measurement"], ["system", "claim", "measurement", "demanded"]
     known = earlier[earlier["spread"].notna()].drop_duplicates([*number, "axis"])
@@ -265,6 +258,19 @@ def joined(frame: pd.DataFrame, earlier: pd.DataFrame, weights: Weights) -> pd.D
         for one in both[[*row, "axis"]].to_numpy().tolist()
     ]
     return both.iloc[sorted(range(len(both)), key=order.__getitem__)].reset_index(drop=True)
+
+
+def _dated_as_before(frame: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
+    """With the earlier commit where ensembles, which bring their spread along, have that of before."""
+    about = ["system", "claim", "measurement", "demanded", "axis", "spread"]
+    over_seeds = earlier[earlier["axis"] == "seeds"].drop_duplicates(about)
+    commits = over_seeds.set_index(about)["commit"]
+    places = pd.Index(pd.MultiIndex.from_frame(frame[about]))
+    same = places.isin(commits.index) & frame["spread"].notna()
+    kept = commits.reindex(places).to_numpy()
+    return frame.assign(
+        commit=frame["commit"].mask(same, pd.Series(kept, frame.index, dtype="str"))
+    )
 
 
 def stale(frame: pd.DataFrame, weights: Weights) -> pd.Series:
