@@ -198,11 +198,22 @@ class TestJoined:
 
     @pytest.mark.parametrize(("spread", "commit"), [(0.5, "old"), (0.7, "new")])
     def test_an_ensemble_that_scatters_as_before_keeps_the_commit(self, later, spread, commit):
-        frame = later.assign(spread=later["spread"].mask(later["axis"] == "seeds", 0.5))
+        seeds = later["axis"] == "seeds"
+        frame = later.assign(spread=later["spread"].mask(seeds, 0.5))
+        frame = frame.assign(runs=later["runs"].mask(seeds, 3))
         earlier = self.earlier(later).assign(spread=spread)
         found = drift.joined(frame, earlier, WEIGHTS).set_index("axis")["commit"]
         assert found["seeds"] == commit
         assert found["threads"] == "new", "It was measured again."
+
+    @pytest.mark.parametrize(("runs", "spread"), [(2, 4.0), (3, 0.5), (4, 0.5)])
+    def test_of_two_over_seeds_that_of_more_trainings(self, later, runs, spread):
+        seeds = later["axis"] == "seeds"
+        frame = later.assign(spread=later["spread"].mask(seeds, 0.5))
+        frame = frame.assign(runs=later["runs"].mask(seeds, runs))
+        found = drift.joined(frame, self.earlier(later), WEIGHTS).set_index("axis")
+        assert found["spread"]["seeds"] == spread
+        assert found["runs"]["seeds"] == max(runs, 3)
 
     def test_one_that_tells_no_commit_is_kept_as_well(self, later):
         found = drift.joined(later, self.earlier(later).drop(columns="commit"), WEIGHTS).set_index(

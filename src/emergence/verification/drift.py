@@ -234,7 +234,8 @@ def joined(frame: pd.DataFrame, earlier: pd.DataFrame, weights: Weights) -> pd.D
     """What an earlier certificate knows of axes that these runs did not vary, put in.
 
     A spread is of how a number is obtained, not of its value or of what is claimed of it, and is kept
-    with the commit of the code that it was measured by. One of evaluations is given up where it is
+    with the commit of the code that it was measured by; so is one over more trainings than these runs
+    had. One of evaluations is given up where it is
     not known to be of the weights that are shipped now, of which ``weights`` has the fingerprints.
     """
     earlier = earlier.reindex(columns=[*earlier.columns, *(set(TIED) - set(earlier.columns))])
@@ -243,8 +244,12 @@ def joined(frame: pd.DataFrame, earlier: pd.DataFrame, weights: Weights) -> pd.D
     earlier = earlier[~stale(earlier, weights)]
     number, row = ["system", "measurement"], ["system", "claim", "measurement", "demanded"]
     known = earlier[earlier["spread"].notna()].drop_duplicates([*number, "axis"])
-    varied = frame[frame["spread"].notna()].set_index([*number, "axis"]).index
-    known = known[~known.set_index([*number, "axis"]).index.isin(varied)]
+    about = [*number, "axis"]
+    varied = frame[frame["spread"].notna()].drop_duplicates(about).set_index(about)["runs"]
+    # Of two spreads over seeds the one over more trainings tells more.
+    fewer = varied.reindex(known.set_index(about).index).to_numpy()
+    more = (known["axis"] == "seeds") & (known["runs"] > fewer)
+    known = known[np.isnan(fewer.astype(float)) | more]
     rows = frame.drop_duplicates(row)[[*row, "value", "room"]]
     known = known.drop(columns=["claim", "demanded", "value", "room"])
     known = rows.merge(known, on=number).reindex(columns=list(frame))
