@@ -135,7 +135,7 @@ def holography_rates(
         from emergence.holography import rates as scans
         from emergence.host import use_host
 
-        if before is None and (entry.shipped or entry.before(size)):
+        if before is None and (entry.shipped or entry.starts_from(arm, size)):
             raise SettingsError(
                 f"{arm} of side {size} goes on from weights.",
                 f"Name them: --before results/{chosen.scale}/holography/flows/.../weights.",

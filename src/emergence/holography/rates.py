@@ -71,7 +71,7 @@ def changed(settings: Settings, flow: str, size: int, choice: Choice, seeds: int
     chosen = settings.holography
     arm = chosen.flows[flow]
     stages = chosen.stages[arm.sizes[size]]
-    if arm.before(size) is not None and choice.candidates > 1:
+    if arm.starts_from(flow, size) is not None and choice.candidates > 1:
         raise SettingsError(
             f"{flow} of side {size} goes on from weights, which are one candidate.",
             "Scan its rates with --candidates 1.",
