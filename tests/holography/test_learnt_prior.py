@@ -15,12 +15,14 @@ from emergence.holography.bulk import BulkTable
 from emergence.holography.bulk_prior import gaussian_latents
 from emergence.holography.densities import Phi4Theory
 from emergence.holography.flow import FlowProblem
-from emergence.holography.hierarchy import PRIOR, of_prior, real_nvp_flow, spline_flow, with_prior
+from emergence.holography.hierarchy import real_nvp_flow, spline_flow, with_prior
 from emergence.holography.learnt_prior import (
+    PRIOR,
     LearntPrior,
     cells_of,
     exponential_less_one,
     lattice_of,
+    of_prior,
 )
 from emergence.holography.positions import bulk_positions
 from emergence.settings import FlowStage

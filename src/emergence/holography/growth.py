@@ -21,8 +21,8 @@ from emergence.errors import ArtifactError
 from emergence.finished import Finished
 from emergence.holography.arms import problem_of
 from emergence.holography.flow import FlowProblem, compile_weigher
-from emergence.holography.hierarchy import of_prior
 from emergence.holography.identity import flow_of
+from emergence.holography.learnt_prior import of_prior
 from emergence.holography.observables import along_axes, ising_primary, primary
 from emergence.holography.points import Point, points_of
 from emergence.holography.transfer import transfer

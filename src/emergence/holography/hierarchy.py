@@ -29,13 +29,10 @@ from emergence.holography.bijectors import (
     to_blocks,
 )
 from emergence.holography.densities import Phi4Theory, RadialLaw, Theory
-from emergence.holography.learnt_prior import LearntPrior
+from emergence.holography.learnt_prior import PRIOR, LearntPrior
 from emergence.holography.real_nvp import RealNVP, run_levels
 from emergence.holography.spline import PolarSpline, run_layers
 from emergence.updates import Parameters
-
-PRIOR = "prior/"
-"""What the names of a learnt prior's parameters begin with."""
 
 
 @dataclass(frozen=True)
@@ -317,11 +314,6 @@ def real_nvp_flow(
         chart = RingChart(_law(theory, ranges))
     bijectors = [RealNVP(theory.components, couplings, width, depth, seed) for seed in (0, 1)]
     return Hierarchy(side, chart, *bijectors, *_told(ranges))
-
-
-def of_prior(name: str) -> bool:
-    """Whether a parameter is one of a learnt prior."""
-    return name.startswith(PRIOR)
 
 
 def with_prior(flow: Hierarchy, reach: int) -> Hierarchy:

@@ -25,6 +25,9 @@ import tensorflow as tf
 from emergence.holography.bijectors import Chart
 from emergence.updates import Parameters
 
+PRIOR = "prior/"
+"""What the names of its parameters begin with among those of a flow."""
+
 FORWARD, BACK = 1.0, -1.0
 
 HALVINGS, ORDER = 4, 12
@@ -147,6 +150,11 @@ class LearntPrior:
         n, last = self._cells(level), self.reach + (which == "above")
         every = sorted(range(-self.reach, last + 1), key=abs)
         return list(dict.fromkeys(offset % n for offset in every))
+
+
+def of_prior(name: str) -> bool:
+    """Whether a parameter of a flow is one of a learnt prior."""
+    return name.startswith(PRIOR)
 
 
 def exponential_less_one(matrix: tf.Tensor) -> tf.Tensor:
