@@ -9,7 +9,7 @@ little.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,8 @@ class Manifest:
     """Samplings that are shipped too, because they are long."""
     drawn_again: Mapping[str, str]
     """Long samplings that are not, each with why."""
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    """Job that is left out → hash of its weights, by which what was measured of them is known."""
 
     def file(self, job: str) -> Path:
         """Where the trainings of a job stand."""
@@ -147,8 +149,9 @@ def read_manifest(folder: str | Path) -> Manifest:
             for name, entry in raw["samples"].items()
         }
         again = {str(name): str(why) for name, why in raw["drawn_again"].items()}
+        withheld = {str(name): str(one) for name, one in raw.get("withheld", {}).items()}
         return Manifest(
-            folder, str(raw["scale"]), str(raw["commit"]), jobs, left_out, samples, again
+            folder, str(raw["scale"]), str(raw["commit"]), jobs, left_out, samples, again, withheld
         )
     except (
         ArtifactError,

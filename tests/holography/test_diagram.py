@@ -8,6 +8,7 @@ import pytest
 
 from emergence.holography import diagram
 from emergence.holography.analysis import Flow
+from emergence.holography.crossover import HELICITY, pooled
 from emergence.holography.observables import PRIMARY, formulas, primary
 
 HOPPINGS = np.linspace(0.1, 0.5, 20)
@@ -134,7 +135,7 @@ def test_what_chains_share_is_told_from_their_records() -> None:
 
     for weight, low, high in ((0.0, -0.35, 0.35), (0.9, 0.6, 0.95)):
         drawn = chains(weight)
-        rows = diagram.corrected_rows(drawn, 8)
+        rows = pooled(diagram.corrected_rows(drawn, 8), None)
         exact = rows.assign(kind="reference", error=0.0)
         found = diagram.correlations(drawn, pd.concat([rows, exact]), 8)
         for observable in diagram.OBSERVABLES:
@@ -144,6 +145,13 @@ def test_what_chains_share_is_told_from_their_records() -> None:
         same = rows.assign(kind="reference")
         halved = diagram.correlations(drawn, pd.concat([rows, same]), 8)
         np.testing.assert_allclose(halved["order"][0, 1], 0.5 * found["order"][0, 1], rtol=1e-9)
+        # Three times as many chains more at one hopping: a quarter of its weight is what it shares.
+        first = (rows["t"] == 0.2) * 0.5 + (rows["t"] != 0.2) * 1.0
+        more = rows.assign(error=rows["error"] * first)
+        added = diagram.correlations(drawn, pd.concat([more, exact]), 8)
+        for left, right, share in ((0, 1, 0.5), (0, 2, 0.5), (1, 2, 1.0)):
+            expected = share * found["order"][left, right]
+            np.testing.assert_allclose(added["order"][left, right], expected, rtol=1e-9)
 
 
 def recorded(hoppings: list[float]) -> dict[str, np.ndarray]:
@@ -175,8 +183,8 @@ class Stand:
     def has(self, *_: object) -> bool:
         return True
 
-    def chains(self, _: str) -> tuple[dict, dict]:
-        return self.drawn, {}
+    def chains(self, name: str) -> tuple[dict, dict] | None:
+        return (self.drawn, {}) if name == "line_8" else None
 
     def reference(self, _: int) -> dict[str, np.ndarray]:
         rows = diagram.corrected_rows(recorded([0.1, 0.2, 0.3, 0.4]), 8)
@@ -220,23 +228,8 @@ def test_chains_are_trusted_where_only_the_correlation_length_has_no_value() -> 
     assert rows["equilibrated"].all()
 
 
-def test_where_the_helicity_is_asked_absolutely_its_relative_error_is_told_too() -> None:
-    table = pd.DataFrame({
-        "kind": "corrected", "observable": "helicity", "t": [0.30, 0.10, 0.20],
-        "value": [0.8, -0.001, 0.2], "error": [0.004, 0.002, 0.01],
-    })  # fmt: skip
-    told = diagram.helicity_errors(table)
-    assert list(told["t"]) == [0.10, 0.20, 0.30]
-    assert list(told["asked"]) == ["absolute", "absolute", "relative"]
-    np.testing.assert_allclose(told["relative"], [2.0, 0.05, 0.005])
-    nearest = dict(diagram.crossover(told, 8, "chains/line_8"))
-    found = nearest["diagram.crossover_error_helicity_8"]
-    assert found.value == pytest.approx(0.05)
-    assert found.note == "relative; Υ/T is 0.200 at t = 0.2"
-
-
 def test_nothing_is_left_out_where_the_helicity_is_large_everywhere() -> None:
     found = dict(diagram.diagram(Stand([0.2, 0.3, 0.4])))
-    assert list(found["helicity_errors"].columns) == diagram.HELICITY
+    assert list(found["helicity_errors"].columns) == HELICITY
     assert set(found["helicity_errors"]["asked"]) == {"relative"}
     assert "diagram.crossover_error_helicity_8" not in found

@@ -113,6 +113,8 @@ def test_ratios_are_those_of_the_chains() -> None:
     # The chains do not scatter: what is left is the true value's error, 0.001 of 0.8, in 399 terms.
     off = (399.0 - relaxation.value) * 0.001 / 0.8
     assert relaxation.error == pytest.approx(off, rel=1e-6)
+    first = measured["sampling.critical.boundary_first"]
+    assert first.value == pytest.approx(1.2 + 0.8 * np.exp(-1.0 / 30.0)) and first.error == 0.0
     assert set(tables["sampling"]["sampler"]) == {"bulk", "boundary", "cluster", "independence"}
     assert "sampling.critical.hamiltonian_step" not in measured
 

@@ -219,6 +219,8 @@ class TestLimit:
         assert " MB, too much beside the others for " in lines[1]
         for job in manifest.left_out:
             assert not manifest.file(job).exists()
+        everything = read_manifest(run.parents[1] / "weights")
+        assert manifest.withheld == {job: everything.jobs[job].sha256 for job in manifest.left_out}
 
     def test_what_needs_it_is_left_out_too(self, place, weights):
         settings = load(place / "tiny.yaml")

@@ -286,3 +286,34 @@ class TestRestsOnSeed:
         ]
         (decision,) = decide(claim_ledger(), {one.name: one for one in found}, "laptop")
         assert decision.verdict == "reproduced" and not decision.rests_on_seed
+
+
+class TestSeparation:
+    """The loss ratio must be at least 10; it is 30, its control 1, a training scatters by ``spread``."""
+
+    def decided(self, claim_ledger, measure, spread, **found):
+        found = measure(**GOOD | found)
+        (decision,) = decide(claim_ledger(), found, "laptop")
+        outcomes = tuple(replace(one, spread=spread, trainings=3) for one in decision.outcomes)
+        return replace(decision, outcomes=outcomes)
+
+    def test_counts_how_far_another_training_may_come_out(self, claim_ledger, measure):
+        decision = self.decided(claim_ledger, measure, 1.0)
+        reach = decision.outcomes[0].reach
+        assert 4.9 < reach < 5.0, "t of two degrees of freedom, and the mean of three."
+        assert decision.separation == pytest.approx((20 / reach, 9 / reach))
+
+    def test_is_unknown_without_a_spread_or_a_control_that_broke(self, claim_ledger, measure):
+        assert self.decided(claim_ledger, measure, None).separation is None
+        assert self.decided(claim_ledger, measure, 0.0).separation is None
+        green = {"control__loss_ratio": (20, 1)}
+        assert self.decided(claim_ledger, measure, 1.0, **green).separation is None
+
+    def test_is_not_asked_of_a_share_of_the_seeds(self, claim_ledger, raw):
+        raw["claims"][0]["criteria"][0] |= {"fraction": 0.9}
+        found = [
+            Measurement.from_seeds("loss_ratio", [30.0, 10.5, 50.0, 12.0] * 3),
+            Measurement.from_seeds("control.loss_ratio", [1.0] * 12),
+        ]
+        (decision,) = decide(claim_ledger(), {one.name: one for one in found}, "laptop")
+        assert decision.control.verdict == "deviates" and decision.separation is None

@@ -20,6 +20,7 @@ from emergence.analysing import Found
 from emergence.artifacts import Arrays
 from emergence.holography.autocorrelation import estimate_all, fluctuations
 from emergence.holography.chain_records import origin_of
+from emergence.holography.crossover import DISORDERED, HELICITY, crossover, helicity_errors, pooled
 from emergence.holography.improved import IMPROVED
 from emergence.holography.metropolis import reweight
 from emergence.holography.observables import PRIMARY, formulas
@@ -41,53 +42,32 @@ BLOCKS = 10
 PULLS = ["observable", "t", "corrected", "raw", "displaced", "neighbour", "size"]
 """Columns of the table of pulls."""
 
-DISORDERED = 1.0 / np.pi
-"""Υ/T at half of its universal jump (Nelson and Kosterlitz): below, its absolute error is asked.
-
-On a finite torus it crosses over to zero there; :func:`helicity_errors` tells both errors."""
-
-HELICITY = ["size", "t", "value", "error", "relative", "asked"]
-"""Columns of the table of errors of the helicity modulus."""
-
 RESOLVED = 1.0
 """Lattice units: shorter correlation lengths are not told by the smallest momentum of the torus."""
 
 
 def sides(results: Results) -> list[int]:
-    """Sides with a conditional flow ``line_<side>``, its chains, and a reference."""
-    return [
-        side
-        for side in results.chosen.diagram.sides
-        if results.has(f"line_{side}", side) and f"line_{side}" in results.chosen.chains
-    ]
+    """Sides with a conditional flow ``line_<side>`` and a reference."""
+    return [side for side in results.chosen.diagram.sides if results.has(f"line_{side}", side)]
 
 
 def diagram(results: Results) -> Found:
-    """Every observable against t, and how well corrected and reference agree."""
+    """Every observable against t, and how well corrected and reference agree.
+
+    Without chains only the flow's own samples are compared.
+    """
     tables, pulls, helicity = [], [], []
     for side in sides(results):
-        chains, _ = results.chains(f"line_{side}")
-        flow, reference = results.flow(f"line_{side}", side), results.reference(side)
-        table = pd.concat([
-            reference_rows(reference), corrected_rows(chains, side), flow_rows(flow)
-        ])  # fmt: skip
-        # A flow may be of a part of the line only.
-        table = table[table["t"].isin(chains["t"])].copy()
-        # Only chains have a start to forget.
-        table["equilibrated"] = table["equilibrated"].isin([True]) | (table["kind"] != "corrected")
-        about = origin_of(results.chosen, f"line_{side}", chains)
-        table = table.assign(size=side, **about)
-        # Clusters know of no weights, and only chains have records.
-        table["shipped"] &= table["kind"] != "reference"
-        table.loc[table["kind"] != "corrected", ["records", "shipped_records"]] = 0
-        tables.append(table)
+        name = f"line_{side}"
+        table, shared = _table(results, side)
         own = pulls_of(table).assign(size=side)
+        tables.append(table)
         pulls.append(own)
-        shared = correlations(chains, table, side)
-        yield from _measurements(table, own, shared, side, f"chains/line_{side}")
+        yield from _measurements(table, own, shared, side, f"chains/{name}")
         told = helicity_errors(table)
         helicity.append(told.assign(size=side))
-        yield from crossover(told, side, f"chains/line_{side}")
+        source = f"crossover_{side}" if f"crossover_{side}" in results.chosen.chains else name
+        yield from crossover(told, side, f"chains/{source}")
     columns = [
         "kind",
         "t",
@@ -106,11 +86,35 @@ def diagram(results: Results) -> Found:
     yield "helicity_errors", _gathered(helicity, HELICITY)
 
 
+def _table(results: Results, side: int) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Every row of one torus, and the correlations between hoppings (:func:`correlations`)."""
+    name, more = f"line_{side}", results.chains(f"crossover_{side}")
+    flow, drawn = results.flow(name, side), results.chains(name)
+    rows = [reference_rows(results.reference(side)), flow_rows(flow)]
+    about: dict[str, object] = {"shipped": flow.shipped, "records": 0, "shipped_records": 0}
+    hoppings = flow.arrays["t"]
+    if drawn:
+        added = corrected_rows(more[0], side) if more else None
+        rows.insert(1, pooled(corrected_rows(drawn[0], side), added))
+        about, hoppings = origin_of(results.chosen, name, drawn[0]), drawn[0]["t"]
+    table = pd.concat(rows)
+    # A flow may be of a part of the line only.
+    table = table[table["t"].isin(hoppings)].copy()
+    # Only chains have a start to forget.
+    others = table["kind"] != "corrected"
+    table["equilibrated"] = others | (table["equilibrated"].isin([True]) if drawn else True)
+    table = table.assign(size=side, **about)
+    # Clusters know of no weights, and only chains have records.
+    table["shipped"] &= table["kind"] != "reference"
+    table.loc[others, ["records", "shipped_records"]] = 0
+    return table, correlations(drawn[0], table, side) if drawn else {}
+
+
 def _gathered(frames: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     """All rows, or an empty table with the columns that its figure expects."""
-    return (
-        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
-    )
+    if not frames:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(frames, ignore_index=True).reindex(columns=columns)
 
 
 def _rows(kind: str, t: float, values: dict[str, tuple[float, float, float]]) -> list[dict]:
@@ -154,7 +158,8 @@ def correlations(chains: Arrays, table: pd.DataFrame, side: int) -> dict[str, np
     """Correlations of the differences from the reference between hoppings, ``[t, t]`` by observable.
 
     Chains that exchange latents share what they find, so their estimates are correlated; those of the
-    reference are not. Told from blocks of the chains, each a tenth of one.
+    reference are not, nor those of further chains at one hopping, which weigh as their errors let them.
+    Told from blocks of the chains, each a tenth of one.
     """
     found = {}
     order = np.argsort(chains["t"])  # as the pulls are
@@ -165,11 +170,13 @@ def correlations(chains: Arrays, table: pd.DataFrame, side: int) -> dict[str, np
         length = max(1, each.shape[2] // BLOCKS)
         blocks = each[..., : each.shape[2] // length * length]
         blocks = blocks.reshape(*each.shape[:2], -1, length).mean(axis=3)
-        part = table[table["observable"] == name].pivot_table(
-            index="t", columns="kind", values="error", dropna=False
+        part = table[table["observable"] == name].set_index(["kind", "t"])
+        error, reference = (
+            part.loc[kind].loc[chains["t"][order], "error"].to_numpy()
+            for kind in ("corrected", "reference")
         )
-        part = part.loc[chains["t"][order]]
-        own = (part["corrected"] / np.hypot(part["corrected"], part["reference"])).to_numpy()
+        alone = part.loc["corrected"].loc[chains["t"][order], "alone"].to_numpy()
+        own = error**2 / (alone * np.hypot(error, reference))
         shared = shrunk_correlation(blocks.reshape(len(each), -1)) * np.outer(own, own)
         np.fill_diagonal(shared, 1.0)
         found[observable] = shared
@@ -213,7 +220,7 @@ def pulls_of(table: pd.DataFrame) -> pd.DataFrame:
         reference = [part[column, "reference"].to_numpy() for column in ("value", "error")]
         shifted = [_of_next(each) for each in reference]
         found = {"observable": observable, "t": part.index.to_numpy()}
-        for kind in ("corrected", "raw"):
+        for kind in [one for one in ("corrected", "raw") if ("value", one) in part]:
             value, error = (part[column, kind].to_numpy() for column in ("value", "error"))
             found[kind] = (value - reference[0]) / np.hypot(error, reference[1])
             if kind == "corrected":
@@ -252,7 +259,7 @@ def _measurements(
     """Per observable the p-value over all hoppings, their smallest, and the largest errors."""
     corrected = table[table["kind"] == "corrected"]
     trusted = bool(corrected["equilibrated"].all())
-    for kind in ("corrected", "displaced", "neighbour", "raw"):
+    for kind in [one for one in ("corrected", "displaced", "neighbour", "raw") if one in pulls]:
         drawn = kind in ("corrected", "displaced")
         if kind in ("displaced", "neighbour") and pulls[kind].isna().all():
             # Nothing was compared, so that nothing differs: no p-value, which would be 0, tells it.
@@ -270,7 +277,7 @@ def _measurements(
         yield from exact(f"diagram.{kind}_p_smallest_{side}", min(found.values()), source)
     largest = pulls["raw"].abs().max()
     yield from _exact(f"diagram.raw_largest_pull_{side}", largest, source, trusted=True)
-    for observable in OBSERVABLES:
+    for observable in OBSERVABLES if len(corrected) else ():
         part = corrected[corrected["observable"] == observable]
         size = part["error"] / part["value"].abs()
         if observable == "helicity":
@@ -283,26 +290,6 @@ def _measurements(
             size = size[part["value"] >= RESOLVED]
         name = f"diagram.relative_error_{observable}_{side}"
         yield from _exact(name, size.max(), source, trusted=trusted)
-
-
-def helicity_errors(table: pd.DataFrame) -> pd.DataFrame:
-    """Υ/T of the chains at every hopping, its absolute and relative error, and which is asked for."""
-    part = table[(table["kind"] == "corrected") & (table["observable"] == "helicity")]
-    part = part.sort_values("t")[["t", "value", "error"]]
-    deep = part["value"] < DISORDERED
-    return part.assign(
-        relative=part["error"] / part["value"].abs(), asked=np.where(deep, "absolute", "relative")
-    )
-
-
-def crossover(told: pd.DataFrame, side: int, source: str) -> Found:
-    """The relative error where it is not asked for, at the hopping nearest to where it is."""
-    deep = told[(told["asked"] == "absolute") & np.isfinite(told["relative"])]
-    if len(deep):
-        nearest = deep.loc[deep["value"].idxmax()]
-        name = f"diagram.crossover_error_helicity_{side}"
-        note = f"relative; Υ/T is {nearest['value']:.3f} at t = {nearest['t']:g}"
-        yield name, Measurement(name, nearest["relative"], 0.0, source=source, note=note)
 
 
 def _exact(name: str, value: float, source: str, trusted: bool) -> Found:

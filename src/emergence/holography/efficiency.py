@@ -276,7 +276,8 @@ def _relaxations(results: Results, pair: str, truth: float, truth_error: float) 
 
     For a single exponential it is its relaxation time in trajectories; the error is the scatter of
     the chains and what that of the true value moves the sum by. A chain that never moves has the
-    number of trajectories. Beside it the same in evaluations of the theory.
+    number of trajectories. Beside it the same in evaluations of the theory, and the mean over the chains
+    after their first trajectory, before they have forgotten their start.
     """
     for space in spaces(results, pair):
         arrays, timing = results.chains(f"{pair}_{space}")
@@ -290,12 +291,14 @@ def _relaxations(results: Results, pair: str, truth: float, truth_error: float) 
         point = (float(arrays["t"][0]), float(arrays["mu"][0]))
         start = 1.0 if key == ISING else np.sqrt(cold_density(action_of(told, point)))
         totals = (series - truth).sum(axis=1) / (start - truth)
-        error = None
+        error = first = None
         if len(totals) > 1:
             scatter = totals.std(ddof=1) / np.sqrt(len(totals))
+            first = float(series[:, 0].std(ddof=1) / np.sqrt(len(series)))
             by_truth = (totals.mean() - series.shape[1]) / (start - truth) * truth_error
             error = float(np.hypot(scatter, by_truth))
         yield _named(pair, f"{space}_relaxation", totals.mean(), error)
+        yield _named(pair, f"{space}_first", series[:, 0].mean(), first)
         forces = timing["evaluations"]
         scaled = None if error is None else error * forces
         yield _named(pair, f"{space}_relaxation_forces", totals.mean() * forces, scaled)

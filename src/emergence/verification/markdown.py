@@ -8,7 +8,15 @@ from emergence.verification.claims import Ledger
 from emergence.verification.numbers import number
 from emergence.verification.outcomes import Outcome
 from emergence.verification.verdicts import Decision
-from emergence.verification.wording import asked, justified, measured, scatter_line, summary
+from emergence.verification.wording import (
+    asked,
+    justified,
+    measured,
+    scatter_line,
+    separation_line,
+    separations,
+    summary,
+)
 
 
 def render_markdown(
@@ -26,6 +34,8 @@ def render_markdown(
         link: returns the address of a figure such as "introspection/law", None where there is none.
     """
     lines = [f"# Verdicts at scale {scale}", "", summary(decisions), ""]
+    if told := separations([(d.verdict, d.separation) for d in decisions]):
+        lines += [told, ""]
     for ledger in ledgers:
         paper = ledger.paper
         lines += [
@@ -131,7 +141,8 @@ def _criteria_lines(decision: Decision) -> list[str]:
         before = why
     control = decision.claim.control
     line = _criterion_line(decision.control)
-    lines.append(f"{line} Control, {control.name}: {_stop(control.statement)}")
+    told = f"{line} Control, {control.name}: {_stop(control.statement)}"
+    lines.append(f"{told} {separation_line(decision)}".strip())
     if decision.positive:
         positive, line = decision.claim.positive, _criterion_line(decision.positive)
         lines.append(f"{line} As it must, {positive.name}: {_stop(positive.statement)}")

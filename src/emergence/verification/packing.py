@@ -80,6 +80,7 @@ def ship(results: Path, output: Path, limit: float) -> Manifest:
             finished.write(file, finished.read(trained), compressed=True)
             sizes[job] = file.stat().st_size
         left_out = _too_large(sizes, 1e6 * limit)
+        withheld = {job: sha256(folder / f"{job}.npz") for job in left_out}
         for job in left_out:
             (folder / f"{job}.npz").unlink()
         room = 1e6 * limit - sum(sizes[job] for job in jobs if job not in left_out)
@@ -106,6 +107,7 @@ def ship(results: Path, output: Path, limit: float) -> Manifest:
                 "bytes": sum(entry["bytes"] for entry in (entries | samples).values()),
                 "jobs": entries,
                 "left_out": left_out,
+                "withheld": withheld,
                 "samples": samples,
                 "drawn_again": drawn_again,
             },

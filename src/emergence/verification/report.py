@@ -29,6 +29,7 @@ from emergence.verification.wording import (
     asked,
     measured,
     scatter_line,
+    separation_line,
     summary,
 )
 
@@ -197,6 +198,7 @@ def _claim_entry(decision: Decision) -> dict[str, Any]:
         "expected": decision.expected,
         "matches": decision.matches,
         "rests_on_seed": decision.rests_on_seed,
+        "separation": decision.separation,
         "published": claim.published,
         "measured": headline.measured if headline else None,
         "error": headline.error if headline else None,
@@ -210,6 +212,7 @@ def _claim_entry(decision: Decision) -> dict[str, Any]:
             "error": control.error if control else None,
             "verdict": control.verdict if control else "not run",
             "holds": decision.control_holds if control else None,
+            "separation": separation_line(decision),
         },
         "positive": None
         if decision.positive is None

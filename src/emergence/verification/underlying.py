@@ -141,11 +141,10 @@ def fingerprints(
 
 
 def _of_jobs(jobs: set[str], manifest: Manifest) -> str:
-    """Of the hashes that the manifest has of these trainings; one that is not shipped counts as such."""
-    lines = [
-        f"{job} {manifest.jobs[job].sha256 if job in manifest.jobs else 'not shipped'}\n"
-        for job in sorted(jobs)
-    ]
+    """Of the hashes that the manifest has of these trainings, shipped or withheld; of others that they
+    are not known."""
+    known = {job: entry.sha256 for job, entry in manifest.jobs.items()} | dict(manifest.withheld)
+    lines = [f"{job} {known.get(job, 'not shipped')}\n" for job in sorted(jobs)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 

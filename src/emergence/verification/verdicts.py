@@ -70,6 +70,23 @@ class Decision:
         return decided and any(one.rests_on_seed for one in self.outcomes)
 
     @property
+    def separation(self) -> tuple[float, float] | None:
+        """How far the number and the control are from the bound that the control must break.
+
+        In units of how far another training may come out (:attr:`.Outcome.reach`): where both are
+        beyond one, the spread of the seeds justifies the bound. None where it is not known, where the
+        bound is asked of a share of the seeds, or the control does not break it.
+        """
+        if self.control is None or self.control.verdict != "deviates":
+            return None
+        own = self.outcomes[self.claim.control.criterion]
+        if not own.reach or None in (own.room, self.control.room) or own.verdict == "underpowered":
+            return None
+        if getattr(own.criterion, "fraction", None) is not None:
+            return None
+        return own.room / own.reach, self.control.room / own.reach
+
+    @property
     def control_holds(self) -> bool:
         """Whether the control broke its criterion, as it must.
 
