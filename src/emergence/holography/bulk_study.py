@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 
 from emergence.artifacts import Arrays
@@ -12,8 +15,11 @@ from emergence.holography.bulk import BulkCovariance, BulkTable, paired_latents
 from emergence.holography.bulk_information import BUDGET, bulk_multi_information, sampled_budget
 from emergence.holography.bulk_maps import Bulk, bulks_of, spectra
 from emergence.holography.bulk_pairs import pair_information
+from emergence.holography.bulk_portions import Portions, Sums
 from emergence.holography.bulk_stored import MAPS, PAIR_COLUMNS
+from emergence.holography.chain_records import identity_of
 from emergence.holography.flow_map import FlowMap, as_reals
+from emergence.holography.identity import study_of
 from emergence.holography.linear_map import LinearMap
 from emergence.holography.mutual_information import (
     Estimate,
@@ -60,11 +66,14 @@ def point_of(settings: Settings, study: BulkSettings) -> Point:
     return study.t, chosen.diagram.mu_at(study.t)
 
 
-def study(settings: Settings, name: str, parameters: Arrays) -> Arrays:
+def study(
+    settings: Settings, name: str, parameters: Arrays, checkpoint: Path | None = None
+) -> Arrays:
     """Everything that the readings ask of one bulk.
 
     Args:
         parameters: of the trained flow, ``[seeds, ...]`` each; the first seed is studied.
+        checkpoint: file that portions of fields are kept in, and that a rerun goes on from.
 
     Returns:
         ``t``, ``mu``; ``log_weights`` ``[samples]``, −S − ln q of the true samples;
@@ -88,15 +97,16 @@ def study(settings: Settings, name: str, parameters: Arrays) -> Arrays:
     action = action_of(theory, point)
     arrays: Arrays = {"t": np.array(point[0]), "mu": np.array(point[1])}
     with Progress(f"bulk {name}", len(MAPS) + 4) as progress:
-        field = true_samples.draw(
+        draw = partial(
+            true_samples.draw,
             action,
             study.size,
             chains=study.chains,
             samples=study.samples,
             thinning=study.thinning,
             thermalisation=chosen.diagram.thermalisation,
-            seed=seed,
         )
+        field = draw(seed=seed)
         arrays["boundary"] = boundary(field)
         progress.advance(1, "true samples drawn")
         coordinates, log_density = flow.invert(field)
@@ -108,6 +118,19 @@ def study(settings: Settings, name: str, parameters: Arrays) -> Arrays:
         arrays |= layers(flow, field, coordinates)
         progress.advance(len(MAPS) + 3, "prior of the bulk")
         arrays |= footprints(flow, study.footprints, seed)
+    if study.portions:
+        depends = {"study": study_of(settings, study)}
+        store = Sums(checkpoint, identity_of(depends, parameters), settings.checkpoint_seconds)
+        portions = Portions(
+            coordinates,
+            lambda n: draw(seed=derive_seed(seed, "portion", n)),
+            study.portions,
+            CHUNKS,
+        )
+        with Progress(f"pairs of bulk {name}", study.portions) as progress:
+            every = portions.covariance(flow, store, progress)
+        found = pair_information(every, rng=generator(seed, "bootstrap", "portions"))
+        arrays |= {f"trained_pair_{key}": getattr(found, key) for key in PAIR_COLUMNS}
     return arrays
 
 

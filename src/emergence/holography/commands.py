@@ -222,6 +222,7 @@ def holography_bulk(
     """Push true samples of the boundary into the bulk and measure what its parts share."""
     from emergence import artifacts
 
+    checkpoint = output.with_suffix(".checkpoint.npz")
     with stage("holography bulk", settings, [output]) as run:
         chosen = run["settings"]
         choose(chosen.holography.bulks, name, "study of a bulk")
@@ -230,8 +231,9 @@ def holography_bulk(
         else:
             from emergence.holography import bulk_study
 
-            arrays = bulk_study.study(chosen, name, _parameters(run, weights))
+            arrays = bulk_study.study(chosen, name, _parameters(run, weights), checkpoint)
         artifacts.write_arrays(output, arrays)
+    checkpoint.unlink(missing_ok=True)
 
 
 def _taken(

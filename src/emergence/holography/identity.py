@@ -7,7 +7,16 @@ from typing import Any
 from emergence.settings import Settings, fingerprint
 from emergence.settings.holography import BulkSettings, ChainsSettings, FlowArm
 
-NEWER = ("exchanges", "precision", "reflections", "shifts", "shipped", "subtrees", "untrained")
+NEWER = (
+    "exchanges",
+    "portions",
+    "precision",
+    "reflections",
+    "shifts",
+    "shipped",
+    "subtrees",
+    "untrained",
+)
 """Keys of a study that change nothing where they are not given."""
 NEWER_OF_FLOWS = ("after", "prior")
 """And of a flow."""

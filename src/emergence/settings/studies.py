@@ -142,6 +142,14 @@ class BulkSettings(Section):
     chains: Count = Field(8, description="Cluster chains.")
     samples: Count = Field(description="Fields of each chain.")
     thinning: Count = Field(4, description="Sweeps between two of them.")
+    portions: int | None = Field(
+        None,
+        strict=True,
+        ge=2,
+        le=10_000,
+        description="How often so many fields are drawn for what pairs of the trained map's cells share; "
+        "none: once.",
+    )
     footprints: Samples = Field(64, description="Latents moved at each level.")
 
 
