@@ -16,7 +16,7 @@ from emergence.holography.bulk_information import BUDGET, bulk_multi_information
 from emergence.holography.bulk_maps import Bulk, bulks_of, spectra
 from emergence.holography.bulk_pairs import pair_information
 from emergence.holography.bulk_portions import Portions, Sums
-from emergence.holography.bulk_stored import MAPS, PAIR_COLUMNS
+from emergence.holography.bulk_stored import MAPS, store_pairs
 from emergence.holography.chain_records import identity_of
 from emergence.holography.flow_map import FlowMap, as_reals
 from emergence.holography.identity import study_of
@@ -130,7 +130,7 @@ def study(
         with Progress(f"pairs of bulk {name}", study.portions) as progress:
             every = portions.covariance(flow, store, progress)
         found = pair_information(every, rng=generator(seed, "bootstrap", "portions"))
-        arrays |= {f"trained_pair_{key}": getattr(found, key) for key in PAIR_COLUMNS}
+        arrays |= {f"trained_{key}": values for key, values in store_pairs(found).items()}
     return arrays
 
 
@@ -174,7 +174,7 @@ def measure(bulk: Bulk, powers: np.ndarray, rng: np.random.Generator) -> Arrays:
     """
     covariance = BulkCovariance.sampled(bulk.latents, bulk.table, chunks=CHUNKS)
     found = pair_information(covariance, rng=rng)
-    arrays = {f"pair_{name}": getattr(found, name) for name in PAIR_COLUMNS}
+    arrays = store_pairs(found)
     arrays["length"] = np.array(
         [
             [level, *_length(covariance.blocks[level, level])]
