@@ -154,8 +154,9 @@ class BulkSettings(Section):
 
 
 def read_by_the_analysis(runs: Iterable[str], sides: Iterable[int]) -> list[str]:
-    """Names of the runs of chains whose series are read: of the diagram's lines, and of pairs."""
-    runs, lines = list(runs), {f"line_{side}" for side in sides}
+    """Names of the runs of chains whose series are read: of the diagram's lines and crossovers, and of pairs."""
+    runs = list(runs)
+    lines = {f"{kind}_{side}" for side in sides for kind in ("line", "crossover")}
     pairs = {
         pair
         for pair in (name.removesuffix("_bulk") for name in runs if name.endswith("_bulk"))
