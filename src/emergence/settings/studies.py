@@ -154,7 +154,7 @@ class BulkSettings(Section):
 
 
 def read_by_the_analysis(runs: Iterable[str], sides: Iterable[int]) -> list[str]:
-    """Names of the runs of chains whose series are read: of the diagram's lines and crossovers, and of pairs."""
+    """Runs of chains whose series are read: of the diagram's lines and crossovers, and of pairs."""
     runs = list(runs)
     lines = {f"{kind}_{side}" for side in sides for kind in ("line", "crossover")}
     pairs = {
