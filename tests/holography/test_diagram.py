@@ -233,3 +233,33 @@ def test_nothing_is_left_out_where_the_helicity_is_large_everywhere() -> None:
     assert list(found["helicity_errors"].columns) == HELICITY
     assert set(found["helicity_errors"]["asked"]) == {"relative"}
     assert "diagram.crossover_error_helicity_8" not in found
+
+
+def test_without_chains_the_samples_of_the_flow_are_compared_alone() -> None:
+    class Bare(Stand):
+        def chains(self, _: str) -> None:
+            return None
+
+    stand, every = Bare([0.1, 0.2, 0.3, 0.4]), Stand([0.1, 0.2, 0.3, 0.4])
+    stand.chosen.chains = {}
+    found, known = (dict(diagram.diagram(each)) for each in (stand, every))
+    assert set(found["diagram"]["kind"]) == {"reference", "raw", "reweighted"}
+    assert found["diagram"]["equilibrated"].all() and set(found["diagram"]["records"]) == {0}
+    assert not any("corrected" in name or "displaced" in name for name in found)
+    assert not any("error" in name for name in found if name != "helicity_errors")
+    for name in ("raw_p_smallest_8", "neighbour_p_smallest_8", "raw_largest_pull_8"):
+        assert found[f"diagram.{name}"].value == known[f"diagram.{name}"].value, name
+
+
+def test_further_chains_at_a_hopping_tell_more_of_it_alone() -> None:
+    class More(Stand):
+        def chains(self, name: str) -> tuple[dict, dict] | None:
+            return (recorded([0.2]), {}) if name == "crossover_8" else super().chains(name)
+
+    stand, alone = More([0.1, 0.2, 0.3]), Stand([0.1, 0.2, 0.3])
+    stand.chosen.chains["crossover_8"] = stand.chosen.chains["line_8"]
+    tables = [dict(diagram.diagram(each))["diagram"] for each in (stand, alone)]
+    both = [table[table["kind"] == "corrected"].set_index(["observable", "t"]) for table in tables]
+    ratio = (both[0]["error"] / both[1]["error"]).unstack()
+    np.testing.assert_allclose(ratio[0.2], np.sqrt(0.5))
+    np.testing.assert_allclose(ratio[[0.1, 0.3]], 1.0)
