@@ -45,7 +45,13 @@ from emergence.verification.jobs import load_needs
 
 ROOT = Path(__file__).parents[1]
 MANIFEST = json.loads((ROOT / "weights/laptop/manifest.json").read_text())
-for part in ("jobs", "samples", "drawn_again", "left_out"):  # one entry of each is enough
+for part in (
+    "jobs",
+    "samples",
+    "drawn_again",
+    "left_out",
+    "withheld",
+):  # one entry of each is enough
     MANIFEST[part] = dict(list(MANIFEST[part].items())[:1])
 AUDIT = {"seed": 3, "judged_as": "laptop", "drawn": ["a/b/c"], "claims": ["I1"], "jobs": []}
 TRAINING = Finished({"w": np.eye(2)}, pd.DataFrame({"step": [1], "loss": [0.5]}), "identity")

@@ -71,7 +71,7 @@ def test_next_below_half_of_its_jump_the_helicity_is_asked_for_both_ways() -> No
     assert list(told["t"]) == [0.10, 0.20, 0.30]
     assert list(told["asked"]) == ["absolute", "both", "relative"]
     np.testing.assert_allclose(told["relative"], [2.0, 0.05, 0.005])
-    nearest = dict(crossover.crossover(told, 8, "chains/line_8"))
+    nearest = dict(crossover.crossover(told, 8, "chains/line_8", True))
     found = nearest["diagram.crossover_error_helicity_8"]
     assert found.value == pytest.approx(0.05)
     assert found.note == "relative; Υ/T is 0.200 at t = 0.2"
@@ -80,4 +80,18 @@ def test_next_below_half_of_its_jump_the_helicity_is_asked_for_both_ways() -> No
 def test_where_every_hopping_is_ordered_only_its_relative_error_is_asked_for() -> None:
     told = crossover.helicity_errors(rows([0.7, 0.8], [0.01, 0.01]))
     assert set(told["asked"]) == {"relative"}
-    assert dict(crossover.crossover(told, 8, "chains/line_8")) == {}
+    (found,) = dict(crossover.crossover(told, 8, "chains/line_8", True)).values()
+    assert found.value is None and "no hopping has" in found.note
+
+
+def test_what_is_known_exactly_nothing_improves() -> None:
+    found = crossover.pooled(rows([1.0], [0.0]), rows([2.0], [0.1]))
+    assert found["value"][0] == 1.0 and found["error"][0] == 0.0
+
+
+@pytest.mark.parametrize("error", [np.nan, 0.01])
+def test_an_error_that_is_not_known_is_not_told(error: float) -> None:
+    told = crossover.helicity_errors(rows([0.2, 0.8], [error, 0.01]))
+    (found,) = dict(crossover.crossover(told, 8, "chains/line_8", False)).values()
+    assert found.error is None
+    assert (found.value is None) == np.isnan(error)

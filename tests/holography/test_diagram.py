@@ -232,7 +232,7 @@ def test_nothing_is_left_out_where_the_helicity_is_large_everywhere() -> None:
     found = dict(diagram.diagram(Stand([0.2, 0.3, 0.4])))
     assert list(found["helicity_errors"].columns) == HELICITY
     assert set(found["helicity_errors"]["asked"]) == {"relative"}
-    assert "diagram.crossover_error_helicity_8" not in found
+    assert found["diagram.crossover_error_helicity_8"].value is None
 
 
 def test_without_chains_the_samples_of_the_flow_are_compared_alone() -> None:
@@ -263,3 +263,14 @@ def test_further_chains_at_a_hopping_tell_more_of_it_alone() -> None:
     ratio = (both[0]["error"] / both[1]["error"]).unstack()
     np.testing.assert_allclose(ratio[0.2], np.sqrt(0.5))
     np.testing.assert_allclose(ratio[[0.1, 0.3]], 1.0)
+    # The same records twice have the same mean, and the reference's.
+    assert dict(diagram.diagram(stand))["diagram.corrected_p_smallest_8"].value == 1.0
+
+
+def test_a_line_without_an_error_shares_nothing() -> None:
+    drawn = recorded([0.2, 0.3])
+    rows = pooled(diagram.corrected_rows(drawn, 8), None)
+    rows.loc[rows["t"] == 0.2, "alone"] = np.nan
+    exact = rows.assign(kind="reference", error=0.0)
+    found = diagram.correlations(drawn, pd.concat([rows, exact]), 8)
+    np.testing.assert_array_equal(found["order"], np.eye(2))

@@ -108,7 +108,7 @@ EVERY = set(underlying.SWITCHES)
         ("diagram.corrected_p_smallest_32", "chains/line_32", EVERY),
         ("diagram.corrected_p_smallest_8", "chains/line_8", set()),
         # The flow's own samples, which are drawn again.
-        ("diagram.raw_p_smallest_32", "chains/line_32", set()),
+        ("diagram.raw_p_smallest_32", "flows/line_32/32", set()),
         ("correlation.corrected_exponent", "chains/line_32", EVERY),
         ("sampling.ising_16.bulk_mean", "chains/ising_16_bulk, chains/ising_16_boundary", EVERY),
         ("sampling.ising_16.tau_ratio", "chains/ising_16_bulk, chains/ising_16_boundary", set()),

@@ -309,6 +309,13 @@ class TestSeparation:
         green = {"control__loss_ratio": (20, 1)}
         assert self.decided(claim_ledger, measure, 1.0, **green).separation is None
 
+    def test_is_negative_on_the_side_of_the_control(self, claim_ledger, measure):
+        decision = self.decided(claim_ledger, measure, 1.0, loss_ratio=(9, 1))
+        assert decision.verdict == "compatible"
+        assert decision.separation == pytest.approx(
+            (-1 / decision.outcomes[0].reach, 9 / 4.97), rel=0.01
+        )
+
     def test_is_not_asked_of_a_share_of_the_seeds(self, claim_ledger, raw):
         raw["claims"][0]["criteria"][0] |= {"fraction": 0.9}
         found = [

@@ -31,7 +31,7 @@ def pooled(rows: pd.DataFrame, more: pd.DataFrame | None) -> pd.DataFrame:
 
     Returns:
         ``rows`` with the means by inverse squared errors, and a column ``alone``, the error before: what
-        hoppings share they share through it.
+        hoppings share they share through it. What else a row tells, such as tau, is of the line.
     """
     rows = rows.assign(alone=rows["error"])
     if more is None:
@@ -43,7 +43,8 @@ def pooled(rows: pd.DataFrame, more: pd.DataFrame | None) -> pd.DataFrame:
     known = np.isfinite(values) & (errors > 0.0)
     weights = np.where(known, 1.0 / np.where(known, errors, 1.0) ** 2, 0.0)
     total = weights.sum(axis=0)
-    joined = known[1] & (total > 0.0)
+    # What the line knows without an error nothing improves.
+    joined = known[1] & (known[0] | ~np.isfinite(values[0]))
     scale = np.where(joined, total, 1.0)
     mean = (weights * np.where(known, values, 0.0)).sum(axis=0) / scale
     stuck = found["equilibrated"].isin([False]).to_numpy()
@@ -65,9 +66,22 @@ def helicity_errors(table: pd.DataFrame) -> pd.DataFrame:
     return part.assign(relative=part["error"] / part["value"].abs(), asked=asked)
 
 
-def crossover(told: pd.DataFrame, side: int, source: str) -> Found:
-    """The relative error at the hopping next below where it is asked for everywhere."""
-    for _, nearest in told[told["asked"] == "both"].iterrows():
-        name = f"diagram.crossover_error_helicity_{side}"
-        note = f"relative; Υ/T is {nearest['value']:.3f} at t = {nearest['t']:g}"
-        yield name, Measurement(name, nearest["relative"], 0.0, source=source, note=note)
+def crossover(told: pd.DataFrame, side: int, source: str, trusted: bool) -> Found:
+    """The relative error at the hopping next below where it is asked for everywhere.
+
+    Args:
+        told: from :func:`helicity_errors`.
+        trusted: whether all chains have equilibrated: of others neither the error is known.
+    """
+    name = f"diagram.crossover_error_helicity_{side}"
+    both = told[(told["asked"] == "both") & np.isfinite(told["relative"])]
+    if not len(both):
+        note = "no hopping has a helicity modulus below half of its jump"
+        yield name, Measurement(name, None, None, source=source, note=note)
+        return
+    nearest = both.iloc[0]
+    note = f"relative; Υ/T is {nearest['value']:.3f} at t = {nearest['t']:g}"
+    if not trusted:
+        note += "; some chains have not equilibrated"
+    error = 0.0 if trusted else None
+    yield name, Measurement(name, nearest["relative"], error, source=source, note=note)

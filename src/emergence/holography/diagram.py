@@ -63,11 +63,14 @@ def diagram(results: Results) -> Found:
         own = pulls_of(table).assign(size=side)
         tables.append(table)
         pulls.append(own)
-        yield from _measurements(table, own, shared, side, f"chains/{name}")
+        runs = [one for one in (name, f"crossover_{side}") if one in results.chosen.chains]
+        source = ", ".join(f"chains/{run}" for run in runs)
+        yield from _measurements(table, own, shared, side, source)
         told = helicity_errors(table)
         helicity.append(told.assign(size=side))
-        source = f"crossover_{side}" if f"crossover_{side}" in results.chosen.chains else name
-        yield from crossover(told, side, f"chains/{source}")
+        if runs:
+            drawn = table[table["kind"] == "corrected"]
+            yield from crossover(told, side, source, bool(drawn["equilibrated"].all()))
     columns = [
         "kind",
         "t",
@@ -176,7 +179,11 @@ def correlations(chains: Arrays, table: pd.DataFrame, side: int) -> dict[str, np
             for kind in ("corrected", "reference")
         )
         alone = part.loc["corrected"].loc[chains["t"][order], "alone"].to_numpy()
-        own = error**2 / (alone * np.hypot(error, reference))
+        # Where the line alone knows no error, it shares none.
+        known = np.isfinite(alone) & (alone > 0.0)
+        own = np.where(
+            known, error**2 / (np.where(known, alone, 1.0) * np.hypot(error, reference)), 0.0
+        )
         shared = shrunk_correlation(blocks.reshape(len(each), -1)) * np.outer(own, own)
         np.fill_diagonal(shared, 1.0)
         found[observable] = shared
@@ -259,13 +266,16 @@ def _measurements(
     """Per observable the p-value over all hoppings, their smallest, and the largest errors."""
     corrected = table[table["kind"] == "corrected"]
     trusted = bool(corrected["equilibrated"].all())
+    sources = dict.fromkeys(("corrected", "displaced"), source)
+    sources |= {"neighbour": f"reference/{side}", "raw": f"flows/line_{side}/{side}"}
     for kind in [one for one in ("corrected", "displaced", "neighbour", "raw") if one in pulls]:
         drawn = kind in ("corrected", "displaced")
+        origin = sources[kind]
         if kind in ("displaced", "neighbour") and pulls[kind].isna().all():
             # Nothing was compared, so that nothing differs: no p-value, which would be 0, tells it.
             name = f"diagram.{kind}_p_smallest_{side}"
             note = "a single hopping has no neighbour"
-            yield name, Measurement(name, None, None, source=source, note=note)
+            yield name, Measurement(name, None, None, source=origin, note=note)
             continue
         exact = partial(_exact, trusted=trusted or not drawn)
         found = {
@@ -273,10 +283,10 @@ def _measurements(
             for name, part in pulls.groupby("observable")
         }
         for observable in OBSERVABLES:
-            yield from exact(f"diagram.{kind}_p_{observable}_{side}", found[observable], source)
-        yield from exact(f"diagram.{kind}_p_smallest_{side}", min(found.values()), source)
+            yield from exact(f"diagram.{kind}_p_{observable}_{side}", found[observable], origin)
+        yield from exact(f"diagram.{kind}_p_smallest_{side}", min(found.values()), origin)
     largest = pulls["raw"].abs().max()
-    yield from _exact(f"diagram.raw_largest_pull_{side}", largest, source, trusted=True)
+    yield from _exact(f"diagram.raw_largest_pull_{side}", largest, sources["raw"], trusted=True)
     for observable in OBSERVABLES if len(corrected) else ():
         part = corrected[corrected["observable"] == observable]
         size = part["error"] / part["value"].abs()

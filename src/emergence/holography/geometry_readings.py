@@ -100,9 +100,12 @@ def _measurements(
         value, error = (fit.rate, fit.error) if fit else (None, None)
         note = "" if fit else "too few pairs above the noise"
         yield from study.measured(name % kind, value, error, note=note)
-        if fit:
-            yield from study.measured(name % f"{kind}_scatter", fit.scatter, 0.0)
-    if within and across:
+        scatter = (fit.scatter, 0.0) if fit else (None, None)
+        yield from study.measured(name % f"{kind}_scatter", *scatter, note=note)
+    if not (within and across):
+        note = "a slope has too few pairs above the noise"
+        yield from study.measured(name % "slope_gap", None, None, note=note)
+    else:
         pair = geometry.OneLength(within, across)
         scale = 0.5 * (abs(within.rate) + abs(across.rate))
         yield from study.measured(

@@ -313,6 +313,9 @@ class Holography(Section):
                     f"chains.{name}: {run.trajectories} trajectories tell no autocorrelation, which "
                     f"takes at least {SHORTEST_SERIES} of them"
                 )
+        for side in self.diagram.sides:
+            if run := self.chains.get(f"crossover_{side}"):
+                run.check_crossover(f"chains.crossover_{side}", side, self.diagram.t)
         for name, study in self.bulks.items():
             fields = study.chains * study.samples
             if fields < FEWEST_FIELDS:

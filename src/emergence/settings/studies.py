@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -127,6 +127,16 @@ class ChainsSettings(Section):
         if self.cold and self.chains < 2:
             raise ValueError("a cold start needs two chains or more, as its error is their scatter")
         return self
+
+    def check_crossover(self, name: str, side: int, hoppings: Collection[float]) -> None:
+        """What is added to the chains of a line must be of its torus and of its hoppings."""
+        if self.size != side:
+            raise ValueError(f"{name}: its size is {self.size}, but it must be {side}")
+        listed = self.t if isinstance(self.t, list) else []
+        if others := sorted(set(listed) - set(hoppings)):
+            raise ValueError(f"{name}: t = {others[0]:g} is no hopping of the diagram")
+        if not listed:
+            raise ValueError(f"{name}: t must list hoppings of the diagram")
 
 
 class BulkSettings(Section):

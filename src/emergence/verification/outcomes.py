@@ -70,6 +70,9 @@ class Outcome:
     room: float | None = None
     """How far the number is from where the statement itself holds or fails of it; None without an error."""
 
+    passes: bool = True
+    """Whether the number lies on the side of the bound where the criterion holds, errors apart."""
+
     @property
     def errors_left(self) -> float:
         """How many standard errors the number is from there; infinite without an error."""
@@ -131,6 +134,7 @@ def evaluate(criterion: Criterion, find: Callable[[str], Measurement]) -> Outcom
         trainings=len(values) if known else 0,
         extremes=(min(values), max(values)) if known else None,
         room=_room(criterion, tested),
+        passes=_holds(criterion, tested),
     )
 
 
@@ -142,6 +146,13 @@ def _room(criterion: Criterion, tested: Measurement) -> float | None:
             return None
         return abs(criterion.sigmas * tested.error - _distance(criterion, tested))
     return abs(_margin(criterion, tested.value))
+
+
+def _holds(criterion: Criterion, tested: Measurement) -> bool:
+    """Whether the number is where the statement holds, in what :func:`_room` measures from."""
+    if isinstance(criterion, EqualWithinErrors | ScalingExponent):
+        return _distance(criterion, tested) <= criterion.sigmas * (tested.error or 0.0)
+    return _passes(criterion, _margin(criterion, tested.value))
 
 
 def _distance(criterion: EqualWithinErrors | ScalingExponent, tested: Measurement) -> float:

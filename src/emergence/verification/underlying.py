@@ -90,11 +90,8 @@ def unreached(settings: Settings, found: Mapping[str, Measurement]) -> dict[tupl
 def runs_behind(name: str, source: str, chains: Collection[str]) -> set[str]:
     """Return the runs of chains whose records a number is read from, of those there are.
 
-    What is told of one sampler of a pair is read from that run, although the source names the pair; the
-    flow's own samples (*raw*) are compared with clusters.
+    What is told of one sampler of a pair is read from that run, although the source names the pair.
     """
-    if name.startswith("diagram.raw_"):
-        return set()
     parts = name.split(".")
     own = f"{parts[1]}_{parts[-1].split('_')[0]}" if parts[0] == "sampling" else ""
     if own in chains:

@@ -73,8 +73,8 @@ class Decision:
     def separation(self) -> tuple[float, float] | None:
         """How far the number and the control are from the bound that the control must break.
 
-        In units of how far another training may come out (:attr:`.Outcome.reach`): where both are
-        beyond one, the spread of the seeds justifies the bound. None where it is not known, where the
+        In units of how far another training may come out (:attr:`.Outcome.reach`), negative for a number
+        on the control's side: where both are beyond one, the spread of the seeds justifies the bound. None where it is not known, where the
         bound is asked of a share of the seeds, or the control does not break it.
         """
         if self.control is None or self.control.verdict != "deviates":
@@ -84,7 +84,8 @@ class Decision:
             return None
         if getattr(own.criterion, "fraction", None) is not None:
             return None
-        return own.room / own.reach, self.control.room / own.reach
+        inside = own.room if own.passes else -own.room
+        return inside / own.reach, self.control.room / own.reach
 
     @property
     def control_holds(self) -> bool:

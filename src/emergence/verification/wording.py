@@ -128,9 +128,10 @@ def separation_line(decision: Decision) -> str:
     if decision.separation is None:
         return ""
     inside, outside = decision.separation
-    own = decision.outcomes[decision.claim.control.criterion]
-    told = f"the number lies {inside:.2g} times as far from it as another training may come out"
-    if own.verdict == "deviates":
+    told = (
+        f"the number lies {abs(inside):.2g} times as far from it as another training may come out"
+    )
+    if inside < 0.0:
         return f"Of the bound: {told}, the control {outside:.2g} times; both miss it."
     if min(inside, outside) > 1.0:
         return (
