@@ -74,8 +74,9 @@ class Decision:
         """How far the number and the control are from the bound that the control must break.
 
         In units of how far another training may come out (:attr:`.Outcome.reach`), negative for a number
-        on the control's side: where both are beyond one, the spread of the seeds justifies the bound. None where it is not known, where the
-        bound is asked of a share of the seeds, or the control does not break it.
+        on the control's side: where both are beyond one, the spread of the seeds justifies the bound.
+        None where it is not known, where the bound is asked of a share of the seeds, or where the control
+        does not break it.
         """
         if self.control is None or self.control.verdict != "deviates":
             return None
