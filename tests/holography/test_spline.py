@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from emergence.holography.spline import PolarSpline
@@ -74,12 +74,13 @@ def test_inverse_takes_back(order: dict, surroundings: bool, dtype, tolerance: f
 @pytest.mark.parametrize("inverse", [False, True])
 @few
 @given(seed=SEEDS)
+@example(seed=442)  # within 1e-6 of a knot, where the second derivative jumps
 def test_log_det_is_that_of_the_jacobian(fresh: bool, inverse: bool, seed: int) -> None:
     bijector, *runs = traced(fresh)
     parameters = perturbed(bijector, seed)
     blocks = blocks_of(seed, 2, 1)
     # Every sample of one batch has another coordinate moved; the last is where they start from.
-    step, size = 1e-6, blocks.numpy().size
+    step, size = 1e-8, blocks.numpy().size
     moves = step * np.eye(size).reshape(*blocks.shape[:-1], size)
     batch = tf.concat([blocks + moves, blocks - moves, blocks], axis=-1)
     moved, log_det = (each.numpy() for each in runs[inverse](parameters, batch))
