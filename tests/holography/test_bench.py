@@ -15,7 +15,7 @@ from emergence.holography import bench
 def test_the_quick_run_prints_both_tables() -> None:
     printed, (rows, rates) = quick_bench.run("holography")
     assert len(rows) == 1 and rows[0]["ours"] > 0.0 and rows[0]["other"] > 0.0
-    assert len(rates) == 2 + 1 + 2
+    assert len(rates) == 2 + 1 + 2 + 1
     for rate in rates:
         assert math.isfinite(rate["value"]) and rate["value"] > 0.0, rate
     for name in ("on the boundary", "clusters", "Ising network"):

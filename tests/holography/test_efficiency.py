@@ -106,7 +106,7 @@ def test_ratios_are_those_of_the_chains() -> None:
     ):
         found = measured[f"sampling.critical.{name}"]
         assert found.value == pytest.approx(value, abs=4.0 * found.error), name
-        assert found.error < 0.35 * value
+        assert found.error < 0.45 * value
     # Σ e^{−n/τ} from n = 1; the ordered field has |φ| = 2.
     relaxation = measured["sampling.critical.bulk_relaxation"]
     assert relaxation.value == pytest.approx(1.0 / np.expm1(1.0 / 3.0), rel=1e-6)

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, replace
 from statistics import median
 
+import numpy as np
 import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
@@ -23,6 +24,7 @@ from emergence.holography.arms import problem_of
 from emergence.holography.autocorrelation import Estimate, estimate_mean
 from emergence.holography.cluster import run_phi4
 from emergence.holography.densities import Phi4Theory
+from emergence.holography.efficiency import TIMING_ERROR
 from emergence.holography.flow import FlowProblem, compile_weigher
 from emergence.holography.gathered import GatheredSpline
 from emergence.holography.hierarchy import spline_flow
@@ -33,6 +35,7 @@ from emergence.introspection.step_speed import Training
 from emergence.progress import say
 from emergence.provenance import CHECKOUT
 from emergence.settings import FlowStage, load
+from emergence.settings.studies import SHORTEST_SERIES
 
 SEED = 20190303
 SHIPPED, POINT = "line_16", 0.28
@@ -109,7 +112,7 @@ def run(quick: bool = False) -> tuple[list[Row], list[Rate]]:
         rates += [*more, samples(sizes, side)]
     rates.append(authors_step(sizes))
     say(f"Timing the samplers ({time.perf_counter() - began:.0f} s so far).")
-    rates += samplers(sizes)
+    rates += [*samplers(sizes), timing_scatter(sizes)]
     console = Console(width=None if Console().is_terminal else 140)
     console.print(render(rows))
     console.print(render_rates(rates))
@@ -240,6 +243,30 @@ def samplers(sizes: Sizes) -> list[Rate]:
     seconds = (time.process_time() - began) / (sizes.chains * (sweeps + counts["thermalisation"]))
     rates.append(_rate("clusters", estimate_mean(measured.series["order"]), seconds))
     return rates
+
+
+def timing_scatter(sizes: Sizes) -> Rate:
+    """How much the processor times that records keep scatter, in per cent of themselves."""
+    settings = load(CHECKOUT / "config/laptop.yaml")
+    parameters, _ = growth.read_flow(CHECKOUT / "weights/holography" / SHIPPED)
+    content = settings.model_dump()
+    content["holography"]["chains"] = {
+        "race": {
+            "flow": SHIPPED, "size": 16, "t": [POINT], "chains": sizes.chains, "tuning": 1,
+            "trajectories": SHORTEST_SERIES, "space": "boundary", "leapfrogs": 20,
+        }
+    }  # fmt: skip
+    chosen = type(settings).model_validate(content)
+    # What a trajectory costs does not depend on its step.
+    told = [chains.time_of(chosen, "race", parameters, np.full((1, 1), 0.01)) for _ in range(3)]
+    names = ("seconds_per_trajectory", "seconds_per_sweep")
+    taken = np.array([[each[name] for name in names] for each in told])
+    scatter = 100.0 * float((taken.std(axis=0, ddof=1) / taken.mean(axis=0)).max())
+    note = (
+        "Of trajectories and sweeps, the fastest round of some, three times over; "
+        f"{100.0 * TIMING_ERROR:.0f} % is what ratios of times are told with."
+    )
+    return Rate("Scatter of the processor times that records keep", scatter, "%", note)
 
 
 def _rate(name: str, found: Estimate, seconds: float) -> Rate:
