@@ -53,7 +53,19 @@ class TestMeasure:
             assert np.isnan(frame["noise"]["machine"]), "Not a bit differs."
 
     def test_a_number_that_two_criteria_are_held_against_has_one_row(self):
-        row = ("holography", "H8-moments", "truth", 0.7, "seeds", np.nan, 1, np.nan, "equal", 0.1)
+        row = (
+            "holography",
+            "H8-moments",
+            "truth",
+            0.7,
+            "seeds",
+            np.nan,
+            1,
+            np.nan,
+            "equal",
+            0.1,
+            "",
+        )
         assert len(drift._frame([row, row, (*row[:4], "threads", *row[5:])], {})) == 2
 
     def test_single_trainings(self, measured):
@@ -160,6 +172,13 @@ class TestMeasure:
         (row,) = measured(found | {"shipped": single(30.0)}, runs).itertuples()
         assert (row.axis, row.value, row.spread, row.runs) == ("seeds", 30.0, 4.0, 3)
 
+    def test_seeds_after_those_of_before_leave_the_first_run_to_these(self, measured):
+        runs = {"drift-seed-4": "seeds", "drift-seed-5": "seeds"}
+        found = {"drift-seed-4": single(34.0), "drift-seed-5": single(26.0)}
+        (row,) = measured(found | {"shipped": single(30.0)}, runs).itertuples()
+        assert (row.value, row.spread, row.runs) == (30.0, pytest.approx(np.sqrt(32.0)), 2)
+        assert row.trained == "4 5"
+
     def test_without_runs_it_says_what_to_do(self, tmp_path):
         with pytest.raises(
             ArtifactError, match=r"runs.json is missing. Run `make drift SCALE=laptop`"
@@ -214,6 +233,27 @@ class TestJoined:
         found = drift.joined(frame, self.earlier(later), WEIGHTS).set_index("axis")
         assert found["spread"]["seeds"] == spread
         assert found["runs"]["seeds"] == max(runs, 3)
+
+    @pytest.mark.parametrize(
+        ("trained", "spread", "runs", "numbers"),
+        [
+            # Two degrees of freedom of 4², one of 1².
+            ("0 1 2", np.sqrt(11.0), 4, "0 1 2 4 5"),
+            ("0 1 4", 4.0, 3, "0 1 4"),
+            ("", 4.0, 3, ""),
+        ],
+    )
+    def test_trainings_from_other_seeds_are_pooled(self, later, trained, spread, runs, numbers):
+        seeds = later["axis"] == "seeds"
+        frame = later.assign(
+            spread=later["spread"].mask(seeds, 1.0),
+            runs=later["runs"].mask(seeds, 2),
+            trained=later["trained"].mask(seeds, "4 5"),
+        )
+        earlier = self.earlier(later).assign(trained=trained)
+        found = drift.joined(frame, earlier, WEIGHTS).set_index("axis").loc["seeds"]
+        assert found["spread"] == pytest.approx(spread)
+        assert (found["runs"], found["trained"]) == (runs, numbers)
 
     def test_one_that_tells_no_commit_is_kept_as_well(self, later):
         found = drift.joined(later, self.earlier(later).drop(columns="commit"), WEIGHTS).set_index(

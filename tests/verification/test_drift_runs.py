@@ -209,5 +209,21 @@ class TestRuns:
         listed = json.loads((tmp_path / "results/drift/runs.json").read_text())
         assert listed == {"drift-seed-1": "seeds", "drift-seed-2": "seeds"}
 
+    def test_claims_by_name_from_the_seeds_after_those_of_before(self, plan, tmp_path):
+        costs = recorded_costs(ROOT / "config/costs.csv", "laptop")
+        costs.pop(CALIBRATION)
+        options = {
+            "pace": Pace(costs, 2, 1.0, "laptop"), "budget_s": 7200.0, "seeds": 2, "first": 4,
+            "evaluate": False,
+        }  # fmt: skip
+        lines = plan(**options, only=["S1-cost"])
+        assert "for the single trainings of S1-cost." in lines[0]
+        listed = json.loads((tmp_path / "results/drift/runs.json").read_text())
+        assert listed == {"drift-seed-4": "seeds", "drift-seed-5": "seeds"}
+        run = load(tmp_path / "results/drift-seed-4/settings.yaml")
+        assert set(run.retraining.chains) == {"ising", "ising_scratch"}
+        with pytest.raises(SettingsError, match="decides claim H99 at this scale"):
+            plan(**options, only=["H99"])
+
     def test_without_one_nothing_is_trained_and_it_says_so(self, plan):
         assert plan()[-1].startswith("No time was given to train from other seeds")

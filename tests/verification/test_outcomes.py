@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from emergence.errors import LedgerError
 from emergence.statistics import Measurement
 from emergence.verification.criteria import Criterion
-from emergence.verification.outcomes import evaluate
+from emergence.verification.outcomes import evaluate, settled
 
 CRITERION = TypeAdapter(Criterion)
 
@@ -143,6 +143,45 @@ def test_a_single_training_predicts_nothing(trainings, spread):
     one = replace(outcome(at_least(0), m=(9, 1)), spread=spread, trainings=trainings)
     assert one.reach is None
     assert not one.rests_on_seed
+
+
+EQUAL = {"test": "equal_within_errors", "measure": "m", "target": 0, "sigmas": 3, "max_error": 5}
+
+
+@pytest.mark.parametrize(
+    ("asked", "value", "spread", "verdict"),
+    [
+        (at_least(0), 9, None, "reproduced"),
+        (at_least(0), 9, 1.8, "reproduced"),
+        # Another one may be 4.97 of these off.
+        (at_least(0), 9, 1.9, "compatible"),
+        (at_least(0), 1, 9.0, "compatible"),
+        (at_least(0), -9, 9.0, "deviates"),
+        # Three trainings scatter by up to 1.73 of their errors, in 19 of 20 cases.
+        (EQUAL, 1, 1.7, "reproduced"),
+        (EQUAL, 1, 1.75, "compatible"),
+        (EQUAL, 9, 1.75, "deviates"),
+    ],
+)
+def test_what_another_training_may_miss_is_at_best_compatible(asked, value, spread, verdict):
+    one = replace(outcome(asked, m=(value, 1)), spread=spread, trainings=3)
+    found = settled(one)
+    assert found.verdict == verdict
+    assert ("another training" in found.note) == (found.verdict != one.verdict)
+
+
+def test_seeds_that_are_counted_are_not_held_against_their_spread():
+    asked = at_least(0) | {"fraction": 0.9}
+    one = replace(outcome(asked, m=(9, 1)), verdict="reproduced", spread=99.0, trainings=10)
+    assert settled(one) is one
+
+
+def test_errors_left_are_of_the_larger_doubt():
+    one = outcome(at_least(0), m=(9, 1))
+    assert one.errors_left == 9.0
+    seeds = replace(one, spread=2.0, trainings=3)
+    assert seeds.errors_left == pytest.approx(9.0 / (seeds.reach / 2.0))
+    assert replace(one, error=0.0, spread=0.0, trainings=3).errors_left == math.inf
 
 
 def test_a_relative_max_error_is_a_fraction_of_the_target_or_of_the_own_value():

@@ -28,9 +28,17 @@ from emergence.verification.drift_runs import (
     OF_SAMPLING,
     SAMPLED,
     SAMPLING,
+    SEED,
     WEIGHTS,
 )
-from emergence.verification.drift_spreads import OF_WEIGHTS, Found, between, over_seeds, redrawn
+from emergence.verification.drift_spreads import (
+    OF_WEIGHTS,
+    Found,
+    between,
+    over_seeds,
+    redrawn,
+    with_earlier_seeds,
+)
 from emergence.verification.outcomes import evaluate
 from emergence.verification.underlying import SWITCHES, UNREACHED, Weights, reached
 
@@ -38,8 +46,9 @@ AXES = ("seeds", "machine", *SWITCHES)
 COLUMNS = [
     "system", "claim", "measurement", "value", "axis", "spread", "runs", "noise", "demanded", "room",
 ]  # fmt: skip
-TIED = ["weights", "commit"]
-"""What else each row has: a fingerprint of the weights that were evaluated, and the code's commit."""
+TIED = ["weights", "commit", "trained"]
+"""What else each row has: a fingerprint of the weights that were evaluated, the code's commit, and the
+numbers of the seeds that single trainings were from, 0 for the run that shipped the weights."""
 UNKNOWN = "unknown"
 """In place of the commit, where none was kept."""
 
@@ -105,19 +114,21 @@ def measure(
         # seeds are evaluated like that run. Machines are compared where all is evaluated.
         if base_name not in (FAST, SAMPLED, None):
             changed["machine"], first = first, base
-        again = []
+        again = {}
         for name, found in runs.items():
             if axis_of[name] == "seeds":
-                again.append(found or {})
+                again[int(name.removeprefix(SEED))] = found or {}
             elif axis_of[name] != "base":
                 changed[axis_of[name]] = found or {}
-        rows += _rows(ledger, judged_as, base, changed, [first, *again], weights)
+        # Seeds that follow those of an earlier certificate: that one has the first run already.
+        trained = again if again and min(again) > 1 else {0: first, **again}
+        rows += _rows(ledger, judged_as, {**first, **base}, base, changed, trained, weights)
     return _frame(rows, weights)
 
 
 def _frame(rows: list[tuple], weights: Weights) -> pd.DataFrame:
     """Rows with the weights that each is of; over seeds they differ by nature."""
-    frame = pd.DataFrame(rows, columns=COLUMNS)
+    frame = pd.DataFrame(rows, columns=[*COLUMNS, "trained"])
     # Two criteria of a claim may be held against the same number.
     about = ["system", "claim", "measurement", "demanded", "axis"]
     frame = frame.drop_duplicates(about, ignore_index=True)
@@ -166,7 +177,7 @@ def refreshed(
     rows = []
     for ledger in load_ledgers(ledgers):
         found = _read(shipped, ledger.system) or {}
-        rows += _rows(ledger, judged_as, found, {}, [found], weights)
+        rows += _rows(ledger, judged_as, found, found, {}, {0: found}, weights)
     return joined(dated(_frame(rows, weights)), earlier, weights)
 
 
@@ -189,14 +200,22 @@ def _of_sampling(base: Found | None, system: str) -> Found | None:
 def _rows(
     ledger: Ledger,
     judged_as: str,
+    known: Found,
     base: Found,
     changed: Mapping[str, Found],
-    trained: list[Found],
+    trained: Mapping[int, Found],
     weights: Weights,
 ) -> list[tuple]:
+    """A row per claim, number and axis.
+
+    Args:
+        known: the numbers of the base and, since a fast evaluation has no chains and bulks, the others
+            of the run that shipped the weights.
+        base: what the runs along the other axes are compared with.
+        changed: those runs, by axis.
+        trained: trainings, by the number of their seed.
+    """
     rows = []
-    # A fast evaluation has no chains and bulks; runs from other seeds have, and so had the first.
-    known = {**trained[0], **base}
     for claim in ledger.claims:
         for criterion in claim.criteria if judged_as in claim.scales else ():
             keys = keys_of(criterion)
@@ -204,7 +223,18 @@ def _rows(
                 # What was not evaluated has no drift either, but is named.
                 about = (ledger.system, claim.id)
                 rows += [
-                    (*about, key, np.nan, "seeds", np.nan, 0, np.nan, criterion.allowed(), np.nan)
+                    (
+                        *about,
+                        key,
+                        np.nan,
+                        "seeds",
+                        np.nan,
+                        0,
+                        np.nan,
+                        criterion.allowed(),
+                        np.nan,
+                        "",
+                    )
                     for key in keys
                 ]
                 continue
@@ -217,13 +247,20 @@ def _rows(
                 for axis, found in changed.items() if key in base else ():
                     spread, runs, noise = between(key, base, found)
                     drawn = redrawn(base[key].source, axis)
-                    spreads[axis] = spread, runs, noise if drawn else np.nan
+                    spreads[axis] = spread, runs, noise if drawn else np.nan, ""
                 beyond = [
                     axis for axis in SWITCHES if not reached(ledger.system, key, axis, weights)
                 ]
-                spreads |= dict.fromkeys(beyond, (np.nan, 0, np.nan))
+                spreads |= dict.fromkeys(beyond, (np.nan, 0, np.nan, ""))
                 rows += [
-                    (*about, axis, *spreads[axis], criterion.allowed(), left)
+                    (
+                        *about,
+                        axis,
+                        *spreads[axis][:-1],
+                        criterion.allowed(),
+                        left,
+                        spreads[axis][-1],
+                    )
                     for axis in AXES
                     if axis in spreads
                 ]
@@ -235,12 +272,15 @@ def joined(frame: pd.DataFrame, earlier: pd.DataFrame, weights: Weights) -> pd.D
 
     A spread is of how a number is obtained, not of its value or of what is claimed of it, and is kept
     with the commit of the code that it was measured by; so is one over more trainings than these runs
-    had. One of evaluations is given up where it is
-    not known to be of the weights that are shipped now, of which ``weights`` has the fingerprints.
+    had, unless these are from other seeds, with which it is pooled. One of evaluations is given up where
+    it is not known to be of the weights that are shipped now, of which ``weights`` has the fingerprints.
     """
     earlier = earlier.reindex(columns=[*earlier.columns, *(set(TIED) - set(earlier.columns))])
-    earlier = earlier.assign(commit=earlier["commit"].astype("str").fillna(UNKNOWN))
-    frame = _dated_as_before(frame, earlier)
+    earlier = earlier.assign(
+        commit=earlier["commit"].astype("str").fillna(UNKNOWN),
+        trained=earlier["trained"].astype("str").fillna(""),
+    )
+    frame = with_earlier_seeds(_dated_as_before(frame, earlier), earlier)
     earlier = earlier[~stale(earlier, weights)]
     number, row = ["system", "measurement"], ["system", "claim", "measurement", "demanded"]
     known = earlier[earlier["spread"].notna()].drop_duplicates([*number, "axis"])

@@ -8,7 +8,7 @@ run only continues is trained anew where that is asked for, as long as it may ta
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ FAST = f"{FOLDER}-base"
 """Folder of the base of a fast certificate; otherwise it is the evaluation of `make verify`."""
 SAMPLED = f"{FOLDER}-sampled"
 """Folder of the base of a certificate of chains and bulks alone: what a fast one leaves out."""
+SEED = f"{FOLDER}-seed-"
+"""How the folder of a run from another seed begins; the number of the seed follows."""
 SAMPLING = ("holography/chains/", "holography/bulks/")
 """What the jobs that sample for long are called."""
 OF_SAMPLING = ("holography",)
@@ -68,6 +70,18 @@ class Run:
     """What Snakemake is told beside its settings."""
 
 
+@dataclass(frozen=True)
+class _Seeds:
+    """Which trainings from other seeds are asked for; as in :func:`plan`."""
+
+    numbers: Sequence[int]
+    only: Collection[str]
+    budget_s: float
+    pace: Pace
+    origin: Settings | None
+    anew: Collection[str]
+
+
 def plan(
     manifest: Manifest,
     settings_file: Path,
@@ -81,6 +95,8 @@ def plan(
     pace: Pace | None = None,
     budget_s: float | None = None,
     seeds: int = 4,
+    first: int = 1,
+    only: Collection[str] = (),
     origin: Settings | None = None,
     anew: Collection[str] = (),
 ) -> list[str]:
@@ -99,6 +115,9 @@ def plan(
         pace: how long trainings take here; needed with a budget.
         budget_s: wall time for trainings from other seeds; None trains nothing.
         seeds: how many other seeds.
+        first: number of the first of them; those below it an earlier certificate has, whose spreads
+            are pooled with what these come to.
+        only: claims whose trainings are run; all that the budget holds, by default.
         origin: settings of what is shipped.
         anew: claims whose shipped weights and records are made again from these seeds too, by
             ``origin``, however long that takes.
@@ -122,9 +141,8 @@ def plan(
     if evaluate:
         runs, lines = _plan_evaluations(settings, manifest, results, fast, sampled)
     if budget_s and pace:
-        lines += _plan_seeds(
-            settings, manifest, needs, ledgers, results, runs, pace, budget_s, seeds, origin, anew
-        )
+        asked = _Seeds(range(first, first + seeds), only, budget_s, pace, origin, anew)
+        lines += _plan_seeds(settings, manifest, needs, ledgers, results, runs, asked)
     else:
         lines.append("No time was given to train from other seeds: only ensembles have that axis.")
     write_text(
@@ -238,11 +256,7 @@ def _plan_seeds(
     ledgers: Path,
     results: Path,
     runs: list[Run],
-    pace: Pace,
-    budget_s: float,
-    seeds: int,
-    origin: Settings | None,
-    anew: Collection[str],
+    asked: _Seeds,
 ) -> list[str]:
     """Add the trainings of single networks from other seeds to the runs."""
     judged = judged_scale(settings)
@@ -251,38 +265,37 @@ def _plan_seeds(
     continued = only_continued(settings)
     bound = {name for name in single if deciding.get(name, set()) & continued}
     among = single - bound
+    if unknown := sorted(set(asked.only) - among):
+        raise SettingsError(
+            f"No single training from its beginning decides claim {unknown[0]} at this scale.",
+            f"Choose among {', '.join(sorted(among))}.",
+        )
+    among = among & set(asked.only) or among
+    pace, share = asked.pace, asked.budget_s / len(asked.numbers)
     part = choose(
-        settings,
-        needs,
-        pace.costs,
-        budget_s / seeds,
-        judged,
-        ledgers,
-        pace.cores,
-        pace.ratio,
-        among,
+        settings, needs, pace.costs, share, judged, ledgers, pace.cores, pace.ratio, among
     )
     jobs, systems = set(part.jobs), part.systems
-    if origin and anew:
-        settings = trained_anew(settings, origin)
+    if asked.origin and asked.anew:
+        settings = trained_anew(settings, asked.origin)
         every, system_of, _ = deciding_jobs(settings, needs, judged, ledgers)
-        if unknown := sorted(set(anew) - every.keys()):
+        if unknown := sorted(set(asked.anew) - every.keys()):
             raise SettingsError(
                 f"There is no claim {unknown[0]} at this scale whose weights could be trained anew.",
                 f"Choose among {', '.join(sorted(bound))}.",
             )
-        jobs = jobs.union(*(every[name] for name in anew))
-        systems = tuple(dict.fromkeys([*systems, *(system_of[name] for name in anew)]))
-        bound -= set(anew)
+        jobs = jobs.union(*(every[name] for name in asked.anew))
+        systems = tuple(dict.fromkeys([*systems, *(system_of[name] for name in asked.anew)]))
+        bound -= set(asked.anew)
     if not jobs:
-        return [f"No single training fits {seeds} times in {clock(budget_s)}."]
-    for index in range(1, seeds + 1):
-        name = f"{FOLDER}-seed-{index}"
+        return [f"No single training fits {len(asked.numbers)} times in {clock(asked.budget_s)}."]
+    for index in asked.numbers:
+        name = f"{SEED}{index}"
         seed = derive_seed(settings.seed, "drift", index)
         content = reduced(settings, jobs, judged, name) | {"seed": seed}
         _write(results / name, content, systems)
         runs.append(Run(name, "seeds", ""))
-    return _told_of_seeds(seeds, part, anew, bound)
+    return _told_of_seeds(len(asked.numbers), part, asked.anew, bound)
 
 
 def _told_of_seeds(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
 from emergence.statistics import Measurement, scatter
 from emergence.verification.underlying import SWITCHES
@@ -19,22 +20,62 @@ FEWEST_TRAININGS = 2
 Found = Mapping[str, Measurement]
 
 
-def over_seeds(key: str, base: Found, trained: list[Found]) -> tuple[float, int, float]:
+def over_seeds(
+    key: str, base: Found, trained: Mapping[int, Found]
+) -> tuple[float, int, float, str]:
     """How much single trainings scatter, and their number; NaN where there are too few.
 
-    Those are ``trained``, each from a seed of its own. The third is the noise that is known of it:
-    none.
+    Those are ``trained``, by the number of the seed that each is from. The third is the noise that is
+    known of it: none; the fourth are the numbers of these seeds, of which an ensemble has none.
 
     Of ensembles :func:`~emergence.statistics.scatter`, of trainings run again the standard deviation.
     """
     values = base[key].values
     if values is not None:
         spread = scatter(values)
-        return np.nan if spread is None else spread, len(values), np.nan
-    singles = [run[key].value for run in trained if key in run and _same_arm(base[key], run[key])]
-    singles = [value for value in singles if value is not None]
+        return np.nan if spread is None else spread, len(values), np.nan, ""
+    singles = {
+        number: run[key].value
+        for number, run in trained.items()
+        if key in run and _same_arm(base[key], run[key]) and run[key].value is not None
+    }
     enough = len(singles) >= FEWEST_TRAININGS
-    return float(np.std(singles, ddof=1)) if enough else np.nan, len(singles), np.nan
+    spread = float(np.std(list(singles.values()), ddof=1)) if enough else np.nan
+    return spread, len(singles), np.nan, " ".join(map(str, singles)) if enough else ""
+
+
+Over = tuple[float, int, str]
+"""A spread over seeds: the standard deviation, of how many trainings, the numbers of their seeds."""
+
+
+def pooled(one: Over, other: Over) -> Over | None:
+    """Two spreads of one number as one; None where a seed is in both, or is not known.
+
+    The variances within each, weighted by their degrees of freedom. Of both together it is one less
+    than there were trainings, since each had a mean of its own.
+    """
+    mine, theirs = (numbers.split() for _, _, numbers in (one, other))
+    if not mine or not theirs or set(mine) & set(theirs):
+        return None
+    freedom = np.array([runs - 1 for _, runs, _ in (one, other)])
+    squares = np.array([spread**2 for spread, _, _ in (one, other)])
+    spread = float(np.sqrt(freedom @ squares / freedom.sum()))
+    return spread, int(freedom.sum()) + 1, " ".join(sorted({*mine, *theirs}, key=int))
+
+
+def with_earlier_seeds(frame: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
+    """Spreads over seeds together with those that are known of trainings from others."""
+    number, over = ["system", "measurement"], ["spread", "runs", "trained"]
+    rows = earlier[(earlier["axis"] == "seeds") & earlier["spread"].notna()]
+    known = rows.drop_duplicates(number).set_index(number)[over]
+    frame = frame.copy()
+    for place, row in frame[(frame["axis"] == "seeds") & frame["spread"].notna()].iterrows():
+        about = tuple(row[number])
+        if about in known.index:
+            both = pooled(tuple(row[over]), tuple(known.loc[about]))
+            if both:
+                frame.loc[place, over] = both
+    return frame
 
 
 def _same_arm(one: Measurement, other: Measurement) -> bool:

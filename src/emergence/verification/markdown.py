@@ -13,8 +13,6 @@ from emergence.verification.wording import (
     justified,
     measured,
     scatter_line,
-    separation_line,
-    separations,
     summary,
 )
 
@@ -34,8 +32,6 @@ def render_markdown(
         link: returns the address of a figure such as "introspection/law", None where there is none.
     """
     lines = [f"# Verdicts at scale {scale}", "", summary(decisions), ""]
-    if told := separations([(d.verdict, d.separation) for d in decisions]):
-        lines += [told, ""]
     for ledger in ledgers:
         paper = ledger.paper
         lines += [
@@ -141,8 +137,7 @@ def _criteria_lines(decision: Decision) -> list[str]:
         before = why
     control = decision.claim.control
     line = _criterion_line(decision.control)
-    told = f"{line} Control, {control.name}: {_stop(control.statement)}"
-    lines.append(f"{told} {separation_line(decision)}".strip())
+    lines.append(f"{line} Control, {control.name}: {_stop(control.statement)}")
     if decision.positive:
         positive, line = decision.claim.positive, _criterion_line(decision.positive)
         lines.append(f"{line} As it must, {positive.name}: {_stop(positive.statement)}")

@@ -8,13 +8,16 @@ sample, must differ from the one demanded by a single standard error, both ways.
 stated in standard errors (equality, an exponent) is reproduced within two of them, compatible up to its
 ``sigmas`` and deviates beyond. Where the error is missing, too large, or taken from too few seeds,
 nothing is decided: *underpowered*.
+
+Errors tell of one training. Where its scatter over seeds was measured, that is the tolerance: what
+another training may come out beyond is at best *compatible* (:func:`settled`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from emergence.errors import LedgerError
 from emergence.statistics import Measurement, scatter, wilson_interval
@@ -70,13 +73,17 @@ class Outcome:
     room: float | None = None
     """How far the number is from where the statement itself holds or fails of it; None without an error."""
 
-    passes: bool = True
-    """Whether the number lies on the side of the bound where the criterion holds, errors apart."""
+    held_error: float | None = None
+    """Standard error of what is held against the bound or the target: of a difference, of both numbers."""
 
     @property
     def errors_left(self) -> float:
-        """How many standard errors the number is from there; infinite without an error."""
-        return self.room / self.error if self.room is not None and self.error else math.inf
+        """How far the number is from there, in standard errors or, where that is less, in halves of
+        what another training may be off; infinite where neither is known."""
+        if self.room is None:
+            return math.inf
+        units = [unit for unit in (self.error, (self.reach or 0.0) / MARGIN) if unit]
+        return self.room / max(units) if units else math.inf
 
     @property
     def reach(self) -> float | None:
@@ -97,7 +104,26 @@ class Outcome:
         """Whether another training may come out beyond the room; not where shares of them count."""
         if self.reach is None or self.room is None or self.verdict == "underpowered":
             return False
-        return getattr(self.criterion, "fraction", None) is None and self.reach > self.room
+        if getattr(self.criterion, "fraction", None) is not None or self._error_covers_seeds:
+            return False
+        return self.reach > self.room
+
+    @property
+    def _error_covers_seeds(self) -> bool:
+        """Whether trainings scatter about a target no more than the number's own error tells.
+
+        By χ² of the variances, to 5 %. Equality is asked in these errors, so that nothing more has to
+        be allowed for another training: it is drawn from what they describe.
+        """
+        if (
+            not isinstance(self.criterion, EqualWithinErrors | ScalingExponent)
+            or not self.held_error
+        ):
+            return False
+        from scipy.special import chdtri
+
+        freedom = self.trainings - 1
+        return freedom * (self.spread / self.held_error) ** 2 <= chdtri(freedom, 1.0 - PREDICTION)
 
 
 def evaluate(criterion: Criterion, find: Callable[[str], Measurement]) -> Outcome:
@@ -134,8 +160,20 @@ def evaluate(criterion: Criterion, find: Callable[[str], Measurement]) -> Outcom
         trainings=len(values) if known else 0,
         extremes=(min(values), max(values)) if known else None,
         room=_room(criterion, tested),
-        passes=_holds(criterion, tested),
+        held_error=tested.error,
     )
+
+
+def settled(outcome: Outcome) -> Outcome:
+    """The outcome with the tolerance that its spread over seeds asks for.
+
+    What this training clears by its errors but another one may miss is compatible, not reproduced. A
+    deviation stays one: of a claim that holds of some trainings only, the one at hand is counter-evidence.
+    """
+    if outcome.verdict != "reproduced" or not outcome.rests_on_seed:
+        return outcome
+    note = f"{outcome.note}, but another training may be {outcome.reach:.2g} off"
+    return replace(outcome, verdict="compatible", note=note)
 
 
 def _room(criterion: Criterion, tested: Measurement) -> float | None:
@@ -146,13 +184,6 @@ def _room(criterion: Criterion, tested: Measurement) -> float | None:
             return None
         return abs(criterion.sigmas * tested.error - _distance(criterion, tested))
     return abs(_margin(criterion, tested.value))
-
-
-def _holds(criterion: Criterion, tested: Measurement) -> bool:
-    """Whether the number is where the statement holds, in what :func:`_room` measures from."""
-    if isinstance(criterion, EqualWithinErrors | ScalingExponent):
-        return _distance(criterion, tested) <= criterion.sigmas * (tested.error or 0.0)
-    return _passes(criterion, _margin(criterion, tested.value))
 
 
 def _distance(criterion: EqualWithinErrors | ScalingExponent, tested: Measurement) -> float:

@@ -10,7 +10,7 @@ from emergence.artifacts import write_text
 from emergence.errors import ArtifactError
 from emergence.statistics import Measurement, read_measurements
 from emergence.verification import numbers
-from emergence.verification.wording import separations, tally
+from emergence.verification.wording import tally
 
 CLAIMS_MARKS = "<!-- claims: begin -->", "<!-- claims: end -->"
 COSTS_MARKS = "<!-- costs: begin -->", "<!-- costs: end -->"
@@ -51,8 +51,7 @@ def table(verdict: dict[str, Any]) -> str:
 def claims_section(verdict: dict[str, Any]) -> str:
     """How many claims came to which verdict, and their table."""
     decided = [(claim["verdict"], claim["place"]) for claim in verdict["claims"]]
-    told = separations([(claim["verdict"], claim.get("separation")) for claim in verdict["claims"]])
-    return f"{tally(decided)} {told}".rstrip() + f"\n\n{table(verdict)}"
+    return f"{tally(decided)}\n\n{table(verdict)}"
 
 
 def sabotage_table(judged: dict[str, Any]) -> str:

@@ -21,15 +21,14 @@ from emergence.statistics import read_measurements
 from emergence.verification.claims import SCALES, Ledger, load_ledgers
 from emergence.verification.criteria import Ordering, keys_of
 from emergence.verification.markdown import render_markdown
-from emergence.verification.outcomes import Outcome
-from emergence.verification.verdicts import Decision, check, decide, must_decide
+from emergence.verification.outcomes import Outcome, settled
+from emergence.verification.verdicts import Decision, check, decide, must_decide, worst
 from emergence.verification.wording import (
     BASES,
     STYLES,
     asked,
     measured,
     scatter_line,
-    separation_line,
     summary,
 )
 
@@ -118,7 +117,11 @@ def _decided(
 
 
 def with_spreads(decisions: Iterable[Decision], certificate: Path) -> list[Decision]:
-    """Fill in how much single trainings scatter, from a drift certificate, where no ensemble tells it.
+    """Fill in how much single trainings scatter, where no ensemble tells it, and decide by that too.
+
+    Args:
+        decisions: by the errors alone.
+        certificate: drift.csv; without it they stay as they are.
 
     Raises:
         ArtifactError: the certificate is corrupt.
@@ -131,15 +134,19 @@ def with_spreads(decisions: Iterable[Decision], certificate: Path) -> list[Decis
 
     def filled(system: str, outcome: Outcome) -> Outcome:
         found = [known.get((system, key)) for key in keys_of(outcome.criterion)]
-        if outcome.spread is not None or None in found:
-            return outcome
-        spread = math.hypot(*(spread for spread, _ in found))
-        return replace(outcome, spread=spread, trainings=min(count for _, count in found))
+        if outcome.spread is None and None not in found:
+            spread = math.hypot(*(spread for spread, _ in found))
+            count = min(count for _, count in found)
+            outcome = replace(outcome, spread=spread, trainings=count)
+        return settled(outcome)
 
-    return [
-        replace(decision, outcomes=tuple(filled(decision.system, one) for one in decision.outcomes))
-        for decision in decisions
-    ]
+    def decided(decision: Decision) -> Decision:
+        if not decision.outcomes:
+            return decision
+        outcomes = tuple(filled(decision.system, one) for one in decision.outcomes)
+        return replace(decision, outcomes=outcomes, verdict=worst(outcomes))
+
+    return [decided(decision) for decision in decisions]
 
 
 def render_table(decisions: Sequence[Decision], statements: bool = True) -> Table:
@@ -198,7 +205,6 @@ def _claim_entry(decision: Decision) -> dict[str, Any]:
         "expected": decision.expected,
         "matches": decision.matches,
         "rests_on_seed": decision.rests_on_seed,
-        "separation": decision.separation,
         "published": claim.published,
         "measured": headline.measured if headline else None,
         "error": headline.error if headline else None,
@@ -212,7 +218,6 @@ def _claim_entry(decision: Decision) -> dict[str, Any]:
             "error": control.error if control else None,
             "verdict": control.verdict if control else "not run",
             "holds": decision.control_holds if control else None,
-            "separation": separation_line(decision),
         },
         "positive": None
         if decision.positive is None

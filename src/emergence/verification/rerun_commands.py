@@ -195,6 +195,13 @@ def drift_plan(
         str | None, typer.Option(help="Time for trainings from other seeds, such as 2h; none: 0.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=2, max=99, help="Other seeds to train from.")] = 4,
+    first: Annotated[
+        int, typer.Option(min=1, help="Number of the first of them, after those of before.")
+    ] = 1,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="A claim whose trainings are run from other seeds; may be repeated."),
+    ] = None,
     seeds_only: Annotated[
         bool, typer.Option(help="Train from other seeds; evaluate the shipped weights no more.")
     ] = False,
@@ -219,7 +226,7 @@ def drift_plan(
     from emergence.verification.budget import parse_budget
     from emergence.verification.jobs import load_needs
 
-    if (anew or seeds_only) and not budget:
+    if (anew or only or seeds_only) and not budget:
         raise SettingsError("Trainings from other seeds need time.", "Give --budget, such as 2h.")
     lines = drift_runs.plan(
         read_manifest(trained or weights / scale),
@@ -233,6 +240,8 @@ def drift_plan(
         pace=_pace(config, scale, cores) if budget else None,
         budget_s=parse_budget(budget) if budget else None,
         seeds=seeds,
+        first=first,
+        only=only or (),
         origin=load(origin) if anew else None,
         anew=anew or (),
     )

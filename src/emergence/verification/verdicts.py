@@ -70,25 +70,6 @@ class Decision:
         return decided and any(one.rests_on_seed for one in self.outcomes)
 
     @property
-    def separation(self) -> tuple[float, float] | None:
-        """How far the number and the control are from the bound that the control must break.
-
-        In units of how far another training may come out (:attr:`.Outcome.reach`), negative for a number
-        on the control's side: where both are beyond one, the spread of the seeds justifies the bound.
-        None where it is not known, where the bound is asked of a share of the seeds, or where the control
-        does not break it.
-        """
-        if self.control is None or self.control.verdict != "deviates":
-            return None
-        own = self.outcomes[self.claim.control.criterion]
-        if not own.reach or None in (own.room, self.control.room) or own.verdict == "underpowered":
-            return None
-        if getattr(own.criterion, "fraction", None) is not None:
-            return None
-        inside = own.room if own.passes else -own.room
-        return inside / own.reach, self.control.room / own.reach
-
-    @property
     def control_holds(self) -> bool:
         """Whether the control broke its criterion, as it must.
 
@@ -136,6 +117,11 @@ def decide(
     ]
 
 
+def worst(outcomes: Iterable[Outcome]) -> Verdict:
+    """The verdict of a claim by those of its criteria."""
+    return max((outcome.verdict for outcome in outcomes), key=_SEVERITY.index)
+
+
 def check(decisions: Iterable[Decision]) -> None:
     """Do nothing where every verdict is the expected one and every control turned red.
 
@@ -173,7 +159,7 @@ def _decide_claim(
         return measurements[name]
 
     outcomes = tuple(evaluate(_told(criterion, find), find) for criterion in claim.criteria)
-    verdict = max((outcome.verdict for outcome in outcomes), key=_SEVERITY.index)
+    verdict = worst(outcomes)
     control = evaluate(claim.asked_of(claim.control), find)
     positive = evaluate(claim.asked_of(claim.positive), find) if claim.positive else None
     reason = filled(claim.reason or "", find) if expected in NEEDS_REASON else ""

@@ -117,42 +117,12 @@ def scatter_line(outcome: Outcome) -> str:
     told += f"); to where the criterion turns it is {left:.2g}, {times:.2g} times that"
     if outcome.reach is None:
         return f"{told}."
-    return f"{told}, and another training may be {outcome.reach:.2g} off ({PREDICTION:.0%})."
-
-
-def separation_line(decision: Decision) -> str:
-    """Return whether the bound tells the number from the control whatever the seed; or nothing.
-
-    Where the number fails the bound, as the control does, nothing has to be told apart.
-    """
-    if decision.separation is None:
-        return ""
-    inside, outside = decision.separation
-    told = (
-        f"the number lies {abs(inside):.2g} times as far from it as another training may come out"
-    )
-    if inside < 0.0:
-        return f"Of the bound: {told}, the control {outside:.2g} times; both miss it."
-    if min(inside, outside) > 1.0:
-        return (
-            f"The spread justifies the bound: {told}, the control {outside:.2g} times, beyond it."
-        )
-    return f"The spread does not justify the bound: {told}, the control {outside:.2g} times."
-
-
-def separations(decided: Sequence[tuple[str, Sequence[float] | None]]) -> str:
-    """Return how many bounds the spread over seeds justifies; nothing where no spread is known.
-
-    Args:
-        decided: verdict of each claim and its :attr:`.Decision.separation`.
-    """
-    holding = ("reproduced", "compatible")
-    known = [both for verdict, both in decided if verdict in holding and both is not None]
-    if not known:
-        return ""
-    clear = sum(min(both) > 1.0 for both in known)
-    return (
-        f"Of {len(known)} claims that hold and whose numbers were measured over single trainings, {clear} "
-        "have a bound that lies farther from the number, and from the control on its other side, than "
-        f"another training may come out ({PREDICTION:.0%}): the spread of the seeds justifies it."
-    )
+    told += f", and another training may be {outcome.reach:.2g} off ({PREDICTION:.0%})"
+    if (
+        outcome.verdict == "underpowered"
+        or getattr(outcome.criterion, "fraction", None) is not None
+    ):
+        return f"{told}."
+    if outcome.rests_on_seed:
+        return f"{told}, which is more: its seed decides."
+    return f"{told}: {'less' if outcome.reach <= left else 'no more than its error tells'}."
