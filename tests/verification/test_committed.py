@@ -97,6 +97,17 @@ def test_each_spread_of_the_certificate_is_of_the_shipped_weights_and_has_its_co
     assert set(drift.SWITCHES) <= set(of_weights["axis"]), "They were given up: measure them anew."
 
 
+def test_each_spread_of_single_trainings_tells_from_which_seeds():
+    """So that later ones are pooled with it, and none is counted twice."""
+    frame = read_table(ROOT / "figures/laptop/drift.csv", [*drift.COLUMNS, *drift.TIED])
+    told = frame[(frame["axis"] == "seeds") & frame["spread"].notna()]
+    single = told[told["system"] != "introspection"]
+    numbers = single["trained"].str.split().map(lambda each: len({*each}))
+    # Two that were pooled had a mean each.
+    assert ((numbers == single["runs"]) | (numbers == single["runs"] + 1)).all()
+    assert told[told["system"] == "introspection"]["trained"].isna().all(), "Ensembles."
+
+
 def test_no_control_is_its_claim_the_other_way_round():
     """Such a control is red whenever its claim is green, and says nothing of what was measured.
 
