@@ -138,6 +138,28 @@ def test_another_training_falls_within_reach_of_those_before_it_19_times_in_20(t
     assert np.mean(within) == pytest.approx(0.95, abs=0.005)
 
 
+@pytest.mark.parametrize("trainings", [3, 10])
+def test_what_must_be_at_least_a_positive_number_is_positive_of_another_training_too(trainings):
+    """Ratios, of which the logarithm is normal: another one is as rarely below as above the interval."""
+    drawn = np.exp(np.random.default_rng(2).normal(np.log(9.0), 0.2, size=(40000, trainings + 1)))
+    before, another = drawn[:, :-1], drawn[:, -1]
+    means, spreads = before.mean(axis=1), before.std(axis=1, ddof=1)
+    one = outcome(at_least(1), m=(9, 1))
+    reach = [
+        replace(one, measured=mean, spread=spread, trainings=trainings).reach
+        for mean, spread in zip(means[:4000], spreads[:4000], strict=True)
+    ]
+    assert np.all(np.array(reach) < means[:4000]), "Never below zero."
+    below = means[:4000] - another[:4000] > reach
+    assert np.mean(below) == pytest.approx(0.025, abs=0.01)
+
+
+def test_of_a_ratio_that_misses_its_bound_another_may_come_up_to_it():
+    one = replace(outcome(at_least(10), m=(1, 0.1)), spread=0.5, trainings=3)
+    assert one.reach > 9.0 and one.rests_on_seed
+    assert settled(one).verdict == "deviates"
+
+
 @pytest.mark.parametrize(("trainings", "spread"), [(0, None), (1, 1.0), (0, 1.0)])
 def test_a_single_training_predicts_nothing(trainings, spread):
     one = replace(outcome(at_least(0), m=(9, 1)), spread=spread, trainings=trainings)

@@ -87,17 +87,26 @@ class Outcome:
 
     @property
     def reach(self) -> float | None:
-        """How far from the mean of these trainings another one may come out; None where unknown.
+        """How far towards the bound another training may come out; None where unknown.
 
-        Half of the prediction interval of :data:`PREDICTION`: t SD √(1 + 1/n), with Student's t of
-        n - 1 degrees of freedom.
+        From the mean of n of them half of the prediction interval of :data:`PREDICTION`,
+        t SD √(1 + 1/n), with Student's t of n - 1 degrees of freedom. What must be at least a positive
+        number, a ratio or an advantage, is positive itself: of it that is the interval of its
+        logarithm, whose standard deviation is √ln(1 + SD²/mean²), since the other one would end below
+        zero.
         """
         if self.spread is None or self.trainings < 2:
             return None
         from scipy.special import stdtrit
 
         t = float(stdtrit(self.trainings - 1, (1.0 + PREDICTION) / 2.0))
-        return t * self.spread * math.sqrt(1.0 + 1.0 / self.trainings)
+        deviations = t * math.sqrt(1.0 + 1.0 / self.trainings)
+        lower = isinstance(self.criterion, AtLeast | ModelComparison) and self.criterion.bound > 0.0
+        if not lower or not self.measured or self.measured < 0.0:
+            return deviations * self.spread
+        factor = deviations * math.sqrt(math.log1p((self.spread / self.measured) ** 2))
+        down = self.measured >= self.criterion.bound
+        return self.measured * (-math.expm1(-factor) if down else math.expm1(min(factor, 700.0)))
 
     @property
     def rests_on_seed(self) -> bool:
@@ -113,12 +122,11 @@ class Outcome:
         """Whether trainings scatter about a target no more than the number's own error tells.
 
         By χ² of the variances, to 5 %. Equality is asked in these errors, so that nothing more has to
-        be allowed for another training: it is drawn from what they describe.
+        be allowed for another training where it holds: that is drawn from what they describe. One that
+        misses its target by many small errors says nothing of another, whose errors may be larger.
         """
-        if (
-            not isinstance(self.criterion, EqualWithinErrors | ScalingExponent)
-            or not self.held_error
-        ):
+        in_errors = isinstance(self.criterion, EqualWithinErrors | ScalingExponent)
+        if not in_errors or not self.held_error or self.verdict == "deviates":
             return False
         from scipy.special import chdtri
 
