@@ -210,7 +210,7 @@ lock: ## Write the locks anew after a change of the dependencies (needs uv).
 
 .PHONY: figures-clean
 figures-clean: check-scale ## Delete the figures of SCALE, so that the next run draws them again.
-	rm -rf figures/$(SCALE)
+	rm -rf figures/$(SCALE)/*/
 
 .PHONY: clean
 clean: ## Delete the environment and the caches of the tools; results and figures stay.

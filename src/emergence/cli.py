@@ -8,10 +8,8 @@ traceback.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Literal, NoReturn
 
 # TensorFlow reads these when it is imported, which only the training stages do.
@@ -36,9 +34,6 @@ from emergence.introspection.commands import introspection
 from emergence.retraining.commands import retraining
 from emergence.verification import commands as verification
 from emergence.verification import rerun_commands
-
-SHOW_CURSOR = "\r\x1b[?25h"
-"""What a terminal is told after a progress bar, which hides the cursor."""
 
 app = typer.Typer(
     name="emergence",
@@ -77,7 +72,16 @@ def verify(
     from emergence.verification.report import verify as decide
 
     left_out = read_left_out(plan) if plan else {}
-    decide(scale, ledgers, results, figures, report_only, judged_as=judged_as, left_out=left_out)
+    decide(
+        scale,
+        ledgers,
+        results,
+        figures,
+        report_only,
+        judged_as=judged_as,
+        left_out=left_out,
+        house=verification.HOUSE,
+    )
 
 
 @app.command()
@@ -127,10 +131,6 @@ def _options(
 
 def main() -> None:
     """Entry point: run the command, tell an expected failure in one sentence."""
-    before = signal.getsignal(signal.SIGINT)
-    # What was started in the background ignores Ctrl-C, and goes on doing so.
-    if before is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupted)
     try:
         app()
     except Interrupted as error:
@@ -140,22 +140,6 @@ def main() -> None:
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         _leave(Interrupted("Interrupted.", "A rerun continues from the last checkpoint."))
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Say so and end at once, wherever the program is.
-
-    An exception that unwinds through TensorFlow's calls back into Python ends in a segmentation fault
-    now and then. Whatever is half written has a hidden name, and the rerun sweeps it away, as after a
-    kill.
-    """
-    error = Interrupted("Interrupted.", "A rerun continues from the last checkpoint.")
-    # Not print: the interrupt may have come amid a line of its own buffer.
-    shown = SHOW_CURSOR if os.isatty(2) else ""
-    os.write(2, f"{shown}emergence: {error}\n".encode())
-    os._exit(error.exit_status)
 
 
 def _leave(error: Interrupted) -> NoReturn:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -15,6 +18,9 @@ from emergence.errors import Interrupted, SettingsError
 
 if TYPE_CHECKING:
     from emergence.shipped import Manifest
+
+SHOW_CURSOR = "\r\x1b[?25h"
+"""What a terminal is told after a progress bar, which hides the cursor."""
 
 SettingsFile = Annotated[Path, typer.Option("--settings", help="Settings file of the run.")]
 Output = Annotated[Path, typer.Option("--output", help="File or folder to write.")]
@@ -34,13 +40,30 @@ SampledFolder = Annotated[
 @contextmanager
 def stage(name: str, settings_file: Path, outputs: list[Path]) -> Iterator[dict[str, Any]]:
     """Load the settings, run the body, record the provenance of what it wrote."""
-    started = time.time()
+    started, before = time.time(), signal.getsignal(signal.SIGINT)
+    # What was started in the background ignores Ctrl-C, and goes on doing so.
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupted)
     try:
         yield from _stage(name, settings_file, outputs, started)
-    except KeyboardInterrupt:
-        raise Interrupted(
-            "Interrupted before the stage was done.", "A rerun continues from its last checkpoint."
-        ) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Say so and end at once, wherever the stage is.
+
+    An exception that unwinds through TensorFlow's calls back into Python ends in a segmentation fault
+    now and then. What is half written has a hidden name, and the rerun sweeps it away, as after a kill.
+    """
+    error = Interrupted(
+        "Interrupted before the stage was done.", "A rerun continues from its last checkpoint."
+    )
+    try:
+        # Not print: the interrupt may have come amid a line of its own buffer.
+        os.write(2, f"{SHOW_CURSOR if os.isatty(2) else ''}emergence: {error}\n".encode())
+    finally:  # Whoever read it may be gone already.
+        os._exit(error.exit_status)
 
 
 def _stage(

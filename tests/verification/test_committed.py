@@ -200,8 +200,12 @@ def test_verdicts_that_another_training_changed_rest_on_their_seed():
         decisions |= {decision.claim.id: decision for decision in found}
     for row in flips.itertuples():
         assert row.came_out != alone[row.claim].verdict, row.claim
-        assert (decisions[row.claim].verdict != "reproduced") or row.claim in without, row.claim
-        assert decisions[row.claim].rests_on_seed != (row.claim in without), row.claim
+        here = decisions[row.claim]
+        # What another training missed is not reproduced; what it held within its errors may be.
+        if row.came_out == "deviates":
+            assert here.verdict != "reproduced", row.claim
+        if "deviates" in (row.came_out, here.verdict) or here.verdict != "reproduced":
+            assert here.rests_on_seed != (row.claim in without), row.claim
     for far in ("H6-chain", "H8", "S5"):
         assert not decisions[far].rests_on_seed, "Its room is ten and more times the spread."
 

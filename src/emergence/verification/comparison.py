@@ -208,7 +208,7 @@ def _judge(
         number(two.measured, two.error),
         None,
         None if undecided else len(sides) == 1,
-        f"{one.verdict}, where the run came out {two.verdict}",
+        f"by its errors {one.verdict}, where the run came out {two.verdict}",
     )
 
 

@@ -119,6 +119,9 @@ class AtLeast(BaseCriterion):
     measure: MeasurementName
     bound: Number
     fraction: Fraction | None = None
+    quotient: Annotated[bool, Field(strict=True)] = False
+    """Whether the measure is one of two positive quantities, such as times or lengths: trainings scatter
+    in its logarithm then."""
 
     def _demand(self) -> str:
         return f"at least {self.bound:g}"

@@ -47,6 +47,7 @@ def verify(
     console: Console | None = None,
     judged_as: str | None = None,
     left_out: Mapping[str, str] = MappingProxyType({}),
+    house: str | Path = ".",
 ) -> list[Decision]:
     """Decide every claim of every ledger at one scale, write the verdicts and print their table.
 
@@ -63,6 +64,7 @@ def verify(
         console: where the table is printed; the standard output by default.
         judged_as: whose claims are decided, "smoke", "laptop" or "paper"; ``scale`` by default.
         left_out: claims that this run does not decide, each with why.
+        house: the project's own folder, whose certificate of drift counts where ``figures_root`` has none.
 
     Raises:
         SettingsError: there are no claims of such a scale.
@@ -79,8 +81,12 @@ def verify(
         )
     loaded = load_ledgers(ledgers)
     decisions, sources = _decided(loaded, Path(results_root, scale), judged_as, left_out)
-    decisions = with_spreads(decisions, Path(figures_root, judged_as, "drift.csv"))
-    contents = to_json(decisions, scale, {**code_in_use(), "measurements_sha256": sources})
+    known = (Path(root, judged_as, "drift.csv") for root in (figures_root, Path(house, "figures")))
+    certificate = next((path for path in known if path.is_file()), None)
+    if certificate:
+        decisions = with_spreads(decisions, certificate)
+    seeds = {"drift_sha256": sha256(certificate) if certificate else None}
+    contents = to_json(decisions, scale, code_in_use() | {"measurements_sha256": sources} | seeds)
     folders = [Path(results_root, scale)]
     if scale == COMMITTED_SCALE:
         folders.append(Path(figures_root, scale))
@@ -116,18 +122,29 @@ def _decided(
     return decisions, sources
 
 
+def combined(spreads: Sequence[tuple[float, int]]) -> dict[str, Any]:
+    """Return the spread of a difference of independent numbers, as of an outcome: its degrees of
+    freedom are those of Welch and Satterthwaite."""
+    variances = [spread**2 for spread, _ in spreads]
+    total = sum(variances)
+    parts = [part**2 / (count - 1) for part, (_, count) in zip(variances, spreads, strict=True)]
+    return {
+        "spread": math.sqrt(total),
+        "trainings": min(count for _, count in spreads),
+        "freedom": total**2 / sum(parts) if total > 0.0 and len(spreads) > 1 else None,
+    }
+
+
 def with_spreads(decisions: Iterable[Decision], certificate: Path) -> list[Decision]:
     """Fill in how much single trainings scatter, where no ensemble tells it, and decide by that too.
 
     Args:
         decisions: by the errors alone.
-        certificate: drift.csv; without it they stay as they are.
+        certificate: drift.csv.
 
     Raises:
         ArtifactError: the certificate is corrupt.
     """
-    if not certificate.is_file():
-        return list(decisions)
     from emergence.verification.drift import read_spreads  # pandas, half a second
 
     known = read_spreads(certificate)
@@ -135,9 +152,7 @@ def with_spreads(decisions: Iterable[Decision], certificate: Path) -> list[Decis
     def filled(system: str, outcome: Outcome) -> Outcome:
         found = [known.get((system, key)) for key in keys_of(outcome.criterion)]
         if outcome.spread is None and None not in found:
-            spread = math.hypot(*(spread for spread, _ in found))
-            count = min(count for _, count in found)
-            outcome = replace(outcome, spread=spread, trainings=count)
+            outcome = replace(outcome, **combined(found))
         return settled(outcome)
 
     def decided(decision: Decision) -> Decision:

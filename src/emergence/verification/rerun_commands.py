@@ -226,7 +226,7 @@ def drift_plan(
     from emergence.verification.budget import parse_budget
     from emergence.verification.jobs import load_needs
 
-    if (anew or only or seeds_only) and not budget:
+    if (anew or only or seeds_only or first > 1) and not budget:
         raise SettingsError("Trainings from other seeds need time.", "Give --budget, such as 2h.")
     lines = drift_runs.plan(
         read_manifest(trained or weights / scale),

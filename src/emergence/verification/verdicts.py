@@ -46,7 +46,7 @@ class Decision:
     def deciding(self) -> Outcome | None:
         """The criterion that the verdict rests on, of those that came out as the claim did.
 
-        Of a compatible claim the one that is the fewest standard errors from where it turns; else the
+        Of a compatible claim the one that is nearest to where it turns, by errors and seeds; else the
         ledger's headline if it is one of them, else the first.
         """
         headline = self.claim.headline

@@ -124,5 +124,7 @@ def scatter_line(outcome: Outcome) -> str:
     ):
         return f"{told}."
     if outcome.rests_on_seed:
-        return f"{told}, which is more: its seed decides."
-    return f"{told}: {'less' if outcome.reach <= left else 'no more than its error tells'}."
+        return f"{told}, which is more than that: its seed decides."
+    if outcome.reach <= left:
+        return f"{told}, which is less than that."
+    return f"{told}, no more than its own error tells, in which it is asked."
