@@ -19,6 +19,10 @@ from emergence.errors import Interrupted, SettingsError
 if TYPE_CHECKING:
     from emergence.shipped import Manifest
 
+INTERRUPTED = (
+    "Interrupted before the stage was done.",
+    "A rerun continues from its last checkpoint.",
+)
 SHOW_CURSOR = "\r\x1b[?25h"
 """What a terminal is told after a progress bar, which hides the cursor."""
 
@@ -46,6 +50,8 @@ def stage(name: str, settings_file: Path, outputs: list[Path]) -> Iterator[dict[
         signal.signal(signal.SIGINT, _interrupted)
     try:
         yield from _stage(name, settings_file, outputs, started)
+    except KeyboardInterrupt:
+        raise Interrupted(*INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -56,9 +62,7 @@ def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
     An exception that unwinds through TensorFlow's calls back into Python ends in a segmentation fault
     now and then. What is half written has a hidden name, and the rerun sweeps it away, as after a kill.
     """
-    error = Interrupted(
-        "Interrupted before the stage was done.", "A rerun continues from its last checkpoint."
-    )
+    error = Interrupted(*INTERRUPTED)
     try:
         # Not print: the interrupt may have come amid a line of its own buffer.
         os.write(2, f"{SHOW_CURSOR if os.isatty(2) else ''}emergence: {error}\n".encode())

@@ -103,8 +103,8 @@ def test_each_spread_of_single_trainings_tells_from_which_seeds():
     told = frame[(frame["axis"] == "seeds") & frame["spread"].notna()]
     single = told[told["system"] != "introspection"]
     numbers = single["trained"].str.split().map(lambda each: len({*each}))
-    # Two that were pooled had a mean each.
-    assert ((numbers == single["runs"]) | (numbers == single["runs"] + 1)).all()
+    # Of pooled ones each had a mean of its own.
+    assert (single["runs"] <= numbers).all()
     assert told[told["system"] == "introspection"]["trained"].isna().all(), "Ensembles."
 
 

@@ -67,7 +67,7 @@ class TestSeeds:
         (other,) = agree([seeds([2, 3, 4.0])], [seeds([90, 95, 99.0])])
         assert (same.agrees, other.agrees) == (True, False)
         assert same.p is None
-        assert other.note == "deviates, where the run came out reproduced"
+        assert other.note == "by its errors deviates, where the run came out reproduced"
         assert "at least 10" in other.test
 
     @pytest.mark.parametrize(("level", "number"), [(0.05, 10), (0.005, 10), (0.005, 6)])

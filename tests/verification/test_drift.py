@@ -254,6 +254,7 @@ class TestJoined:
         found = drift.joined(frame, earlier, WEIGHTS).set_index("axis").loc["seeds"]
         assert found["spread"] == pytest.approx(spread)
         assert (found["runs"], found["trained"]) == (runs, numbers)
+        assert found["commit"] == ("old new" if runs == 4 else "old")
 
     def test_one_that_tells_no_commit_is_kept_as_well(self, later):
         found = drift.joined(later, self.earlier(later).drop(columns="commit"), WEIGHTS).set_index(

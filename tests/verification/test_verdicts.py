@@ -267,7 +267,7 @@ class TestRestsOnSeed:
         outcomes = tuple(replace(one, spread=spread, trainings=3) for one in decision.outcomes)
         return replace(decision, outcomes=outcomes)
 
-    @pytest.mark.parametrize(("spread", "rests"), [(None, False), (6.7, False), (6.8, True)])
+    @pytest.mark.parametrize(("spread", "rests"), [(None, False), (3.2, False), (3.3, True)])
     def test_where_the_interval_of_another_training_exceeds_the_room(
         self, claim_ledger, measure, spread, rests
     ):
@@ -275,8 +275,8 @@ class TestRestsOnSeed:
 
     def test_a_deviation_by_many_spreads_does_not(self, claim_ledger, measure):
         expected = {"expected": "deviates", "reason": "So."}
-        assert not self.decided(claim_ledger, measure, 1, 0.48, **expected).rests_on_seed
-        assert self.decided(claim_ledger, measure, 1, 0.5, **expected).rests_on_seed
+        assert not self.decided(claim_ledger, measure, 1, 1.4, **expected).rests_on_seed
+        assert self.decided(claim_ledger, measure, 1, 1.5, **expected).rests_on_seed
 
     def test_a_share_of_the_seeds_counts_them_itself(self, claim_ledger, raw):
         raw["claims"][0]["criteria"][0] |= {"fraction": 0.9}

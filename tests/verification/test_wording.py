@@ -31,8 +31,8 @@ def test_a_control_without_power_is_named(claim_ledger, measure):
     [
         (None, ""),
         (0.0, "Single trainings scatter by 0 (3 of them)."),
-        (1.0, "another training may be 4.6 off (95%): less."),
-        (8.0, "another training may be 22 off (95%), which is more: its seed decides."),
+        (1.0, "another training may be 6.1 off (95%), which is less than that."),
+        (5.0, "another training may be 30 off (95%), which is more than that: its seed decides."),
     ],
 )
 def test_the_spread_is_held_against_the_room(claim_ledger, measure, spread, told):

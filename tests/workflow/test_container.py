@@ -131,7 +131,18 @@ class TestContext:
         needed = {"Snakefile", "workflow", "profiles", "config", "claims", "src", "pyproject.toml"}
         needed |= {"LICENSE", "requirements.lock", "requirements-gpu.lock"}
         assert not needed & self.ignored
-        assert not {line for line in self.ignored if line.startswith(("*.", "!"))}
+        assert not {line for line in self.ignored if line.startswith("*.")}
+
+    def test_of_the_figures_it_keeps_what_decides_claims(self):
+        lines = (ROOT / ".dockerignore").read_text().splitlines()
+        figures = [line for line in lines if "figures" in line]
+        # An exception counts after what it is an exception of.
+        assert figures == [
+            "figures/*",
+            "!figures/laptop",
+            "figures/laptop/*",
+            "!figures/laptop/drift.csv",
+        ]
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="There is no make on this machine.")

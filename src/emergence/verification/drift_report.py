@@ -30,7 +30,8 @@ evaluation (single in place of double; of chains the one that they are not in), 
 What was varied at another time is kept, along the axes of evaluation only for the weights that are \
 shipped now; drift.csv has the commit of each, and a fingerprint of the weights that were evaluated.
 
-Of the seed it is the standard deviation of single trainings, in brackets their number and where the \
+Of the seed it is the standard deviation of single trainings, in brackets their number (of spreads that \
+were pooled, of other seeds each, one less than the trainings for each but the first) and where the \
 true one lies (68 % by chi-square, as of normal numbers; half of the central 68 % of an ensemble is \
 less sure, for ten from 0.91 to 1.66 times what is told). \
 A fast certificate evaluates fewer samples, all of them the same, without chains and bulks; one of \

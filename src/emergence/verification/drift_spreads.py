@@ -64,17 +64,21 @@ def pooled(one: Over, other: Over) -> Over | None:
 
 
 def with_earlier_seeds(frame: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
-    """Spreads over seeds together with those that are known of trainings from others."""
+    """Spreads over seeds together with those that are known of trainings from others.
+
+    With the commits of both, of which the recipes may differ.
+    """
     number, over = ["system", "measurement"], ["spread", "runs", "trained"]
     rows = earlier[(earlier["axis"] == "seeds") & earlier["spread"].notna()]
-    known = rows.drop_duplicates(number).set_index(number)[over]
+    known = rows.drop_duplicates(number).set_index(number)
     frame = frame.copy()
     for place, row in frame[(frame["axis"] == "seeds") & frame["spread"].notna()].iterrows():
         about = tuple(row[number])
         if about in known.index:
-            both = pooled(tuple(row[over]), tuple(known.loc[about]))
+            both = pooled(tuple(row[over]), tuple(known.loc[about, over]))
             if both:
                 frame.loc[place, over] = both
+                frame.loc[place, "commit"] = f"{known.loc[about, 'commit']} {row['commit']}"
     return frame
 
 

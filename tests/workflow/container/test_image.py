@@ -69,7 +69,14 @@ class TestImage:
         done = inside("-A", "/app", options=("--entrypoint", "ls"))
         names = set(done.stdout.split())
         assert {"Snakefile", "src", "weights", "claims"} <= names
-        assert not {".git", "tests", "results", "figures", ".venv"} & names
+        assert not {".git", "tests", "results", ".venv"} & names
+        done = inside("-R", "/app/figures", options=("--entrypoint", "ls"))
+        assert done.stdout.split() == [
+            "/app/figures:",
+            "laptop",
+            "/app/figures/laptop:",
+            "drift.csv",
+        ]
 
 
 class TestTensorFlow:
