@@ -39,8 +39,7 @@ PHASES = {"algebraic": 0.40, "exponential": 0.16}
 """Hoppings well above and well below the Kosterlitz–Thouless point of the mean field, 0.280."""
 
 BESIDE = {"algebraic_advantage": 0.18, "exponent": 0.37}
-"""Hoppings at which the law of the critical phase is read too, as controls: one of the other phase that
-no criterion asks about, and the neighbour of the critical one in the diagram."""
+"""Hoppings at which the critical law is read too, as controls: of the other phase, and next to its own."""
 
 DISTANCES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Fitted, up to half of the side: few enough for their covariance to be known."""
@@ -113,15 +112,15 @@ class Blocks:
     """A correlation function from the means of blocks ``[blocks, L/2 + 1]``.
 
     Raises:
-        TooFewBlocks: there are too few for the covariance of the distances, or they do not differ.
+        TooFewBlocks: all but ``spare`` are too few for the covariance of the distances, or all are equal.
     """
 
-    def __init__(self, blocks: np.ndarray) -> None:
+    def __init__(self, blocks: np.ndarray, spare: int = 1) -> None:
         self.blocks = np.asarray(blocks, dtype=float)
         number, distances = self.blocks.shape
         self.side = 2 * (distances - 1)
         self.chosen = np.array([r for r in DISTANCES if r <= self.side // 2])
-        if number < len(self.chosen) + 3:
+        if number < len(self.chosen) + 3 + spare:
             raise TooFewBlocks(
                 f"{number} blocks tell no covariance of {len(self.chosen)} distances."
             )
@@ -136,9 +135,9 @@ class Blocks:
             raise TooFewBlocks("Blocks of chains that stood still are all the same.") from error
         self._whiten = np.sqrt(share) * np.linalg.inv(factor)
 
-    def fit(self, law: str, value: np.ndarray | None = None) -> LawFit:
+    def fit(self, law: str) -> LawFit:
         """Least squares with the covariance of the blocks; the amplitude is solved for exactly."""
-        data = self._whiten @ (self.value if value is None else value)[self.chosen]
+        data = self._whiten @ self.value[self.chosen]
 
         def solved(shape: np.ndarray) -> tuple[float, float]:
             model = self._whiten @ shape[self.chosen]
@@ -157,22 +156,24 @@ class Blocks:
         chi_square, amplitude = at(found.x)
         return LawFit(chi_square, amplitude, float(np.exp(found.x)))
 
-    def advantage(self, value: np.ndarray) -> float:
+    def advantage(self) -> float:
         """Δχ² in favour of the power law, over the better of the two exponentials."""
-        decaying = min(self.fit(law, value).chi_square for law in ("exponential", "plain"))
-        return decaying - self.fit("algebraic", value).chi_square
+        decaying = min(self.fit(law).chi_square for law in ("exponential", "plain"))
+        return decaying - self.fit("algebraic").chi_square
 
-    def exponent(self, value: np.ndarray) -> float:
-        """η of the power law."""
-        return self.fit("algebraic", value).parameter
-
-    def jackknife(self, function: Callable[[np.ndarray], float]) -> tuple[float, float]:
-        """(value, error) of a function of the correlation function."""
+    def jackknife(self, function: Callable[[Blocks], float]) -> tuple[float, float]:
+        """(value, error) of a function, the covariance told anew without each block: taken as known it
+        leaves the error a quarter too small."""
         number = len(self.blocks)
-        without = (self.blocks.sum(axis=0) - self.blocks) / (number - 1.0)
-        values = np.array([function(each) for each in without])
+        every = (Blocks(np.delete(self.blocks, each, axis=0), spare=0) for each in range(number))
+        values = np.array([function(each) for each in every])
         error = np.sqrt((number - 1.0) * np.mean((values - values.mean()) ** 2))
-        return float(function(self.value)), float(error)
+        return float(function(self)), float(error)
+
+
+def parameter(law: str) -> Callable[[Blocks], float]:
+    """What reads η or ξ off a correlation function."""
+    return lambda each: each.fit(law).parameter
 
 
 def correlations(results: Results) -> Found:
@@ -272,7 +273,7 @@ def _beside(arrays: Arrays, source: str, where: str) -> Found:
         if blocks is None:
             yield label, Measurement(label, None, note=TOO_FEW)
             continue
-        of = blocks.advantage if reading == "algebraic_advantage" else blocks.exponent
+        of = Blocks.advantage if reading == "algebraic_advantage" else parameter("algebraic")
         value, error = blocks.jackknife(of)
         trusted = _trusted(arrays, index, source)
         note = "" if trusted else UNTRUSTED
@@ -319,21 +320,20 @@ def _index(arrays: Arrays, t: float) -> int | None:
 
 def _fit_row(blocks: Blocks, law: str, found: LawFit) -> dict[str, object]:
     freedom = len(blocks.chosen) - 2
-    parameter, error = blocks.jackknife(lambda value: blocks.fit(law, value).parameter)
+    value, error = blocks.jackknife(parameter(law))
     return {
-        "law": law, "parameter": parameter, "error": error, "amplitude": found.amplitude,
+        "law": law, "parameter": value, "error": error, "amplitude": found.amplitude,
         "chi_square": found.chi_square, "freedom": freedom,
     }  # fmt: skip
 
 
 def _measurements(blocks: Blocks, phase: str, source: str, where: str) -> Found:
     """Δχ² in favour of the phase's own law, over the better exponential, and its parameter."""
-    value, error = blocks.jackknife(blocks.advantage)
+    value, error = blocks.jackknife(Blocks.advantage)
     name, own = f"correlation.{source}", value if phase == "algebraic" else -value
     yield _named(f"{name}_{phase}_advantage", own, error, where)
-    parameter = "exponent" if phase == "algebraic" else "length"
-    value, error = blocks.jackknife(lambda each: blocks.fit(phase, each).parameter)
-    yield _named(f"{name}_{parameter}", value, error, where)
+    value, error = blocks.jackknife(parameter(phase))
+    yield _named(f"{name}_{'exponent' if phase == 'algebraic' else 'length'}", value, error, where)
 
 
 def _stiffness_exponent(reference: Arrays, index: int, where: str) -> tuple[str, Measurement]:
