@@ -209,8 +209,9 @@ lock: ## Write the locks anew after a change of the dependencies (needs uv).
 	$(compile) --extra peers -c requirements.lock -o requirements-peers.lock
 
 .PHONY: figures-clean
-figures-clean: check-scale ## Delete the figures of SCALE, so that the next run draws them again.
+figures-clean: check-scale ## Delete the figures of SCALE, so that the next run draws them again; certificates stay.
 	rm -rf figures/$(SCALE)/*/
+	@rmdir figures/$(SCALE) 2>/dev/null || true
 
 .PHONY: clean
 clean: ## Delete the environment and the caches of the tools; results and figures stay.

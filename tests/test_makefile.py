@@ -100,9 +100,15 @@ class TestScale:
 
     def test_only_its_own_figures_are_deleted(self, installed):
         for scale in ("smoke", "laptop"):
-            (installed / "figures" / scale).mkdir(parents=True)
+            (installed / "figures" / scale / "holography").mkdir(parents=True)
         assert make(installed, "figures-clean", "SCALE=smoke").returncode == 0
         assert os.listdir(installed / "figures") == ["laptop"]
+
+    def test_what_decides_claims_stays(self, installed):
+        (installed / "figures/laptop/holography").mkdir(parents=True)
+        (installed / "figures/laptop/drift.csv").touch()
+        assert make(installed, "figures-clean", "SCALE=laptop").returncode == 0
+        assert os.listdir(installed / "figures/laptop") == ["drift.csv"]
 
 
 class TestVerify:

@@ -62,6 +62,7 @@ def test_the_shipped_measurements_decide_them():
     for ledger in load_ledgers(ROOT / "claims"):
         path = ROOT / "weights/laptop" / ledger.system / "measurements.json"
         decisions = decide(ledger, read_measurements(path), "laptop")
+        decisions = with_spreads(decisions, ROOT / "figures/laptop/drift.csv")
         assert {d.claim.id: d.verdict for d in decisions}.items() <= committed.items()
         check(decisions)
 
@@ -187,6 +188,7 @@ def test_verdicts_that_another_training_changed_rest_on_their_seed():
     """All that were recorded, but those whose label cannot or need not tell."""
     without = {
         "H4-footprint": "underpowered, which promises nothing",
+        "H7": "so is this",
         "H8-moments": "asked in errors that cover the seeds, beyond two of which one in twenty lies",
     }
     flips = read_table(ROOT / "figures/laptop/flips.csv", ["claim", "came_out", "changed"])
