@@ -114,7 +114,8 @@ def project(tmp_path, raw, write, measure, console):
 
         def verify(self, scale="laptop", **options):
             ledgers = write(self.ledger).parent
-            return verify(scale, ledgers, self.results, self.figures, console=console, **options)
+            options = {"house": self.root / "house", "console": console} | options
+            return verify(scale, ledgers, self.results, self.figures, **options)
 
         def printed(self):
             return console.file.getvalue()

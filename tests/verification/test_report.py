@@ -5,12 +5,15 @@ import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
+from emergence.artifacts import sha256, write_table
 from emergence.errors import ArtifactError, LedgerError, SettingsError, VerdictMismatch
+from emergence.verification.drift import COLUMNS
 from emergence.verification.numbers import number
-from emergence.verification.report import render_table
+from emergence.verification.report import combined, render_table
 from emergence.verification.verdicts import decide
 
 GOOD = {"loss_ratio": (30, 1), "control__loss_ratio": (1, 1)}
@@ -253,3 +256,47 @@ def test_an_ordering_shows_a_difference(project):
     project.measured(a=(1, 0.1), b=(3, 0.1))
     project.verify()
     assert "difference 2.00 ± 0.14" in project.printed()
+
+
+def certificate(folder, spread):
+    """A drift.csv by which single trainings scatter so much."""
+    row = ("introspection", "I3", "loss_ratio", 30.0, "seeds", spread, 3, None, "at least 10", 20.0)
+    path = folder / "laptop/drift.csv"
+    write_table(path, pd.DataFrame([row], columns=COLUMNS))
+    return path
+
+
+def provenance(project):
+    return json.loads((project.results / "laptop/verdict.json").read_text())["provenance"]
+
+
+def test_verdicts_tell_by_which_certificate_they_were_decided(project):
+    project.measured()
+    project.verify()
+    assert provenance(project)["drift_sha256"] is None
+    path = certificate(project.figures, 1.0)
+    project.verify()
+    assert provenance(project)["drift_sha256"] == sha256(path)
+
+
+def test_elsewhere_the_certificate_of_the_house_counts(project):
+    """As in a container, whose results lie in a folder without figures."""
+    project.measured()
+    path = certificate(project.root / "house/figures", 9.0)
+    (decision,) = project.verify(report_only=True)
+    assert decision.verdict == "compatible" and decision.rests_on_seed
+    assert provenance(project)["drift_sha256"] == sha256(path)
+    certificate(project.figures, 1.0)
+    (decision,) = project.verify()
+    assert decision.verdict == "reproduced", "Its own comes first."
+
+
+def test_a_difference_scatters_by_both_with_welchs_degrees_of_freedom():
+    found = combined([(3.0, 4), (4.0, 2)])
+    assert found["spread"] == 5.0
+    assert found["trainings"] == 2
+    assert found["freedom"] == pytest.approx(25.0**2 / (81.0 / 3.0 + 256.0 / 1.0))
+    # One that does not scatter leaves those of the other.
+    assert combined([(3.0, 4), (0.0, 2)])["freedom"] == pytest.approx(3.0)
+    assert combined([(3.0, 4)])["freedom"] is None
+    assert combined([(0.0, 4), (0.0, 2)])["freedom"] is None
