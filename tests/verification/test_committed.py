@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emergence.artifacts import read_numbers, read_table
+from emergence.artifacts import read_numbers, read_table, sha256
 from emergence.settings import load
 from emergence.statistics import read_measurements, scatter
 from emergence.verification import drift
@@ -65,6 +65,13 @@ def test_the_shipped_measurements_decide_them():
         decisions = with_spreads(decisions, ROOT / "figures/laptop/drift.csv")
         assert {d.claim.id: d.verdict for d in decisions}.items() <= committed.items()
         check(decisions)
+
+
+def test_the_committed_verdicts_are_of_the_committed_numbers_and_spreads():
+    told = read_numbers(ROOT / "figures/laptop/verdict.json")["provenance"]
+    assert told["drift_sha256"] == sha256(ROOT / "figures/laptop/drift.csv")
+    for system, hashed in told["measurements_sha256"].items():
+        assert hashed == sha256(ROOT / f"weights/laptop/{system}/measurements.json"), system
 
 
 @pytest.fixture(scope="module")

@@ -53,19 +53,8 @@ class TestMeasure:
             assert np.isnan(frame["noise"]["machine"]), "Not a bit differs."
 
     def test_a_number_that_two_criteria_are_held_against_has_one_row(self):
-        row = (
-            "holography",
-            "H8-moments",
-            "truth",
-            0.7,
-            "seeds",
-            np.nan,
-            1,
-            np.nan,
-            "equal",
-            0.1,
-            "",
-        )
+        told = (np.nan, 1, np.nan, "equal", 0.1, "")
+        row = ("holography", "H8-moments", "truth", 0.7, "seeds", *told)
         assert len(drift._frame([row, row, (*row[:4], "threads", *row[5:])], {})) == 2
 
     def test_single_trainings(self, measured):
