@@ -53,9 +53,11 @@ class TestProvenance:
         assert record["settings"] == {"rate": 0.1}
         assert (record["stage"], record["seed"], record["device"]) == ("train", 7, "CPU")
         assert record["extra"] == {"gpu_memory_mib": 12}
-        assert 2.0 <= record["wall_time_s"] < 10
+        assert record["wall_time_s"] >= 2.0
         assert record["peak_memory_mib"] > 10
-        assert 0 < record["processor_time_s"] <= sum(os.times()[:4])
+        used = sum(os.times()[:4])
+        # Told to a thousandth, rounded; sums of floats differ in their last digits.
+        assert 0 < record["processor_time_s"] <= used + 1e-3
         assert record["cpu_count"] == os.cpu_count()
         assert record["versions"]["numpy"] == np.__version__
         assert record["created_utc"].endswith("+00:00")
