@@ -38,7 +38,7 @@ from emergence.finished import Finished
 from emergence.settings import Settings, load, parse
 from emergence.shipped import read_manifest
 from emergence.statistics import Measurement, read_measurements, write_measurements
-from emergence.verification import audit, budget, costs, drift, page, readme, rehearsal
+from emergence.verification import audit, budget, costs, drift_table, page, readme, rehearsal
 from emergence.verification.claims import load_ledger, load_ledgers
 from emergence.verification.drawn import load_drawn
 from emergence.verification.jobs import load_needs
@@ -113,7 +113,7 @@ KINDS: dict[str, tuple] = {
     ),
     "steps.csv": (first_lines(ROOT / "config/steps.csv"), rehearsal.read_steps, ArtifactError, TABLES),
     "drift.csv": (
-        first_lines(ROOT / "figures/laptop/drift.csv"), drift.read_spreads, ArtifactError, TABLES
+        first_lines(ROOT / "figures/laptop/drift.csv"), drift_table.read_spreads, ArtifactError, TABLES
     ),
 }  # fmt: skip
 CASES = [(name, damage) for name, (*_, damages) in KINDS.items() for damage in damages]

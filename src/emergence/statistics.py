@@ -143,6 +143,30 @@ def scatter(values: ArrayLike) -> float | None:
     return float(high - low) / 2.0
 
 
+def random_effects(values: ArrayLike, errors: ArrayLike) -> tuple[float, float]:
+    """Mean of numbers that differ by more than their errors, and its standard error.
+
+    Each is weighted by the variance of its own error and of the scatter between them, which is taken
+    from the same numbers (DerSimonian & Laird, Controlled Clinical Trials 7, 177, 1986). The error is
+    the weighted scatter about the mean (Hartung & Knapp, Statistics in Medicine 20, 3875, 2001), and
+    not less than what the weights alone would tell: to be read by Student's t, whose interval of 95 %
+    holds 92 % or more also where the errors differ tenfold.
+
+    Args:
+        values: two or more, [trainings].
+        errors: their standard errors, positive, [trainings].
+    """
+    values, variances = np.asarray(values, dtype=float), np.asarray(errors, dtype=float) ** 2
+    freedom = len(values) - 1
+    fixed = 1.0 / variances
+    excess = fixed @ (values - np.average(values, weights=fixed)) ** 2 - freedom
+    between = max(0.0, excess / (fixed.sum() - fixed @ fixed / fixed.sum()))
+    weights = 1.0 / (variances + between)
+    mean = float(np.average(values, weights=weights))
+    scatter_about = weights @ (values - mean) ** 2 / freedom
+    return mean, math.sqrt(max(1.0, scatter_about) / weights.sum())
+
+
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return Wilson's score interval of a proportion, ``successes`` out of ``n``.
 

@@ -10,6 +10,7 @@ from emergence.errors import ArtifactError
 from emergence.statistics import Measurement, write_measurements
 from emergence.verification import comparison
 from emergence.verification.comparison import ALPHA, compare, holm, least_shift, powerful
+from emergence.verification.seeds import Spread
 
 ORDER = {
     "test": "ordering",
@@ -95,7 +96,7 @@ class TestSingles:
         return Measurement("loss_ratio", value, error)
 
     def test_are_held_against_the_spread_of_trainings(self, agree):
-        spreads = {("introspection", "loss_ratio"): (2.0, 5)}
+        spreads = {("introspection", "loss_ratio"): Spread(2.0, 5)}
         (near,) = agree([self.single(31)], [self.single(30)], spreads)
         (far,) = agree([self.single(60)], [self.single(30)], spreads)
         assert (near.agrees, far.agrees) == (True, False)
@@ -104,7 +105,7 @@ class TestSingles:
     @pytest.mark.parametrize(("trainings", "least"), [(3, 6.08), (4, 4.50), (10, 3.20)])
     def test_tell_the_least_change_that_would_be_told(self, agree, trainings, least):
         """Student's t of a difference: 4.30, 3.18 and 2.26 times the root of two."""
-        spreads = {("introspection", "loss_ratio"): (2.0, trainings)}
+        spreads = {("introspection", "loss_ratio"): Spread(2.0, trainings)}
         (row,) = agree([self.single(30)], [self.single(30)], spreads)
         assert row.least_in_spreads == pytest.approx(least, abs=0.01)
         assert row.least == pytest.approx(2.0 * least, abs=0.02)
@@ -116,20 +117,20 @@ class TestSingles:
         """At half the level 8.8 spreads are told."""
         names = ("small", "large")
         runs = [[Measurement(name, 1.0 + (name == "large"), 0.1) for name in names]] * 2
-        spreads = {("introspection", name): (0.1, 3) for name in names}
+        spreads = {("introspection", name): Spread(0.1, 3) for name in names}
         rows = agree(*runs, spreads, criteria=[ORDER])
         assert [row.least_in_spreads for row in rows] == pytest.approx([8.77] * 2, abs=0.01)
         assert [row.agrees for row in rows] == [True, True]
 
     def test_a_number_that_only_a_huge_change_would_fail_has_no_power(self, agree, monkeypatch):
         monkeypatch.setattr(comparison, "FARTHEST", 6.0)
-        spreads = {("introspection", "loss_ratio"): (2.0, 3)}
+        spreads = {("introspection", "loss_ratio"): Spread(2.0, 3)}
         (near,) = agree([self.single(31)], [self.single(30)], spreads)
         assert near.agrees is None
         (far,) = agree([self.single(60)], [self.single(30)], spreads)
         assert far.agrees is False, "What is told all the same disagrees."
 
-    @pytest.mark.parametrize("spread", [(2.0, 2), (0.0, 5)])
+    @pytest.mark.parametrize("spread", [Spread(2.0, 2), Spread(0.0, 5)])
     def test_without_a_spread_they_are_judged_by_the_criterion(self, agree, spread):
         (row,) = agree(
             [self.single(60)], [self.single(30)], {("introspection", "loss_ratio"): spread}

@@ -9,7 +9,7 @@ from drift_numbers import WEIGHTS, single
 
 from emergence.errors import ArtifactError
 from emergence.statistics import Measurement, write_measurements
-from emergence.verification import drift, drift_report, underlying
+from emergence.verification import drift, drift_report, drift_table, underlying
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +30,7 @@ class TestMeasure:
     def test_an_axis_that_reaches_no_network_does_not_apply(self, measured, monkeypatch):
         monkeypatch.setattr(underlying, "evaluated", lambda system, name: False)
         frame = measured({"verify": single(30.0), "drift-threads": single(30.0)}).set_index("axis")
-        for axis in drift.SWITCHES:
+        for axis in underlying.SWITCHES:
             assert frame["weights"][axis] == "does not apply"
             assert np.isnan(frame["spread"][axis])
 
@@ -51,11 +51,6 @@ class TestMeasure:
             frame = frame.set_index("axis")
             np.testing.assert_equal(frame["noise"][["threads", "compiled"]].tolist(), noise)
             assert np.isnan(frame["noise"]["machine"]), "Not a bit differs."
-
-    def test_a_number_that_two_criteria_are_held_against_has_one_row(self):
-        told = (np.nan, 1, np.nan, "equal", 0.1, "")
-        row = ("holography", "H8-moments", "truth", 0.7, "seeds", *told)
-        assert len(drift._frame([row, row, (*row[:4], "threads", *row[5:])], {})) == 2
 
     def test_single_trainings(self, measured):
         frame = measured(
@@ -179,101 +174,6 @@ class TestMeasure:
             measured({"drift-threads": single(30.0)})
 
 
-class TestJoined:
-    """A later certificate that varied the threads alone, beside an earlier one."""
-
-    @pytest.fixture
-    def later(self, measured):
-        frame = measured({"verify": single(30.5), "drift-threads": single(31.0)})
-        return frame.assign(commit="new")
-
-    @staticmethod
-    def earlier(later, **changes):
-        rows = [{"axis": "seeds", "spread": 4.0, "runs": 3}, {"axis": "threads", "spread": 7.0}]
-        about = later.iloc[0].to_dict() | {"value": 30.0, "room": 20.0, "commit": "old"} | changes
-        return pd.DataFrame([about | row for row in rows])
-
-    def test_what_was_not_varied_is_kept_with_its_commit(self, later):
-        found = drift.joined(later, self.earlier(later), WEIGHTS).set_index("axis")
-        assert list(found.index) == list(later["axis"])
-        assert found["spread"]["seeds"] == 4.0
-        assert found["runs"]["seeds"] == 3
-        assert found["spread"]["threads"] == 0.5, "The later one varied it."
-        assert np.isnan(found["spread"]["machine"]), "Neither did."
-        assert found["commit"].to_dict() == dict.fromkeys(found.index, "new") | {"seeds": "old"}
-        assert set(found["value"]) == {30.5}
-        assert set(found["room"]) == {20.5}
-
-    @pytest.mark.parametrize(("spread", "commit"), [(0.5, "old"), (0.7, "new")])
-    def test_an_ensemble_that_scatters_as_before_keeps_the_commit(self, later, spread, commit):
-        seeds = later["axis"] == "seeds"
-        frame = later.assign(spread=later["spread"].mask(seeds, 0.5))
-        frame = frame.assign(runs=later["runs"].mask(seeds, 3))
-        earlier = self.earlier(later).assign(spread=spread)
-        found = drift.joined(frame, earlier, WEIGHTS).set_index("axis")["commit"]
-        assert found["seeds"] == commit
-        assert found["threads"] == "new", "It was measured again."
-
-    @pytest.mark.parametrize(("runs", "spread"), [(2, 4.0), (3, 0.5), (4, 0.5)])
-    def test_of_two_over_seeds_that_of_more_trainings(self, later, runs, spread):
-        seeds = later["axis"] == "seeds"
-        frame = later.assign(spread=later["spread"].mask(seeds, 0.5))
-        frame = frame.assign(runs=later["runs"].mask(seeds, runs))
-        found = drift.joined(frame, self.earlier(later), WEIGHTS).set_index("axis")
-        assert found["spread"]["seeds"] == spread
-        assert found["runs"]["seeds"] == max(runs, 3)
-
-    @pytest.mark.parametrize(
-        ("trained", "spread", "runs", "numbers"),
-        [
-            # Two degrees of freedom of 4², one of 1².
-            ("0 1 2", np.sqrt(11.0), 4, "0 1 2 4 5"),
-            ("0 1 4", 4.0, 3, "0 1 4"),
-            ("", 4.0, 3, ""),
-        ],
-    )
-    def test_trainings_from_other_seeds_are_pooled(self, later, trained, spread, runs, numbers):
-        seeds = later["axis"] == "seeds"
-        frame = later.assign(
-            spread=later["spread"].mask(seeds, 1.0),
-            runs=later["runs"].mask(seeds, 2),
-            trained=later["trained"].mask(seeds, "4 5"),
-        )
-        earlier = self.earlier(later).assign(trained=trained)
-        found = drift.joined(frame, earlier, WEIGHTS).set_index("axis").loc["seeds"]
-        assert found["spread"] == pytest.approx(spread)
-        assert (found["runs"], found["trained"]) == (runs, numbers)
-        assert found["commit"] == ("old new" if runs == 4 else "old")
-
-    def test_one_that_tells_no_commit_is_kept_as_well(self, later):
-        found = drift.joined(later, self.earlier(later).drop(columns="commit"), WEIGHTS).set_index(
-            "axis"
-        )
-        assert found["spread"]["seeds"] == 4.0
-        assert found["commit"]["seeds"] == "unknown"
-
-    @pytest.mark.parametrize("kept", [{"weights": "ab12"}, {"weights": "cd34"}, {}])
-    def test_one_of_evaluations_only_for_the_weights_that_are_shipped(self, later, kept):
-        earlier = self.earlier(later, axis="precision").iloc[[0]]
-        earlier = earlier.assign(axis="precision").drop(columns="weights").assign(**kept)
-        found = drift.joined(later, earlier, WEIGHTS).set_index("axis")
-        assert ("precision" in found.index) == (kept == {"weights": "ab12"})
-
-    def test_nor_one_where_no_network_is_evaluated(self, later, monkeypatch):
-        earlier = self.earlier(later).iloc[[0]].assign(axis="precision", weights="ab12")
-        monkeypatch.setattr(underlying, "evaluated", lambda system, name: False)
-        assert "precision" not in set(drift.joined(later, earlier, WEIGHTS)["axis"])
-
-    def test_not_of_another_number(self, later):
-        found = drift.joined(later, self.earlier(later, measurement="x"), WEIGHTS)
-        pd.testing.assert_frame_equal(found, later)
-
-    @pytest.mark.parametrize("changes", [{"demanded": "x"}, {"claim": "x"}])
-    def test_whatever_is_claimed_of_it(self, later, changes):
-        asked = drift.joined(later, self.earlier(later, **changes), WEIGHTS)
-        pd.testing.assert_frame_equal(asked, drift.joined(later, self.earlier(later), WEIGHTS))
-
-
 class TestRefreshed:
     """A certificate beside numbers that were shipped later."""
 
@@ -286,7 +186,8 @@ class TestRefreshed:
         before, after = (one.set_index("axis").loc["seeds"] for one in (frame, found))
         assert after["value"] == 41.0
         assert after["room"] == before["room"] + 11.0
-        assert after["spread"] == before["spread"] > 0
+        assert before["spread"] == 4.0
+        assert after["spread"] == pytest.approx(np.std([41.0, 34.0, 26.0], ddof=1))
         assert after["commit"] == "old"
         again = drift.refreshed(found, "laptop", *places)
         pd.testing.assert_frame_equal(again, found)
@@ -299,7 +200,7 @@ class TestRefreshed:
 
         frame = measured({"verify": ensemble(1.0, 2.0, 4.0), "shipped": ensemble(1.0, 2.0, 4.0)})
         places = tmp_path / "claims", tmp_path / "shipped", WEIGHTS
-        monkeypatch.setattr(drift, "code_in_use", lambda: {"commit": "new"})
+        monkeypatch.setattr(drift_table, "code_in_use", lambda: {"commit": "new"})
         for values, commit in (((1.0, 2.0, 4.0), "old"), ((1.0, 2.0, 9.0), "new")):
             path = tmp_path / "shipped/introspection/measurements.json"
             write_measurements(path, [ensemble(*values)])

@@ -5,7 +5,7 @@ import pytest
 from drift_numbers import single
 
 from emergence.errors import ArtifactError
-from emergence.verification import drift, drift_report
+from emergence.verification import drift_report, drift_table
 
 
 class TestCertificate:
@@ -31,16 +31,18 @@ class TestCertificate:
 
     def test_gives_audits_the_spread_over_trainings(self, frame, tmp_path):
         drift_report.write(frame, "laptop", tmp_path)
-        spreads = drift.read_spreads(tmp_path / "drift.csv")
-        assert spreads == {("introspection", "loss_ratio"): (4.0, 3)}
+        spreads = drift_table.read_spreads(tmp_path / "drift.csv")
+        assert spreads == {
+            ("introspection", "loss_ratio"): (4.0, 3, {1: (34.0, 0.5), 2: (26.0, 0.5)})
+        }
 
     def test_that_was_never_written_knows_of_none(self, tmp_path):
-        assert drift.read_spreads(tmp_path / "drift.csv") == {}
+        assert drift_table.read_spreads(tmp_path / "drift.csv") == {}
 
     def test_that_is_damaged_is_told(self, tmp_path):
         (tmp_path / "drift.csv").write_text("system,claim\n")
         with pytest.raises(ArtifactError, match="lacks the column"):
-            drift.read_spreads(tmp_path / "drift.csv")
+            drift_table.read_spreads(tmp_path / "drift.csv")
 
     def test_says_where_the_drift_exceeds_the_room(self, frame, measured):
         assert "smaller than the room" in drift_report.told(frame)
@@ -63,7 +65,7 @@ class TestCertificate:
             "Of 1 numbers were varied along seeds 1, machine 0, threads 1, precision 0, compiled 0."
         )
         assert told in drift_report.render_markdown(frame, "laptop")
-        frame.loc[frame["axis"] == "threads", ["spread", "weights"]] = np.nan, drift.UNREACHED
+        frame.loc[frame["axis"] == "threads", ["spread", "weights"]] = np.nan, drift_table.UNREACHED
         assert "threads 0 (it does not apply to 1 more)" in drift_report.coverage(frame)
         assert "| – | does not apply | – |" in drift_report.render_markdown(frame, "laptop")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emergence.statistics import Measurement
-from emergence.verification.drift_spreads import between, redrawn
+from emergence.verification.drift_spreads import Change, between, redrawn
 
 
 @pytest.mark.parametrize(
@@ -26,23 +26,23 @@ def told(value, error=0.3, values=None):
 
 
 def test_the_noise_is_the_standard_error_of_the_difference():
-    assert between("x", told(1.0), told(3.0, 0.4)) == (2.0, 2, pytest.approx(0.5))
+    assert between("x", told(1.0), told(3.0, 0.4)) == Change(2.0, 2, pytest.approx(0.5))
 
 
 def test_where_not_a_bit_differs_the_samples_are_the_same():
-    assert between("x", told(1.0), told(1.0)) == (0.0, 2, pytest.approx(np.nan, nan_ok=True))
+    assert between("x", told(1.0), told(1.0)) == Change(0.0, 2, pytest.approx(np.nan, nan_ok=True))
     # By chance the same value, of other samples.
-    assert between("x", told(1.0), told(1.0, 0.4)) == (0.0, 2, pytest.approx(0.5))
+    assert between("x", told(1.0), told(1.0, 0.4)) == Change(0.0, 2, pytest.approx(0.5))
 
 
 @pytest.mark.parametrize("other", [{}, {"x": Measurement("x", None, note="too few")}])
 def test_what_was_not_told_has_no_spread(other):
-    spread, runs, noise = between("x", told(1.0), other)
+    spread, runs, noise, *_ = between("x", told(1.0), other)
     assert np.isnan([spread, noise]).all()
     assert runs == 1
 
 
 def test_an_ensemble_has_no_noise():
-    spread, _, noise = between("x", told(1.0, 0.3, (1.0, 2.0)), told(2.0, 0.3, (2.0, 3.0)))
+    spread, _, noise, *_ = between("x", told(1.0, 0.3, (1.0, 2.0)), told(2.0, 0.3, (2.0, 3.0)))
     assert spread == 1.0
     assert np.isnan(noise)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from emergence.artifacts import write_table
 from emergence.statistics import Measurement, write_measurements
-from emergence.verification.drift import COLUMNS
+from emergence.verification.drift_table import COLUMNS
 
 
 def test_the_markdown_links_the_figures_there_are_from_where_it_stands(project):

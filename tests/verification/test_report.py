@@ -11,9 +11,9 @@ from rich.console import Console
 
 from emergence.artifacts import sha256, write_table
 from emergence.errors import ArtifactError, LedgerError, SettingsError, VerdictMismatch
-from emergence.verification.drift import COLUMNS
+from emergence.verification.drift_table import COLUMNS
 from emergence.verification.numbers import number
-from emergence.verification.report import combined, render_table
+from emergence.verification.report import render_table
 from emergence.verification.verdicts import decide
 
 GOOD = {"loss_ratio": (30, 1), "control__loss_ratio": (1, 1)}
@@ -289,14 +289,3 @@ def test_elsewhere_the_certificate_of_the_house_counts(project):
     certificate(project.figures, 1.0)
     (decision,) = project.verify()
     assert decision.verdict == "reproduced", "Its own comes first."
-
-
-def test_a_difference_scatters_by_both_with_welchs_degrees_of_freedom():
-    found = combined([(3.0, 4), (4.0, 2)])
-    assert found["spread"] == 5.0
-    assert found["trainings"] == 2
-    assert found["freedom"] == pytest.approx(25.0**2 / (81.0 / 3.0 + 256.0 / 1.0))
-    # One that does not scatter leaves those of the other.
-    assert combined([(3.0, 4), (0.0, 2)])["freedom"] == pytest.approx(3.0)
-    assert combined([(3.0, 4)])["freedom"] is None
-    assert combined([(0.0, 4), (0.0, 2)])["freedom"] is None

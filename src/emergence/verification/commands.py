@@ -49,9 +49,9 @@ def readme(
     record: Record = COSTS,
 ) -> None:
     """Write the README's tables anew from what is committed, and the numbers of the certificate of drift."""
-    from emergence.artifacts import read_numbers, read_table
+    from emergence.artifacts import read_numbers
     from emergence.settings import load
-    from emergence.verification import drift, drift_report
+    from emergence.verification import drift, drift_report, drift_table
     from emergence.verification import readme as text
     from emergence.verification.audit import never_drawn
     from emergence.verification.costs import recorded_costs
@@ -80,7 +80,7 @@ def readme(
     changed |= text.put(document, paper, text.STEPS_MARKS)
     certificate = figures / scale / "drift.csv"
     if certificate.is_file():
-        earlier = read_table(certificate, drift.COLUMNS)
+        earlier = drift_table.read_earlier(certificate)
         places = HOUSE / "claims", HOUSE / "weights" / scale
         of = fingerprints_shipped(
             places[1], HOUSE / f"config/{scale}.yaml", HOUSE / "workflow/needs.yaml", places[0]

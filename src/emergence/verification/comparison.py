@@ -26,6 +26,7 @@ from emergence.verification.claims import Claim, load_ledgers
 from emergence.verification.criteria import Criterion, keys_of
 from emergence.verification.numbers import number
 from emergence.verification.outcomes import evaluate
+from emergence.verification.seeds import Spread, Spreads
 
 ALPHA = 0.05
 """Family-wise error: the chance that any of the tested numbers disagrees although nothing differs."""
@@ -33,9 +34,6 @@ FARTHEST = 10.0
 """Spreads of single trainings. A number of which no smaller change would be told is not confirmed: from
 two such runs a training that failed would hardly be told from one that did not."""
 PASSES = ("reproduced", "compatible")
-
-Spreads = Mapping[tuple[str, str], tuple[float, int]]
-"""(system, measurement) → standard deviation over trainings, and how many of them."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ def _test(system: str, ours: Measurement, theirs: Measurement, spreads: Spreads)
             least = partial(least_shift, theirs.values, len(ours.values))
             return _Test("Mann-Whitney, seed by seed", p, scatter(theirs.values) or 0.0, least)
         return None
-    spread, trainings = spreads.get((system, theirs.name), (0.0, 0))
+    spread, trainings, _ = spreads.get((system, theirs.name), Spread(0.0, 0))
     if spread > 0 and trainings >= 3:
         # A new training among so many: Student's t of a difference of two single ones.
         unit = spread * math.sqrt(2.0)

@@ -67,6 +67,9 @@ class BaseCriterion(Entry, ABC):
     """Fewer seeds than this are underpowered; by default 3 for any measurement over seeds."""
     max_error: PositiveNumber | None = None
     """A larger standard error is underpowered."""
+    over_trainings: Annotated[bool, Field(strict=True)] = False
+    """Whether the mean over trainings decides, where the certificate of drift has others: of what a
+    single one has not the power to tell."""
     relative: Annotated[bool, Field(strict=True)] = False
     """Whether ``tolerance`` and ``max_error`` are fractions: of the target where there is one,
     else of the measured value."""
@@ -79,11 +82,19 @@ class BaseCriterion(Entry, ABC):
             raise ValueError("relative is true, but it must have a max_error to apply to")
         return self
 
+    @model_validator(mode="after")
+    def _one_way_to_count_trainings(self) -> Self:
+        if self.over_trainings and getattr(self, "fraction", None) is not None:
+            raise ValueError("over_trainings is true, but 'fraction' counts the trainings already")
+        return self
+
     def allowed(self) -> str:
         """Return what the test demands, in words."""
         demand = self._demand()
         if (fraction := getattr(self, "fraction", None)) is not None:
             demand += f" in at least {100 * fraction:g} % of the seeds"
+        if self.over_trainings:
+            demand += " in the mean over trainings"
         if self.max_error is not None:
             demand += f", its error at most {self._size(self.max_error)}"
         return demand

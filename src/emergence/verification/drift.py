@@ -10,18 +10,18 @@ the difference that the change makes, and is kept with the weights that were eva
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
-from emergence.artifacts import read_numbers, read_table
+from emergence.artifacts import read_numbers
 from emergence.errors import ArtifactError
-from emergence.provenance import code_in_use
 from emergence.statistics import read_measurements
 from emergence.verification.claims import Ledger, load_ledgers
-from emergence.verification.comparison import Spreads
-from emergence.verification.criteria import keys_of
+from emergence.verification.criteria import Criterion, keys_of
 from emergence.verification.drift_runs import (
     FAST,
     FOLDER,
@@ -32,25 +32,16 @@ from emergence.verification.drift_runs import (
     WEIGHTS,
 )
 from emergence.verification.drift_spreads import (
-    OF_WEIGHTS,
+    Change,
     Found,
     between,
     over_seeds,
     redrawn,
-    with_earlier_seeds,
 )
+from emergence.verification.drift_table import AXES, dated, framed, joined, spreads_of
 from emergence.verification.outcomes import evaluate
-from emergence.verification.underlying import SWITCHES, UNREACHED, Weights, reached
-
-AXES = ("seeds", "machine", *SWITCHES)
-COLUMNS = [
-    "system", "claim", "measurement", "value", "axis", "spread", "runs", "noise", "demanded", "room",
-]  # fmt: skip
-TIED = ["weights", "commit", "trained"]
-"""What else each row has: a fingerprint of the weights that were evaluated, the code's commit, and the
-numbers of the seeds that single trainings were from, 0 for the run that shipped the weights."""
-UNKNOWN = "unknown"
-"""In place of the commit, where none was kept."""
+from emergence.verification.seeds import Spread, Spreads
+from emergence.verification.underlying import SWITCHES, Weights, reached
 
 
 def measure(
@@ -60,6 +51,7 @@ def measure(
     results: Path,
     shipped: Path,
     weights: Weights,
+    kept: Spreads = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return the spread of every number along every axis that was run.
 
@@ -70,12 +62,13 @@ def measure(
         results: root of the results, with ``drift/runs.json``.
         shipped: folder of the shipped weights, for the numbers of the machine they come from.
         weights: fingerprints of the weights that are shipped there, by number.
+        kept: what an earlier certificate knows of trainings from other seeds.
 
     Returns:
-        A row per claim, number and axis, with the columns :data:`COLUMNS` and ``weights``: ``runs``
-        are the values that the spread is of, ``noise`` the standard error of the difference of two
-        evaluations of other samples, NaN where they are the same, ``demanded`` the criterion in words,
-        ``room`` how far the value is from where the statement itself begins to hold or to fail of it.
+        A row per claim, number and axis, with the columns of :mod:`.drift_table`: ``runs`` are the
+        values that the spread is of, ``noise`` the standard error of the difference of two evaluations
+        of other samples, NaN where they are the same, ``demanded`` the criterion in words, ``room`` how
+        far the value is from where the statement itself begins to hold or to fail of it.
 
     Raises:
         ArtifactError: the runs were not planned or not made, or are of other weights, or a measurement
@@ -120,38 +113,27 @@ def measure(
                 again[int(name.removeprefix(SEED))] = found or {}
             elif axis_of[name] != "base":
                 changed[axis_of[name]] = found or {}
-        # Seeds that follow those of an earlier certificate: that one has the first run already.
-        trained = again if again and min(again) > 1 else {0: first, **again}
-        rows += _rows(ledger, judged_as, {**first, **base}, base, changed, trained, weights)
-    return _frame(rows, weights)
+        over = _OverSeeds(first, again, kept)
+        rows += _rows(ledger, judged_as, {**first, **base}, base, changed, over, weights)
+    return framed(rows, weights)
 
 
-def _frame(rows: list[tuple], weights: Weights) -> pd.DataFrame:
-    """Rows with the weights that each is of; over seeds they differ by nature."""
-    frame = pd.DataFrame(rows, columns=[*COLUMNS, "trained"])
-    # Two criteria of a claim may be held against the same number.
-    about = ["system", "claim", "measurement", "demanded", "axis"]
-    frame = frame.drop_duplicates(about, ignore_index=True)
-    return frame.assign(weights=_weights_of(frame, weights))
+@dataclass(frozen=True)
+class _OverSeeds:
+    """Trainings, and what is known of earlier ones."""
 
+    shipped: Found
+    """The run that shipped the weights."""
+    again: Mapping[int, Found]
+    """Those from other seeds, by the number of the seed."""
+    kept: Spreads
 
-def _weights_of(frame: pd.DataFrame, weights: Weights) -> pd.Series:
-    """The fingerprint that each row must have; none over seeds."""
-    of = [
-        UNREACHED
-        if not reached(row.system, row.measurement, row.axis, weights)
-        else weights.get((row.system, row.measurement))
-        if row.axis in OF_WEIGHTS
-        else None
-        for row in frame.itertuples()
-    ]
-    return pd.Series(of, index=frame.index, dtype="str")
-
-
-def dated(frame: pd.DataFrame) -> pd.DataFrame:
-    """With the commit of the code in use beside every spread."""
-    commit = pd.Series(code_in_use()["commit"], index=frame.index, dtype="str")
-    return frame.assign(commit=commit.where(frame["spread"].notna()))
+    def change(self, system: str, key: str, base: Found) -> Change:
+        """How far a number moves over them."""
+        known = self.kept.get((system, key), Spread(np.nan, 0)).values
+        # Of seeds that follow others whose values are not kept, those others have the first run.
+        first = known or not self.again or min(self.again) == 1
+        return over_seeds(key, base, self.shipped if first else {}, self.again, known)
 
 
 def refreshed(
@@ -174,11 +156,12 @@ def refreshed(
         ArtifactError: a measurement is corrupt.
         LedgerError: a ledger is malformed.
     """
-    rows = []
+    rows, kept = [], spreads_of(earlier)
     for ledger in load_ledgers(ledgers):
         found = _read(shipped, ledger.system) or {}
-        rows += _rows(ledger, judged_as, found, found, {}, {0: found}, weights)
-    return joined(dated(_frame(rows, weights)), earlier, weights)
+        over = _OverSeeds(found, {}, kept)
+        rows += _rows(ledger, judged_as, found, found, {}, over, weights)
+    return joined(dated(framed(rows, weights)), earlier, weights)
 
 
 def _read(folder: Path, system: str) -> Found | None:
@@ -203,7 +186,7 @@ def _rows(
     known: Found,
     base: Found,
     changed: Mapping[str, Found],
-    trained: Mapping[int, Found],
+    over: _OverSeeds,
     weights: Weights,
 ) -> list[tuple]:
     """A row per claim, number and axis.
@@ -213,7 +196,7 @@ def _rows(
             of the run that shipped the weights.
         base: what the runs along the other axes are compared with.
         changed: those runs, by axis.
-        trained: trainings, by the number of their seed.
+        over: trainings from other seeds.
     """
     rows = []
     for claim in ledger.claims:
@@ -221,19 +204,9 @@ def _rows(
             keys = keys_of(criterion)
             if not all(key in known for key in keys):
                 # What was not evaluated has no drift either, but is named.
-                about = (ledger.system, claim.id)
                 rows += [
-                    (
-                        *about,
-                        key,
-                        np.nan,
-                        "seeds",
-                        np.nan,
-                        0,
-                        np.nan,
-                        criterion.allowed(),
-                        np.nan,
-                        "",
+                    _row(
+                        (ledger.system, claim.id, key, np.nan), "seeds", Change(), criterion, np.nan
                     )
                     for key in keys
                 ]
@@ -243,98 +216,25 @@ def _rows(
             for key in keys:
                 value = known[key].value
                 about = (ledger.system, claim.id, key, np.nan if value is None else value)
-                spreads = {"seeds": over_seeds(key, known, trained)}
+                spreads = {"seeds": over.change(ledger.system, key, known)}
                 for axis, found in changed.items() if key in base else ():
-                    spread, runs, noise = between(key, base, found)
+                    change = between(key, base, found)
                     drawn = redrawn(base[key].source, axis)
-                    spreads[axis] = spread, runs, noise if drawn else np.nan, ""
+                    spreads[axis] = change if drawn else change._replace(noise=np.nan)
                 beyond = [
                     axis for axis in SWITCHES if not reached(ledger.system, key, axis, weights)
                 ]
-                spreads |= dict.fromkeys(beyond, (np.nan, 0, np.nan, ""))
+                spreads |= dict.fromkeys(beyond, Change())
                 rows += [
-                    (
-                        *about,
-                        axis,
-                        *spreads[axis][:-1],
-                        criterion.allowed(),
-                        left,
-                        spreads[axis][-1],
-                    )
+                    _row(about, axis, spreads[axis], criterion, left)
                     for axis in AXES
                     if axis in spreads
                 ]
     return rows
 
 
-def joined(frame: pd.DataFrame, earlier: pd.DataFrame, weights: Weights) -> pd.DataFrame:
-    """What an earlier certificate knows of axes that these runs did not vary, put in.
-
-    A spread is of how a number is obtained, not of its value or of what is claimed of it, and is kept
-    with the commit of the code that it was measured by; so is one over more trainings than these runs
-    had, unless these are from other seeds, with which it is pooled. One of evaluations is given up where
-    it is not known to be of the weights that are shipped now, of which ``weights`` has the fingerprints.
-    """
-    earlier = earlier.reindex(columns=[*earlier.columns, *(set(TIED) - set(earlier.columns))])
-    earlier = earlier.assign(
-        commit=earlier["commit"].astype("str").fillna(UNKNOWN),
-        trained=earlier["trained"].astype("str").fillna(""),
-    )
-    frame = with_earlier_seeds(_dated_as_before(frame, earlier), earlier)
-    earlier = earlier[~stale(earlier, weights)]
-    number, row = ["system", "measurement"], ["system", "claim", "measurement", "demanded"]
-    known = earlier[earlier["spread"].notna()].drop_duplicates([*number, "axis"])
-    about = [*number, "axis"]
-    varied = frame[frame["spread"].notna()].drop_duplicates(about).set_index(about)["runs"]
-    # Of two spreads over seeds the one over more trainings tells more.
-    fewer = varied.reindex(known.set_index(about).index).to_numpy()
-    more = (known["axis"] == "seeds") & (known["runs"] > fewer)
-    known = known[np.isnan(fewer.astype(float)) | more]
-    rows = frame.drop_duplicates(row)[[*row, "value", "room"]]
-    known = known.drop(columns=["claim", "demanded", "value", "room"])
-    known = rows.merge(known, on=number).reindex(columns=list(frame))
-    rest = frame[~frame.set_index([*row, "axis"]).index.isin(known.set_index([*row, "axis"]).index)]
-    # In the order of the ledger, and of the axes within each number.
-    places = {key: place for place, key in enumerate(rows.set_index(row).index)}
-    both = pd.concat([rest, known], ignore_index=True)
-    both = both.astype(dict.fromkeys(set(TIED) & set(both), "str"))
-    order = [
-        (places[tuple(one[:-1])], AXES.index(one[-1]))
-        for one in both[[*row, "axis"]].to_numpy().tolist()
-    ]
-    return both.iloc[sorted(range(len(both)), key=order.__getitem__)].reset_index(drop=True)
-
-
-def _dated_as_before(frame: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
-    """With the earlier commit where ensembles, which bring their spread along, have that of before."""
-    about = ["system", "claim", "measurement", "demanded", "axis", "spread"]
-    over_seeds = earlier[earlier["axis"] == "seeds"].drop_duplicates(about)
-    commits = over_seeds.set_index(about)["commit"]
-    places = pd.Index(pd.MultiIndex.from_frame(frame[about]))
-    same = places.isin(commits.index) & frame["spread"].notna()
-    kept = commits.reindex(places).to_numpy()
-    return frame.assign(
-        commit=frame["commit"].mask(same, pd.Series(kept, frame.index, dtype="str"))
-    )
-
-
-def stale(frame: pd.DataFrame, weights: Weights) -> pd.Series:
-    """Which spreads were measured by evaluating other weights than these, or nobody knows which."""
-    other = frame["weights"].isna() | (frame["weights"] != _weights_of(frame, weights))
-    return frame["axis"].isin(OF_WEIGHTS) & frame["spread"].notna() & other
-
-
-def read_spreads(path: Path) -> Spreads:
-    """Return what drift.csv knows of the spread over trainings; nothing where there is no such file.
-
-    Raises:
-        ArtifactError: the file is corrupt.
-    """
-    if not path.is_file():
-        return {}
-    frame = read_table(path, columns=COLUMNS, numbers=("spread", "runs"))
-    known = frame[(frame["axis"] == "seeds") & frame["spread"].notna() & frame["runs"].notna()]
-    return {
-        (row.system, row.measurement): (float(row.spread), int(row.runs))
-        for row in known.itertuples()
-    }
+def _row(about: tuple, axis: str, change: Change, criterion: Criterion, left: float) -> tuple:
+    """One row: system, claim, number and value, then what moves it, then the room that is left."""
+    demanded = criterion.allowed()
+    moved = change.spread, change.runs, change.noise
+    return (*about, axis, *moved, demanded, left, change.trained, change.values)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from emergence.artifacts import write_table, write_text
-from emergence.verification.drift import AXES
+from emergence.verification.drift_table import AXES
 from emergence.verification.underlying import UNREACHED
 
 NOISE = 3.0
@@ -28,7 +28,8 @@ How much each claimed number moves when what should not matter changes: the seed
 that shipped the weights against the one that wrote this), TensorFlow's threads, the precision of the \
 evaluation (single in place of double; of chains the one that they are not in), no compilation by XLA. \
 What was varied at another time is kept, along the axes of evaluation only for the weights that are \
-shipped now; drift.csv has the commit of each, and a fingerprint of the weights that were evaluated.
+shipped now; drift.csv has the commit of each, a fingerprint of the weights that were evaluated, and \
+of trainings the numbers of their seeds and, where they were kept, their values.
 
 Of the seed it is the standard deviation of single trainings, in brackets their number (of spreads that \
 were pooled, of other seeds each, one less than the trainings for each but the first) and where the \

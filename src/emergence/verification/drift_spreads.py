@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from emergence.statistics import Measurement, scatter
+from emergence.verification.seeds import Values, told
 from emergence.verification.underlying import SWITCHES
 
 OF_WEIGHTS = ("machine", *SWITCHES)
@@ -20,28 +22,50 @@ FEWEST_TRAININGS = 2
 Found = Mapping[str, Measurement]
 
 
-def over_seeds(
-    key: str, base: Found, trained: Mapping[int, Found]
-) -> tuple[float, int, float, str]:
-    """How much single trainings scatter, and their number; NaN where there are too few.
+class Change(NamedTuple):
+    """How far a number moves along one axis."""
 
-    Those are ``trained``, by the number of the seed that each is from. The third is the noise that is
-    known of it: none; the fourth are the numbers of these seeds, of which an ensemble has none.
+    spread: float = np.nan
+    runs: int = 0
+    """The values that the spread is of."""
+    noise: float = np.nan
+    """Standard error of the difference of two evaluations, where their samples differ."""
+    trained: str = ""
+    """Numbers of the seeds that single trainings were from, 0 for the run that shipped the weights."""
+    values: str = ""
+    """What those from other seeds came to, see :func:`~emergence.verification.seeds.told`."""
+
+
+def over_seeds(
+    key: str, base: Found, shipped: Found, again: Mapping[int, Found], kept: Values
+) -> Change:
+    """How much single trainings scatter, and what they came to; NaN where there are too few.
 
     Of ensembles :func:`~emergence.statistics.scatter`, of trainings run again the standard deviation.
+
+    Args:
+        key: the number.
+        base: that tells whether it is an ensemble's.
+        shipped: the run that shipped the weights; without ``key`` where it does not count.
+        again: trainings from other seeds, by the number of the seed.
+        kept: what is known of it from earlier ones.
     """
     values = base[key].values
     if values is not None:
         spread = scatter(values)
-        return np.nan if spread is None else spread, len(values), np.nan, ""
-    singles = {
-        number: run[key].value
-        for number, run in trained.items()
+        return Change(np.nan if spread is None else spread, len(values))
+    others = dict(kept) | {
+        number: (run[key].value, run[key].error)
+        for number, run in again.items()
         if key in run and _same_arm(base[key], run[key]) and run[key].value is not None
     }
-    enough = len(singles) >= FEWEST_TRAININGS
-    spread = float(np.std(list(singles.values()), ddof=1)) if enough else np.nan
-    return spread, len(singles), np.nan, " ".join(map(str, singles)) if enough else ""
+    singles = {number: value for number, (value, _) in sorted(others.items())}
+    if key in shipped and shipped[key].value is not None:
+        singles = {0: shipped[key].value, **singles}
+    if len(singles) < FEWEST_TRAININGS:
+        return Change(runs=len(singles), values=told(others))
+    spread = float(np.std(list(singles.values()), ddof=1))
+    return Change(spread, len(singles), np.nan, " ".join(map(str, singles)), told(others))
 
 
 Over = tuple[float, int, str]
@@ -103,16 +127,16 @@ def redrawn(source: str, axis: str) -> bool:
     return axis in REDRAWN and not source.startswith("bulks/")
 
 
-def between(key: str, base: Found, other: Found) -> tuple[float, int, float]:
+def between(key: str, base: Found, other: Found) -> Change:
     """What a change makes of a number, and the standard error of that; NaN where not evaluated.
 
     An ensemble's error is the scatter of its seeds, which a change leaves the same: no noise. Nor is
     there any where value and error are the same to the last bit: so are the samples then.
     """
     if key not in other or None in (base[key].value, other[key].value):
-        return np.nan, 1, np.nan
+        return Change(runs=1)
     errors = (base[key].error, other[key].error)
     same = (base[key].value, base[key].error) == (other[key].value, other[key].error)
     drawn = base[key].values is None and None not in errors and not same
     noise = float(np.hypot(*errors)) if drawn else np.nan
-    return abs(other[key].value - base[key].value), 2, noise
+    return Change(abs(other[key].value - base[key].value), 2, noise)

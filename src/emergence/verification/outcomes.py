@@ -77,6 +77,8 @@ class Outcome:
 
     held_error: float | None = None
     """Standard error of what is held against the bound or the target: of a difference, of both numbers."""
+    parts: tuple[Measurement, ...] = ()
+    """The measurements that it compares: what is tested first, then what with."""
 
     @property
     def errors_left(self) -> float:
@@ -119,8 +121,9 @@ class Outcome:
 
     @property
     def _asked_of_seeds(self) -> bool:
-        """Whether the number is held against another training at all."""
+        """Whether the number is held against another training at all; not where all of them decide."""
         counted = getattr(self.criterion, "fraction", None) is not None
+        counted = counted or (self.criterion.over_trainings and self.samples is not None)
         return not counted and not self._error_covers_seeds
 
     @property
@@ -147,7 +150,7 @@ def evaluate(criterion: Criterion, find: Callable[[str], Measurement]) -> Outcom
     untold = next((part for part in parts if part.value is None), None)
     if untold:
         note = f"{untold.name} could not be told: {untold.note}"
-        return Outcome(criterion, None, None, None, "underpowered", note)
+        return Outcome(criterion, None, None, None, "underpowered", note, parts=parts)
     shown = tested = parts[0]
     if isinstance(criterion, Ordering):
         shown = tested = _difference(*parts, paired=criterion.fraction is not None)
@@ -172,6 +175,7 @@ def evaluate(criterion: Criterion, find: Callable[[str], Measurement]) -> Outcom
         extremes=(min(values), max(values)) if known else None,
         room=_room(criterion, tested),
         held_error=tested.error,
+        parts=parts,
     )
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,10 +17,11 @@ from emergence.errors import LedgerError, SettingsError
 from emergence.provenance import code_in_use
 from emergence.statistics import read_measurements
 from emergence.verification.claims import SCALES, Ledger, load_ledgers
-from emergence.verification.criteria import Ordering, keys_of
+from emergence.verification.criteria import Ordering
 from emergence.verification.markdown import render_markdown
-from emergence.verification.outcomes import Outcome, settled
-from emergence.verification.verdicts import Decision, check, decide, must_decide, worst
+from emergence.verification.outcomes import Outcome
+from emergence.verification.seeds import with_spreads
+from emergence.verification.verdicts import Decision, check, decide, must_decide
 from emergence.verification.wording import (
     BASES,
     STYLES,
@@ -120,48 +119,6 @@ def _decided(
             measurements, sources[ledger.system] = read_measurements(path), sha256(path)
         decisions += decide(ledger, measurements, judged_as, left_out)
     return decisions, sources
-
-
-def combined(spreads: Sequence[tuple[float, int]]) -> dict[str, Any]:
-    """Return the spread of a difference of independent numbers, as of an outcome: its degrees of
-    freedom are those of Welch and Satterthwaite."""
-    variances = [spread**2 for spread, _ in spreads]
-    total = sum(variances)
-    parts = [part**2 / (count - 1) for part, (_, count) in zip(variances, spreads, strict=True)]
-    return {
-        "spread": math.sqrt(total),
-        "trainings": min(count for _, count in spreads),
-        "freedom": total**2 / sum(parts) if total > 0.0 and len(spreads) > 1 else None,
-    }
-
-
-def with_spreads(decisions: Iterable[Decision], certificate: Path) -> list[Decision]:
-    """Fill in how much single trainings scatter, where no ensemble tells it, and decide by that too.
-
-    Args:
-        decisions: by the errors alone.
-        certificate: drift.csv.
-
-    Raises:
-        ArtifactError: the certificate is corrupt.
-    """
-    from emergence.verification.drift import read_spreads  # pandas, half a second
-
-    known = read_spreads(certificate)
-
-    def filled(system: str, outcome: Outcome) -> Outcome:
-        found = [known.get((system, key)) for key in keys_of(outcome.criterion)]
-        if outcome.spread is None and None not in found:
-            outcome = replace(outcome, **combined(found))
-        return settled(outcome)
-
-    def decided(decision: Decision) -> Decision:
-        if not decision.outcomes:
-            return decision
-        outcomes = tuple(filled(decision.system, one) for one in decision.outcomes)
-        return replace(decision, outcomes=outcomes, verdict=worst(outcomes))
-
-    return [decided(decision) for decision in decisions]
 
 
 def render_table(decisions: Sequence[Decision], statements: bool = True) -> Table:

@@ -162,7 +162,7 @@ def audit_judge(
     """Test the numbers of an audit against those of the run; fail where one disagrees."""
     from emergence.verification import audit as drawing
     from emergence.verification.audit_report import judge
-    from emergence.verification.drift import read_spreads
+    from emergence.verification.drift_table import read_spreads
 
     reference = drawing.reference_of(scale, results, weights)
     spreads = read_spreads(figures / scale / "drift.csv")
@@ -262,17 +262,17 @@ def drift_measure(
     weights: Weights = WEIGHTS,
 ) -> None:
     """Compare these runs; drift.csv in the folder of the figures keeps what they did not vary."""
-    from emergence.artifacts import read_table
     from emergence.verification import drift as measured
-    from emergence.verification import drift_report
+    from emergence.verification import drift_report, drift_table
     from emergence.verification.underlying import fingerprints_shipped
 
     shipped = trained or weights / scale
     of = fingerprints_shipped(shipped, config / f"{scale}.yaml", needs, ledgers)
-    frame = measured.dated(measured.measure(scale, scale, ledgers, results, shipped, of))
     known = figures / scale / "drift.csv"
+    kept = drift_table.read_spreads(known)
+    frame = drift_table.dated(measured.measure(scale, scale, ledgers, results, shipped, of, kept))
     if known.is_file():
-        frame = measured.joined(frame, read_table(known, columns=measured.COLUMNS), of)
+        frame = drift_table.joined(frame, drift_table.read_earlier(known), of)
     drift_report.write(frame, scale, figures / scale)
     print(drift_report.told(frame), f"Read {figures / scale / 'drift.md'}.")
 
