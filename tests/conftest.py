@@ -18,8 +18,10 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # What a test compiles it runs a few times: less optimised it is there sooner. Commands inherit it.
 os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=1"
-# How long an example takes depends on what else the machine does.
-settings.register_profile("untimed", deadline=None)
+# How long an example takes depends on what else the machine does. The same examples every time, so that
+# a run that fails fails again; others are tried by `make test ARGS=--hypothesis-profile=exploring`.
+settings.register_profile("untimed", deadline=None, derandomize=True)
+settings.register_profile("exploring", deadline=None, print_blob=True)
 settings.load_profile("untimed")
 
 MINIMAL_SETTINGS: dict[str, Any] = {

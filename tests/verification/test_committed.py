@@ -193,6 +193,24 @@ def test_the_committed_controls_are_those_of_the_ledger():
     assert all(row["holds"] for row in rows)
 
 
+def test_the_committed_controls_are_of_the_shipped_numbers():
+    """Where it fails, an analysis changed after `make sabotage`: run it again."""
+    rows = read_numbers(ROOT / "figures/laptop/sabotage.json")["controls"]
+    told = {
+        (r["claim"], r["control"]): (r["measured"], r["error"]) for r in rows if "demanded" not in r
+    }
+    for ledger in load_ledgers(ROOT / "claims"):
+        path = ROOT / "weights/laptop" / ledger.system / "measurements.json"
+        for decision in decide(ledger, read_measurements(path), "laptop"):
+            claim = decision.claim
+            for kind, one in (
+                (claim.control, decision.control),
+                (claim.positive, decision.positive),
+            ):
+                if one is not None:
+                    assert told[claim.id, kind.name] == (one.measured, one.error), claim.id
+
+
 def test_verdicts_that_another_training_changed_rest_on_their_seed():
     """All that were recorded, but those whose label cannot or need not tell."""
     without = {
