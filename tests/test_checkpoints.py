@@ -3,11 +3,12 @@
 from dataclasses import asdict
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from malformed import damage_bytes, damage_key, damage_value, fuzz
 
-from emergence.checkpoints import Position, copy_of, resume
+from emergence.checkpoints import Interim, Position, copy_of, resume
 from emergence.weights import write_weights
 
 ROWS = [
@@ -76,3 +77,32 @@ def test_damaged_numbers_are_not_continued_or_harmless(tmp_path, capsys):
 
     one()
     assert len(refused) >= 75
+
+
+class TestInterim:
+    """Arrays of a sampling that was killed."""
+
+    def test_those_of_the_same_identity_are_read(self, tmp_path):
+        file = tmp_path / "interim.npz"
+        Interim(file, "of these", 0.0, "The walk's").write({"steps": np.array(7)})
+        assert int(Interim(file, "of these", 0.0, "The walk's").read(["steps"])["steps"]) == 7
+
+    @pytest.mark.parametrize(
+        ("identity", "required", "told"),
+        [
+            ("of others", [], "The walk's checkpoint is of other settings or weights"),
+            ("of these", ["places"], "The walk's checkpoint cannot be read"),
+        ],
+    )
+    def test_others_are_told_and_not_continued(self, tmp_path, capsys, identity, required, told):
+        file = tmp_path / "interim.npz"
+        Interim(file, "of these", 0.0, "The walk's").write({"steps": np.array(7)})
+        assert Interim(file, identity, 0.0, "The walk's").read(required) is None
+        assert told in "".join(capsys.readouterr())
+
+    def test_is_due_after_its_time_and_never_without_a_file(self, tmp_path, capsys):
+        assert Interim(tmp_path / "a.npz", "i", 0.0, "Its").due
+        assert not Interim(tmp_path / "a.npz", "i", 1e6, "Its").due
+        assert not Interim(None, "i", 0.0, "Its").due
+        assert Interim(None, "i", 0.0, "Its").read([]) is None
+        assert "".join(capsys.readouterr()) == "", "There was nothing to tell."

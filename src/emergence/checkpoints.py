@@ -1,4 +1,7 @@
-"""Where a training stands, how that is kept on disk, and how a training goes on from there."""
+"""Where a training stands, how that is kept on disk, and how a training goes on from there.
+
+What samples for long keeps what it has so far in a file of arrays in the same way (:class:`Interim`).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
+from emergence.artifacts import Arrays, read_arrays, write_arrays
 from emergence.errors import ArtifactError
 from emergence.progress import say
 from emergence.updates import Parameters
@@ -99,6 +104,45 @@ class Saver:
             {"identity": self.identity, "settings": self.settings, "order": list(tensors)}
             | {"position": asdict(position)},
         )
+
+
+class Interim:
+    """Keeps the arrays that a sampling has so far in a file, until it is over.
+
+    Args:
+        file: the checkpoint; None keeps nothing.
+        identity: of all that the arrays depend on; those of another are not continued.
+        seconds: time between two writings.
+        whose: for messages, such as "The chains'".
+    """
+
+    def __init__(self, file: Path | None, identity: str, seconds: float, whose: str) -> None:
+        self._file, self._identity, self._seconds, self._whose = file, identity, seconds, whose
+        self._written = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether enough time has passed since something was written last."""
+        return self._file is not None and time.monotonic() - self._written >= self._seconds
+
+    def read(self, required: Iterable[str]) -> Arrays | None:
+        """What an earlier run of the same identity left, if that can be read."""
+        if self._file is None or not self._file.is_file():
+            return None
+        try:
+            kept = read_arrays(self._file, ["identity", *required])
+        except ArtifactError as error:
+            say(f"{self._whose} checkpoint cannot be read and is not continued ({error}).")
+            return None
+        if str(kept["identity"]) != self._identity:
+            say(f"{self._whose} checkpoint is of other settings or weights and is not continued.")
+            return None
+        return kept
+
+    def write(self, arrays: Arrays) -> None:
+        """Replace what was kept. Raises ArtifactError where it cannot be written."""
+        write_arrays(self._file, {"identity": np.array(self._identity), **arrays})
+        self._written = time.monotonic()
 
 
 def resume(

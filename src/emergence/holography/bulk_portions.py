@@ -7,18 +7,17 @@ tell it. Covariances add up, so that each portion is drawn, pushed into the bulk
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from emergence.artifacts import Arrays, read_arrays, write_arrays
-from emergence.errors import ArtifactError
+from emergence.artifacts import Arrays
+from emergence.checkpoints import Interim
 from emergence.holography.bulk import BulkCovariance
 from emergence.holography.flow_map import FlowMap, as_reals
-from emergence.progress import Progress, say
+from emergence.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -63,20 +62,12 @@ class Sums:
     """
 
     def __init__(self, file: Path | None, identity: str, seconds: float) -> None:
-        self._file, self._identity, self._seconds = file, identity, seconds
-        self._written = time.monotonic()
+        self._kept = Interim(file, identity, seconds, "The study's")
 
     def resume(self) -> tuple[int, dict[tuple[int, int], np.ndarray] | None]:
         """How many portions an earlier run of the same identity left, and their sums."""
-        if self._file is None or not self._file.is_file():
-            return 0, None
-        try:
-            kept = read_arrays(self._file, ["identity", "portions"])
-        except ArtifactError as error:
-            say(f"The study's checkpoint cannot be read and is not continued ({error}).")
-            return 0, None
-        if str(kept["identity"]) != self._identity:
-            say("The study's checkpoint is of other settings or weights and is not continued.")
+        kept = self._kept.read(["portions"])
+        if kept is None:
             return 0, None
         sums = {_levels(name): kept[name] for name in kept if name.startswith("sum/")}
         return int(kept["portions"]), sums
@@ -87,12 +78,11 @@ class Sums:
         Raises:
             ArtifactError: they cannot be written.
         """
-        if self._file is None or time.monotonic() - self._written < self._seconds:
+        if not self._kept.due:
             return
-        arrays: Arrays = {"identity": np.array(self._identity), "portions": np.array(portions)}
+        arrays: Arrays = {"portions": np.array(portions)}
         arrays |= {f"sum/{fine}/{coarse}": block for (fine, coarse), block in sums.items()}
-        write_arrays(self._file, arrays)
-        self._written = time.monotonic()
+        self._kept.write(arrays)
 
 
 def _levels(name: str) -> tuple[int, int]:

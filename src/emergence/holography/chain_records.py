@@ -8,7 +8,6 @@ tuned and the records have to be kept. Records drawn beforehand are the arrays o
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from emergence.artifacts import Arrays, provenance_path, read_arrays, read_numbers, write_arrays
+from emergence.artifacts import Arrays, provenance_path, read_arrays, read_numbers
+from emergence.checkpoints import Interim
 from emergence.errors import ArtifactError
 from emergence.holography.positions import bulk_positions
-from emergence.progress import say
 from emergence.settings import ChainsSettings, Holography, fingerprint
 from emergence.settings.studies import SHORTEST_SERIES
 
@@ -58,23 +57,15 @@ class Store:
     """
 
     def __init__(self, file: Path | None, identity: str, seconds: float) -> None:
-        self._file, self._identity, self._seconds = file, identity, seconds
-        self._written = time.monotonic()
+        self._kept = Interim(file, identity, seconds, "The chains'")
 
     def resume(self) -> Records | None:
         """Return the records kept by an earlier run of the same identity, if there are any."""
-        if self._file is None or not self._file.is_file():
+        kept = self._kept.read(["tuned", "times"])
+        if kept is None:
             return None
-        try:
-            kept = read_arrays(self._file, ["identity", "tuned", "times"])
-            if str(kept["identity"]) != self._identity:
-                say("The chains' checkpoint is of other settings or weights and is not continued.")
-                return None
-            states = {part: kept[f"state/{part}"] for part in PARTS if f"state/{part}" in kept}
-            return Records(states, kept["tuned"], _unpacked(kept), kept["times"].tolist())
-        except ArtifactError as error:
-            say(f"The chains' checkpoint cannot be read and is not continued ({error}).")
-            return None
+        states = {part: kept[f"state/{part}"] for part in PARTS if f"state/{part}" in kept}
+        return Records(states, kept["tuned"], _unpacked(kept), kept["times"].tolist())
 
     def keep(self, records: Records) -> None:
         """Write the records, if enough time has passed since they were written last.
@@ -82,19 +73,14 @@ class Store:
         Raises:
             ArtifactError: they cannot be written.
         """
-        if self._file is None or time.monotonic() - self._written < self._seconds:
+        if not self._kept.due:
             return
-        arrays = {
-            "identity": np.array(self._identity),
-            "tuned": records.tuned,
-            "times": np.array(records.times, float),
-        }
+        arrays = {"tuned": records.tuned, "times": np.array(records.times, float)}
         arrays |= {f"state/{part}": state for part, state in records.states.items()}
         for part, segments in records.series.items():
             for index, segment in enumerate(segments):
                 arrays |= {f"{part}/{index}/{key}": values for key, values in segment.items()}
-        write_arrays(self._file, arrays)
-        self._written = time.monotonic()
+        self._kept.write(arrays)
 
 
 def _unpacked(kept: Mapping[str, np.ndarray]) -> dict[str, list[Arrays]]:
