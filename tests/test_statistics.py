@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from emergence.errors import ArtifactError
 from emergence.statistics import (
@@ -266,23 +267,27 @@ class TestRandomEffects:
     """Means of numbers that differ by more than their errors."""
 
     def test_of_numbers_that_agree_it_is_the_weighted_mean(self):
-        mean, error = random_effects([1.0, 1.2, 0.9], [0.5, 0.5, 1.0])
+        found = random_effects([1.0, 1.2, 0.9], [0.5, 0.5, 1.0])
         weights = np.array([4.0, 4.0, 1.0])
-        assert mean == pytest.approx(np.average([1.0, 1.2, 0.9], weights=weights))
-        assert error == pytest.approx(1.0 / 3.0)
+        assert found.mean == pytest.approx(np.average([1.0, 1.2, 0.9], weights=weights))
+        assert (found.error, found.between) == (pytest.approx(1.0 / 3.0), 0.0)
+        assert found.common == pytest.approx(np.average([0.5, 0.5, 1.0], weights=weights))
 
     def test_of_exact_numbers_that_scatter_it_is_the_plain_mean(self):
         values = [1.0, 2.0, 6.0, 3.0]
-        mean, error = random_effects(values, [1e-6] * 4)
-        assert mean == pytest.approx(3.0)
-        assert error == pytest.approx(np.std(values, ddof=1) / 2.0)
+        found = random_effects(values, [1e-6] * 4)
+        assert found.mean == pytest.approx(3.0)
+        assert found.between == pytest.approx(np.std(values, ddof=1))
+        assert found.error == pytest.approx(np.std(values, ddof=1) / 2.0)
 
+    @pytest.mark.parametrize("number", [3, 6])
     @pytest.mark.parametrize("between", [0.0, 0.5, 1.0, 3.0])
-    def test_its_error_is_that_of_repeated_draws(self, between):
-        """Student's t of n - 1 degrees of freedom: 2.57 of these errors hold 95 % of six, or nearly."""
+    def test_its_error_is_that_of_repeated_draws(self, number, between):
+        """By Student's t, of n - 1 degrees of freedom, 95 % of them are held, or nearly."""
         rng = np.random.default_rng(3)
-        errors = np.array([0.3, 0.5, 0.8, 1.0, 1.5, 3.0])
-        drawn = rng.normal(size=(3000, 6)) * np.hypot(errors, between)
-        pulls = [abs(mean) / error for mean, error in (random_effects(d, errors) for d in drawn)]
-        held = np.mean(np.array(pulls) < 2.571)
-        assert 0.92 < held < 0.996
+        errors = np.geomspace(0.3, 3.0, number)
+        drawn = rng.normal(size=(3000, number)) * np.hypot(errors, between)
+        found = [random_effects(values, errors) for values in drawn]
+        within = stats.t.isf(0.025, number - 1)
+        held = np.mean([abs(one.mean) < within * one.error for one in found])
+        assert held > 0.89

@@ -8,6 +8,7 @@ import shlex
 
 from emergence.holography.identity import flow_of
 from emergence.holography.points import points_of
+from emergence.verification.seeds import certificate_of
 
 SYSTEMS = ["introspection", "holography", "retraining"]
 SCALES = ["smoke", "laptop", "paper"]
@@ -73,9 +74,9 @@ def measurements_at_hand():
 
 
 def certificate():
-    """The certificate of drift that says which verdicts rest on their seed, where there is one."""
-    path = Path("figures", JUDGED_AS, "drift.csv")
-    return [local(str(path))] if path.is_file() else []
+    """The certificate of drift by which claims are decided too, where there is one."""
+    found = certificate_of(JUDGED_AS, Path("figures"), HOUSE)
+    return [local(str(found))] if found else []
 
 
 def cases_folder(wildcards, input):

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -128,7 +129,7 @@ def measured(tmp_path, raw, write):
     """Measures the drift of the small ledger's claim from runs that came to these numbers."""
     ledgers = write(raw).parent
 
-    def measured(numbers, runs=RUNS, weights=WEIGHTS):
+    def measured(numbers, runs=RUNS, weights=WEIGHTS, kept=MappingProxyType({})):
         results = tmp_path / "results"
         (results / "drift").mkdir(parents=True, exist_ok=True)
         (results / "drift/runs.json").write_text(json.dumps(runs))
@@ -137,6 +138,7 @@ def measured(tmp_path, raw, write):
         for name, found in numbers.items():
             path = tmp_path / ("shipped" if name == "shipped" else f"results/{name}")
             write_measurements(path / raw["system"] / "measurements.json", [found])
-        return drift.measure("laptop", "laptop", ledgers, results, tmp_path / "shipped", weights)
+        places = ledgers, results, tmp_path / "shipped"
+        return drift.measure("laptop", "laptop", *places, weights, kept)
 
     return measured

@@ -10,6 +10,7 @@ from drift_numbers import WEIGHTS, single
 from emergence.errors import ArtifactError
 from emergence.statistics import Measurement, write_measurements
 from emergence.verification import drift, drift_report, drift_table, underlying
+from emergence.verification.seeds import Spread
 
 ROOT = Path(__file__).parents[2]
 
@@ -159,15 +160,37 @@ class TestMeasure:
     def test_seeds_after_those_of_before_leave_the_first_run_to_these(self, measured):
         runs = {"drift-seed-4": "seeds", "drift-seed-5": "seeds"}
         found = {"drift-seed-4": single(34.0), "drift-seed-5": single(26.0)}
-        (row,) = measured(found | {"shipped": single(30.0)}, runs).itertuples()
+        before = {("introspection", "loss_ratio"): Spread(4.0, 3, {}, frozenset({0, 1, 2}))}
+        frame = measured(found | {"shipped": single(30.0)}, runs, kept=before)
+        (row,) = frame.itertuples()
         assert (row.value, row.spread, row.runs) == (30.0, pytest.approx(np.sqrt(32.0)), 2)
-        assert row.trained == "4 5"
+        assert (row.trained, row.values) == ("4 5", "4:34.0:0.5 5:26.0:0.5")
+
+    @pytest.mark.parametrize(
+        ("seeds", "spread", "trained"),
+        [
+            # All values are kept: one spread of all.
+            ({0, 4}, np.std([30.0, 32.0, 34.0, 26.0], ddof=1), "0 4 5 6"),
+            # That of seed 1 is not: of the new ones alone, to be pooled with the one of before.
+            ({0, 1, 4}, np.std([34.0, 26.0], ddof=1), "5 6"),
+        ],
+    )
+    def test_seeds_are_taken_with_those_of_before_where_all_values_are_kept(
+        self, measured, seeds, spread, trained
+    ):
+        runs = {"drift-seed-5": "seeds", "drift-seed-6": "seeds"}
+        found = {"drift-seed-5": single(34.0), "drift-seed-6": single(26.0)}
+        before = Spread(1.0, len(seeds), {4: (32.0, 0.5)}, frozenset(seeds))
+        kept = {("introspection", "loss_ratio"): before}
+        (row,) = measured(found | {"shipped": single(30.0)}, runs, kept=kept).itertuples()
+        assert (row.spread, row.trained) == (pytest.approx(spread), trained)
+        assert row.values == "4:32.0:0.5 5:34.0:0.5 6:26.0:0.5"
 
     def test_without_runs_it_says_what_to_do(self, tmp_path):
         with pytest.raises(
             ArtifactError, match=r"runs.json is missing. Run `make drift SCALE=laptop`"
         ):
-            drift.measure("laptop", "laptop", ROOT / "claims", tmp_path, tmp_path, {})
+            drift.measure("laptop", "laptop", ROOT / "claims", tmp_path, tmp_path, {}, {})
 
     def test_without_the_base_it_says_what_to_do(self, measured):
         with pytest.raises(ArtifactError, match="holds no evaluation of introspection"):

@@ -33,7 +33,7 @@ class TestCertificate:
         drift_report.write(frame, "laptop", tmp_path)
         spreads = drift_table.read_spreads(tmp_path / "drift.csv")
         assert spreads == {
-            ("introspection", "loss_ratio"): (4.0, 3, {1: (34.0, 0.5), 2: (26.0, 0.5)})
+            ("introspection", "loss_ratio"): (4.0, 3, {1: (34.0, 0.5), 2: (26.0, 0.5)}, {0, 1, 2})
         }
 
     def test_that_was_never_written_knows_of_none(self, tmp_path):

@@ -108,9 +108,10 @@ class Claim(Entry):
         return self.expected[scale] if isinstance(self.expected, dict) else self.expected
 
     def asked_of(self, control: Control) -> Criterion:
-        """Return the criterion of a control, asked of the control's own measurement."""
+        """Return the criterion of a control, asked of the control's own measurement, of this training."""
         measure = control.measure
         update = measure.model_dump() if isinstance(measure, ControlPair) else {"measure": measure}
+        update["over_trainings"] = False
         if control.min_samples is not None:
             update["min_samples"] = control.min_samples
         return self.criteria[control.criterion].model_copy(update=update)

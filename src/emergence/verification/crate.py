@@ -22,6 +22,7 @@ from emergence.settings import Settings, load
 from emergence.verification.claims import SCALES
 from emergence.verification.contents import Contents, entity, single
 from emergence.verification.lineage import Job, jobs_done, read_by, span
+from emergence.verification.seeds import certificate_of
 
 if TYPE_CHECKING:
     from rocrate.rocrate import ROCrate
@@ -77,8 +78,9 @@ def write_crate(
             "contentSize": str((house / "Snakefile").stat().st_size),
         },
     )  # fmt: skip
-    certificate = figures_root / _judged_as(chosen) / "drift.csv"
-    places = {"figures/drift.csv": certificate, "results": results, "figures": figures}
+    places = {"results": results, "figures": figures}
+    if certificate := certificate_of(_judged_as(chosen), figures_root, house):
+        places["figures/drift.csv"] = certificate
     contents = Contents(crate, house, places)
     steps = _pack(contents, jobs, chosen, settings, _inputs(house))
     made = {one.id: one for one in contents.made}

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -38,7 +37,7 @@ from emergence.verification.drift_spreads import (
     over_seeds,
     redrawn,
 )
-from emergence.verification.drift_table import AXES, dated, framed, joined, spreads_of
+from emergence.verification.drift_table import AXES, dated, framed, joined, kept_of
 from emergence.verification.outcomes import evaluate
 from emergence.verification.seeds import Spread, Spreads
 from emergence.verification.underlying import SWITCHES, Weights, reached
@@ -51,7 +50,7 @@ def measure(
     results: Path,
     shipped: Path,
     weights: Weights,
-    kept: Spreads = MappingProxyType({}),
+    kept: Spreads,
 ) -> pd.DataFrame:
     """Return the spread of every number along every axis that was run.
 
@@ -130,10 +129,8 @@ class _OverSeeds:
 
     def change(self, system: str, key: str, base: Found) -> Change:
         """How far a number moves over them."""
-        known = self.kept.get((system, key), Spread(np.nan, 0)).values
-        # Of seeds that follow others whose values are not kept, those others have the first run.
-        first = known or not self.again or min(self.again) == 1
-        return over_seeds(key, base, self.shipped if first else {}, self.again, known)
+        known = self.kept.get((system, key), Spread(np.nan, 0))
+        return over_seeds(key, base, self.shipped, self.again, known)
 
 
 def refreshed(
@@ -156,7 +153,7 @@ def refreshed(
         ArtifactError: a measurement is corrupt.
         LedgerError: a ledger is malformed.
     """
-    rows, kept = [], spreads_of(earlier)
+    rows, kept = [], kept_of(earlier)
     for ledger in load_ledgers(ledgers):
         found = _read(shipped, ledger.system) or {}
         over = _OverSeeds(found, {}, kept)

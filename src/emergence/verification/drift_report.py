@@ -42,7 +42,8 @@ draw: in brackets is the difference in its own standard errors. Up to three of t
 which an upper limit is told (two standard errors above). P-values, and the relative and absolute \
 errors of the diagram, have no errors of their own: where chains are drawn again, all that they differ \
 by counts. Bulks are of the same true samples along every axis. *Room* is how far the number is from \
-where the statement itself begins to hold or to fail of it, errors apart; *ratio* the room over the \
+where the statement itself begins to hold or to fail of it, errors apart (of this training alone, also \
+where the mean over trainings decides); *ratio* the room over the \
 largest of the spreads that are more than noise. A dash: not varied, or not told. *Does not apply*: no \
 network is evaluated for the number, or nearly all of it is read from records of chains that were \
 drawn beforehand, which are the same along every axis; along precision also chains that only move in \
@@ -153,8 +154,9 @@ def _upper_limit(frame: pd.DataFrame) -> pd.Series:
 
 def told(frame: pd.DataFrame) -> str:
     """Return in a sentence how close the numbers come to their bounds."""
-    # Where a share of the seeds is demanded, the criterion itself counts how they scatter.
-    counted = (frame["axis"] == "seeds") & frame["demanded"].str.contains("of the seeds")
+    # Where a share of the seeds or their mean is asked, the criterion itself counts how they scatter.
+    by_all = frame["demanded"].str.contains("of the seeds|in the mean over trainings")
+    counted = (frame["axis"] == "seeds") & by_all
     moved = frame.assign(spread=frame["spread"].mask(counted | _is_noise(frame)))
     worst = moved.groupby(["claim", "measurement", "demanded"]).agg(
         spread=("spread", "max"), room=("room", "first")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from emergence.statistics import Measurement, scatter
-from emergence.verification.seeds import Values, told
+from emergence.verification.seeds import Spread, as_cell, deviation
 from emergence.verification.underlying import SWITCHES
 
 OF_WEIGHTS = ("machine", *SWITCHES)
@@ -33,20 +33,22 @@ class Change(NamedTuple):
     trained: str = ""
     """Numbers of the seeds that single trainings were from, 0 for the run that shipped the weights."""
     values: str = ""
-    """What those from other seeds came to, see :func:`~emergence.verification.seeds.told`."""
+    """What those from other seeds came to, see :func:`~emergence.verification.seeds.as_cell`."""
 
 
 def over_seeds(
-    key: str, base: Found, shipped: Found, again: Mapping[int, Found], kept: Values
+    key: str, base: Found, shipped: Found, again: Mapping[int, Found], kept: Spread
 ) -> Change:
     """How much single trainings scatter, and what they came to; NaN where there are too few.
 
-    Of ensembles :func:`~emergence.statistics.scatter`, of trainings run again the standard deviation.
+    Of ensembles :func:`~emergence.statistics.scatter`, of trainings run again the standard deviation. Of
+    those before, whose values are not all kept, only their spread can be pooled with this one
+    (:func:`with_earlier_seeds`), which is then of the new ones alone.
 
     Args:
         key: the number.
         base: that tells whether it is an ensemble's.
-        shipped: the run that shipped the weights; without ``key`` where it does not count.
+        shipped: the run that shipped the weights.
         again: trainings from other seeds, by the number of the seed.
         kept: what is known of it from earlier ones.
     """
@@ -54,18 +56,21 @@ def over_seeds(
     if values is not None:
         spread = scatter(values)
         return Change(np.nan if spread is None else spread, len(values))
-    others = dict(kept) | {
+    new = {
         number: (run[key].value, run[key].error)
         for number, run in again.items()
         if key in run and _same_arm(base[key], run[key]) and run[key].value is not None
     }
-    singles = {number: value for number, (value, _) in sorted(others.items())}
-    if key in shipped and shipped[key].value is not None:
+    others = {**kept.values, **new}
+    found = others if kept.seeds <= {0, *others} else new
+    singles = {number: value for number, (value, _) in sorted(found.items())}
+    counted = found is new and 0 in kept.seeds and min(again, default=1) > 1
+    if not counted and key in shipped and shipped[key].value is not None:
         singles = {0: shipped[key].value, **singles}
     if len(singles) < FEWEST_TRAININGS:
-        return Change(runs=len(singles), values=told(others))
-    spread = float(np.std(list(singles.values()), ddof=1))
-    return Change(spread, len(singles), np.nan, " ".join(map(str, singles)), told(others))
+        return Change(runs=len(singles), values=as_cell(others))
+    trained = " ".join(map(str, singles))
+    return Change(deviation(singles.values()), len(singles), np.nan, trained, as_cell(others))
 
 
 Over = tuple[float, int, str]

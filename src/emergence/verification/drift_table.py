@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from emergence.artifacts import read_table
+from emergence.errors import ArtifactError
 from emergence.provenance import code_in_use
 from emergence.verification.drift_spreads import OF_WEIGHTS, with_earlier_seeds
-from emergence.verification.seeds import Spread, Spreads, parsed
+from emergence.verification.seeds import Spread, Spreads, from_cell
 from emergence.verification.underlying import SWITCHES, UNREACHED, Weights, reached
 
 AXES = ("seeds", "machine", *SWITCHES)
@@ -24,7 +25,7 @@ COLUMNS = [
 TIED = ["weights", "commit", "trained", "values"]
 """What else each row has: a fingerprint of the weights that were evaluated, the code's commit, the
 numbers of the seeds that single trainings were from, 0 for the run that shipped the weights, and what
-those from other seeds came to (:func:`~emergence.verification.seeds.told`)."""
+those from other seeds came to (:func:`~emergence.verification.seeds.as_cell`)."""
 UNKNOWN = "unknown"
 """In place of the commit, where none was kept."""
 
@@ -105,15 +106,16 @@ def _trainings(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _values_of(frame: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
-    """What the trainings of some rows came to, all that are known, which a frame has."""
+    """What the trainings of some rows came to: what a later frame knows, else what they have."""
     about = ["system", "measurement", "axis"]
-    values = frame.drop_duplicates(about).set_index(about)["values"]
-    return values.reindex(pd.MultiIndex.from_frame(rows[about])).fillna("").to_numpy()
+    told = frame[frame["values"] != ""].drop_duplicates(about).set_index(about)["values"]
+    later = told.reindex(pd.MultiIndex.from_frame(rows[about])).to_numpy()
+    return np.where(pd.isna(later), rows["values"], later)
 
 
 def _dated_as_before(frame: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
-    """With the earlier commit where the trainings that a spread is of are those of before: ensembles,
-    which bring theirs along and scatter as they did, and seeds of which none is new."""
+    """With the commit of earlier trainings, beside that of new ones if there are any: of ensembles,
+    which bring theirs along, where they scatter as they did, of single ones where a seed is known."""
     frame, number = frame.copy(), ["system", "measurement"]
     over_seeds = earlier[(earlier["axis"] == "seeds") & earlier["spread"].notna()]
     known = over_seeds.drop_duplicates(number).set_index(number)
@@ -122,9 +124,11 @@ def _dated_as_before(frame: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame
         if about not in known.index:
             continue
         before, trained = known.loc[about], set(row["trained"].split())
-        none_new = trained <= set(before["trained"].split())
-        if none_new if trained else row["spread"] == before["spread"]:
+        earlier_ones = set(before["trained"].split())
+        if trained <= earlier_ones if trained else row["spread"] == before["spread"]:
             frame.loc[place, "commit"] = before["commit"]
+        elif earlier_ones and earlier_ones <= trained:
+            frame.loc[place, "commit"] = f"{before['commit']} {row['commit']}"
     return frame
 
 
@@ -140,7 +144,17 @@ def read_spreads(path: Path) -> Spreads:
     Raises:
         ArtifactError: the file is corrupt.
     """
-    return spreads_of(read_earlier(path)) if path.is_file() else {}
+    known = read_kept(path)
+    return {about: one for about, one in known.items() if not np.isnan(one.spread)}
+
+
+def read_kept(path: Path) -> Spreads:
+    """The same with numbers of which only values of trainings are known; their spread is NaN.
+
+    Raises:
+        ArtifactError: the file is corrupt.
+    """
+    return kept_of(read_earlier(path), path) if path.is_file() else {}
 
 
 def read_earlier(path: Path) -> pd.DataFrame:
@@ -148,15 +162,32 @@ def read_earlier(path: Path) -> pd.DataFrame:
     return read_table(path, columns=COLUMNS, numbers=("spread", "runs"))
 
 
-def spreads_of(frame: pd.DataFrame) -> Spreads:
-    """What a certificate knows of the spread over trainings.
+def kept_of(frame: pd.DataFrame, path: Path = Path("drift.csv")) -> Spreads:
+    """What a certificate knows of trainings.
+
+    Args:
+        frame: the certificate.
+        path: of the file that it is from, for messages.
 
     Raises:
-        ArtifactError: it holds malformed values of trainings.
+        ArtifactError: a spread, or a value of a training, is none.
     """
-    known = frame[(frame["axis"] == "seeds") & frame["spread"].notna() & frame["runs"].notna()]
-    values = known["values"] if "values" in known else pd.Series("", index=known.index)
-    return {
-        (row.system, row.measurement): Spread(float(row.spread), int(row.runs), parsed(cell))
-        for row, cell in zip(known.itertuples(), values.astype("str").fillna(""), strict=True)
-    }
+    rows = frame[frame["axis"] == "seeds"].drop_duplicates(["system", "measurement"])
+    rows = rows.reindex(columns=[*COLUMNS, *TIED])
+    cells = rows[["trained", "values"]].astype("str").fillna("")
+    found = {}
+    for row, trained, values in zip(rows.itertuples(), *cells.to_numpy().T, strict=True):
+        try:
+            seeds, spread = frozenset(map(int, trained.split())), float(row.spread)
+            if not (np.isnan(spread) or (spread >= 0.0 and row.runs >= 2)):
+                raise ValueError(f"a spread of {spread:g} over {row.runs:g} trainings is none")
+            runs = 0 if np.isnan(spread) else int(row.runs)
+            one = Spread(spread, runs, from_cell(values), seeds)
+        except ValueError as error:
+            raise ArtifactError(
+                f"{path} is corrupt at '{row.measurement}' of {row.system}: {error}.",
+                "Restore it from the repository, or measure it again with `make drift`.",
+            ) from None
+        if runs or one.values:
+            found[row.system, row.measurement] = one
+    return found

@@ -147,7 +147,7 @@ def _criteria_lines(decision: Decision) -> list[str]:
 def _criterion_line(outcome: Outcome) -> str:
     criterion = outcome.criterion
     name = getattr(criterion, "measure", criterion.test)
-    seeds = "" if outcome.samples is None else f" over {outcome.samples} seeds"
+    seeds = "" if outcome.samples is None else f" over {outcome.samples} {outcome.counted}"
     return (
         f"- `{name}` = {number(outcome.measured, outcome.error)}{seeds}, demanded "
         f"{criterion.allowed()}: {outcome.verdict}, {outcome.note}."

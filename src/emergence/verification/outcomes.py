@@ -10,7 +10,8 @@ stated in standard errors (equality, an exponent) is reproduced within two of th
 nothing is decided: *underpowered*.
 
 Errors tell of one training. Where its scatter over seeds was measured, that is the tolerance: what
-another training may come out beyond is at best *compatible* (:func:`settled`).
+another training may come out beyond is at best *compatible* (:func:`settled`); what one has not the power
+to tell the mean over several may (:mod:`.seeds`).
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Outcome:
     """None where the data could not tell it; of an ordering the difference, larger minus smaller."""
     error: float | None
     samples: int | None
-    """Seeds; None where the measurement is no ensemble."""
+    """Seeds of an ensemble, or trainings of a mean over them; None where the measurement is neither."""
     verdict: Verdict
     note: str
     """How it was decided, as a clause."""
@@ -123,8 +124,17 @@ class Outcome:
     def _asked_of_seeds(self) -> bool:
         """Whether the number is held against another training at all; not where all of them decide."""
         counted = getattr(self.criterion, "fraction", None) is not None
-        counted = counted or (self.criterion.over_trainings and self.samples is not None)
-        return not counted and not self._error_covers_seeds
+        return not counted and not self.by_mean and not self._error_covers_seeds
+
+    @property
+    def by_mean(self) -> bool:
+        """Whether the mean over trainings decided it, in whose error their scatter is."""
+        return self.criterion.over_trainings and self.samples is not None
+
+    @property
+    def counted(self) -> str:
+        """What the samples are, in a word."""
+        return "trainings" if self.by_mean else "seeds"
 
     @property
     def _error_covers_seeds(self) -> bool:

@@ -20,7 +20,7 @@ from emergence.verification.claims import SCALES, Ledger, load_ledgers
 from emergence.verification.criteria import Ordering
 from emergence.verification.markdown import render_markdown
 from emergence.verification.outcomes import Outcome
-from emergence.verification.seeds import with_spreads
+from emergence.verification.seeds import certificate_of, with_spreads
 from emergence.verification.verdicts import Decision, check, decide, must_decide
 from emergence.verification.wording import (
     BASES,
@@ -80,8 +80,7 @@ def verify(
         )
     loaded = load_ledgers(ledgers)
     decisions, sources = _decided(loaded, Path(results_root, scale), judged_as, left_out)
-    known = (Path(root, judged_as, "drift.csv") for root in (figures_root, Path(house, "figures")))
-    certificate = next((path for path in known if path.is_file()), None)
+    certificate = certificate_of(judged_as, Path(figures_root), Path(house))
     if certificate:
         decisions = with_spreads(decisions, certificate)
     seeds = {"drift_sha256": sha256(certificate) if certificate else None}
@@ -214,6 +213,7 @@ def _criterion_entry(outcome: Outcome) -> dict[str, Any]:
         "measured": outcome.measured,
         "error": outcome.error,
         "samples": outcome.samples,
+        "counted": outcome.counted,
         "verdict": outcome.verdict,
         "note": outcome.note,
         "spread": outcome.spread,

@@ -269,7 +269,7 @@ def drift_measure(
     shipped = trained or weights / scale
     of = fingerprints_shipped(shipped, config / f"{scale}.yaml", needs, ledgers)
     known = figures / scale / "drift.csv"
-    kept = drift_table.read_spreads(known)
+    kept = drift_table.read_kept(known)
     frame = drift_table.dated(measured.measure(scale, scale, ledgers, results, shipped, of, kept))
     if known.is_file():
         frame = drift_table.joined(frame, drift_table.read_earlier(known), of)

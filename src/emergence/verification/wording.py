@@ -110,7 +110,7 @@ def scatter_line(outcome: Outcome) -> str:
     told = f"Single trainings scatter by {outcome.spread:.2g} ({outcome.trainings} of them"
     if outcome.extremes:
         told += f", from {outcome.extremes[0]:.2g} to {outcome.extremes[1]:.2g}"
-    if outcome.criterion.over_trainings and outcome.samples is not None:
+    if outcome.by_mean:
         return f"{told}); their mean decides."
     left = outcome.room
     if left is None or not outcome.spread:
