@@ -140,7 +140,7 @@ def _test(system: str, ours: Measurement, theirs: Measurement, spreads: Spreads)
             least = partial(least_shift, theirs.values, len(ours.values))
             return _Test("Mann-Whitney, seed by seed", p, scatter(theirs.values) or 0.0, least)
         return None
-    spread, trainings, _ = spreads.get((system, theirs.name), Spread(0.0, 0))
+    spread, trainings, *_ = spreads.get((system, theirs.name), Spread(0.0, 0))
     if spread > 0 and trainings >= 3:
         # A new training among so many: Student's t of a difference of two single ones.
         unit = spread * math.sqrt(2.0)
