@@ -62,8 +62,8 @@ class TestTable:
         assert heading == HEADING
         assert rule == "|---|---|---|---|---|---|---|"
         assert row == (
-            r"| I3 | The loss \|jumps\| below n = 2 [slides]. | 2 | 30.0 ± 1.0 | at least 10 | "
-            "**reproduced** | shuffled pairing: 1 (deviates) |"
+            r"| I3 | The loss \|jumps\| below n = 2 [slides]. | 2 | 30.0 ± 1.0 (`loss_ratio`) | "
+            "at least 10 | **reproduced** | shuffled pairing: 1 (deviates) |"
         )
 
     def test_says_where_a_verdict_rests_on_its_seed(self, verdict):
@@ -74,7 +74,7 @@ class TestTable:
     def test_tells_what_deviates_and_a_control_that_stayed_green(self, verdict, measure):
         found = measure(loss_ratio=(3, 0.1), control__loss_ratio=(20, 0.1))
         row = table(verdict(found=found)).splitlines()[2]
-        assert "| 3.00 ± 0.10 | at least 10 | **deviates** |" in row
+        assert "| 3.00 ± 0.10 (`loss_ratio`) | at least 10 | **deviates** |" in row
         assert row.endswith("| shuffled pairing: 20 (reproduced) |")
 
     def test_shows_what_was_not_run_as_a_dash(self, verdict):

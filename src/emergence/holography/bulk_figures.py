@@ -120,7 +120,7 @@ def _areas(axis: Axes, areas: pd.DataFrame) -> None:
     plotting.reference_line(axis, scale, 4.0 * scale**2, label=r"$4\cdot 4^{\ell}$")
     plotting.reference_line(axis, y=sites, linestyle=":", label="whole torus")
     axis.set_xticks(scale, [f"{one:g}" for one in scale])
-    axis.set(xlabel=r"$2^{\ell}$", ylabel="area of the footprint (sites)")
+    axis.set(xlabel=r"$2^{\ell}$", ylabel="area (sites)")
     axis.set_ylim(0.7, 3.0 * sites)
 
 

@@ -35,7 +35,7 @@ def bulk_mass(tables: Path, stem: Path) -> None:
     priors = artifacts.read_table(tables / "bulk_prior.csv")
     couplings = artifacts.read_table(tables / "bulk_couplings.csv")
     names = bulks(table, *LARGEST)[:2]
-    fig, axes = plotting.figure(2, 4, height=5.4, width_ratios=[1.5, 1.5, 0.7, 0.9])
+    fig, axes = plotting.figure(2, 4, height=5.9, width_ratios=[1.5, 1.5, 0.7, 0.9])
     if nothing(fig, stem, table):
         return
     for axis, name in zip(axes[0], names, strict=False):
@@ -58,7 +58,7 @@ def bulk_mass(tables: Path, stem: Path) -> None:
     own = couplings[couplings["bulk"] == names[0]] if len(couplings) else couplings
     _couplings(below[2], own)
     handles, labels = plotting.entries(axes[0])
-    fig.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=6)
+    fig.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=6)
     plotting.panel_letters([axis for axis in [*axes[0], *below] if axis.get_visible()])
     plotting.save(
         fig, stem,
@@ -67,6 +67,8 @@ def bulk_mass(tables: Path, stem: Path) -> None:
     )  # fmt: skip
 
 
+BELOW = {"fontsize": 6, "loc": "upper left", "bbox_to_anchor": (-0.15, -0.24)}
+"""Where a panel of the lower row has its legend: none of its points may be behind it."""
 ESTIMATORS = {"neighbour": (1.0, "nearest neighbours"), "gaussian": (0.0, "Gaussian")}
 """Opacity of the face, and name."""
 
@@ -91,9 +93,7 @@ def _links(axis: Axes, links: pd.DataFrame) -> None:
     axis.set_xticks(range(len(places)), [f"{a}, {b}" for a, b in places])
     axis.set(xlabel="levels of the pair", ylabel="mutual information (nats)")
     axis.set_title("    most correlated latents", fontsize=7)
-    low, high = axis.get_ylim()
-    axis.set_ylim(low, high + 0.7 * (high - low))
-    axis.legend(fontsize=6, loc="upper right")
+    axis.legend(**BELOW)
 
 
 FITS = {
@@ -126,10 +126,8 @@ def _priors(axis: Axes, priors: pd.DataFrame) -> None:
         short = [name.replace(long, brief) for name in short]
     axis.set_xticks(range(len(names)), short, fontsize=6)
     axis.set_xlim(-0.6, len(names) - 0.4)
-    axis.set_ylabel("learnt prior (nats)")
-    low, high = axis.get_ylim()
-    axis.set_ylim(low, max(high, 1.0) * 1e4)
-    axis.legend(fontsize=6, loc="upper left")
+    axis.set_ylabel("KL, and what is removed (nats)")
+    axis.legend(**BELOW)
 
 
 def _couplings(axis: Axes, couplings: pd.DataFrame) -> None:
@@ -149,7 +147,7 @@ def _couplings(axis: Axes, couplings: pd.DataFrame) -> None:
     axis.set_ylabel("coupling (partial correlation)")
     axis.set_title(f"    {title(couplings)}", fontsize=7)
     name_bounds(axis)
-    axis.legend(fontsize=6, loc="best")
+    axis.legend(**BELOW | {"ncols": 2})
 
 
 def _boundary_lengths(axis: Axes, lengths: pd.DataFrame, names: list[str]) -> None:

@@ -110,10 +110,11 @@ def _observable(axis: Axes, part: pd.DataFrame, shipped: bool) -> None:
 
 
 LAWS = {
-    "algebraic": (SEQUENCE[2], "-", "power law, η = {:.3f}"),
-    "exponential": (SEQUENCE[5], "--", "exponential, ξ = {:.2f}"),
+    "algebraic": (SEQUENCE[2], "-", "power law of the clusters, η = {:.3f}"),
+    "exponential": (SEQUENCE[5], "--", "exponential of the clusters, ξ = {:.2f}"),
 }
 
+UNWEIGHTED = f"not reweighted: {FEW}"
 LINES = {line for _, line, _ in LAWS.values()}
 
 
@@ -146,6 +147,7 @@ def correlation(tables: Path, stem: Path) -> None:
     shared = [
         pair for pair in zip(*plotting.entries(axes.ravel()), strict=True) if not _is_law(pair[1])
     ]
+    shared.sort(key=lambda pair: pair[1] == UNWEIGHTED)  # a remark, which has no mark
     fig.legend(*zip(*shared, strict=True), loc="outside lower center", ncols=3, fontsize=6)
     plotting.panel_letters(axes)
     for row, phase in enumerate(phases):
@@ -168,7 +170,7 @@ def _phase(axis: Axes, part: pd.DataFrame, fits: pd.DataFrame) -> None:
         if len(own):
             _source(axis, own, *look)
     if {"raw", "reweighted"} & set(part["source"]) == {"raw"}:
-        axis.plot([], [], " ", label=f"not reweighted: {FEW}")
+        axis.plot([], [], " ", label=UNWEIGHTED)
     bottom, top = axis.get_ylim()
     curve = part[part["source"] == "reference"]
     for law, (colour, line, label) in LAWS.items():

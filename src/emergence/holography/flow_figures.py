@@ -241,26 +241,30 @@ def plane(tables: Path, stem: Path) -> None:
         )  # fmt: skip
         beyond = "both" if column == "pull" else "neither"
         fig.colorbar(mesh, ax=axis, label=label, extend=beyond)
-        _transition(axis, grid, part["interaction"].iloc[0])
+        _transition(
+            axis, grid, part["interaction"].iloc[0], "black" if beyond == "both" else "white"
+        )
         axis.set_title(title, fontsize=7)
         axis.set_xlabel("hopping t")
+    grey = {"color": ROLES["baseline"], "markersize": 3}
+    named = {"transition by mean field": Line2D([], [], linestyle="--", linewidth=0.8, **grey)}
     raw = part[part["reweighted"].isna()]
     if len(raw):
         axes[0].plot(raw["t"], raw["mu"], "x", color="white", markersize=3)
-        cross = Line2D([], [], marker="x", color=ROLES["baseline"], linestyle="none", markersize=3)
-        words = f"raw, as the flow has {FEW} there"
-        fig.legend([cross], [words], loc="outside lower center", fontsize=6)
+        cross = Line2D([], [], marker="x", linestyle="none", **grey)
+        named[f"raw, as the flow has {FEW} there"] = cross
+    fig.legend(named.values(), named.keys(), loc="outside lower center", ncols=2, fontsize=6)
     axes[0].set_ylabel("chemical potential μ")
     plotting.panel_letters(axes)
     plotting.save(fig, stem, table)
 
 
-def _transition(axis: Axes, grid: pd.DataFrame, interaction: float) -> None:
+def _transition(axis: Axes, grid: pd.DataFrame, interaction: float, colour: str) -> None:
     """Where mean field puts the Kosterlitz–Thouless point: tρ = 1.12 with ρ = −μ/2λ."""
     mu = np.linspace(grid.index.min(), min(grid.index.max(), -1e-9), 50)
     t = 1.12 * 2.0 * interaction / -mu
     inside = t <= grid.columns.max()
-    axis.plot(t[inside], mu[inside], color="white", linestyle="--", linewidth=0.8)
+    axis.plot(t[inside], mu[inside], color=colour, linestyle="--", linewidth=0.8)
 
 
 def _sides(axis: Axes, sides: list[int]) -> None:

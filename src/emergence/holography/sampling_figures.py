@@ -41,7 +41,7 @@ def sampling(tables: Path, stem: Path) -> None:
         own = table[table["pair"] == pair]
         exact = bool((own["truth_error"] == 0.0).all())
         _cold(axes[row, 0], cold[cold["pair"] == pair], pair, exact)
-        _bars(axes[row, 1], own, own["tau"], own["tau_error"], "τ_int (steps)")
+        _bars(axes[row, 1], own, own["tau"], own["tau_error"], r"$\tau_\mathrm{int}$ (steps)")
         seconds = 2.0 * own["seconds"]
         _bars(
             axes[row, 2], own, seconds * own["tau"], seconds * own["tau_error"],
@@ -50,7 +50,7 @@ def sampling(tables: Path, stem: Path) -> None:
         # The names stand at the middle panel.
         axes[row, 2].tick_params(labelleft=False)
         axes[row, 1].set_title("  hatched: lower bound", fontsize=6)
-        axes[row, 2].set_title("  two τ_int steps each", fontsize=6)
+        axes[row, 2].set_title(r"  $2\tau_\mathrm{int}$ steps each", fontsize=6)
     plotting.panel_letters(axes)
     for row, pair in enumerate(pairs):
         side = int(table.loc[table["pair"] == pair, "size"].iloc[0])

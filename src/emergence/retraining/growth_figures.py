@@ -6,6 +6,7 @@ legend, were trained beforehand at a larger cost and shipped with the project.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from emergence import artifacts, plotting
@@ -60,15 +62,17 @@ def marks(
         first = False
 
 
-def legend(axis: Axes, shipped: bool, **options: object) -> None:
-    """The legend, with the hollow mark explained where there is one."""
-    handles, labels = axis.get_legend_handles_labels()
+def legend(
+    place: Axes | Figure, shipped: bool, panels: Iterable[Axes] = (), **options: object
+) -> None:
+    """The legend of a panel, or of several in one, with the hollow mark explained where there is one."""
+    handles, labels = plotting.entries(panels or [place])
     if shipped:
-        hollow = Line2D([], [], marker="o", color=ROLES["learnt"], markerfacecolor="white",
+        hollow = Line2D([], [], marker="o", color=ROLES["baseline"], markerfacecolor="white",
                         linestyle="none", markersize=3.5)  # fmt: skip
         handles, labels = [*handles, hollow], [*labels, SHIPPED]
     if handles:
-        axis.legend(handles, labels, **options)
+        place.legend(handles, labels, **options)
 
 
 def any_shipped(table: pd.DataFrame) -> bool:
@@ -107,7 +111,7 @@ def energy_error(tables: Path, stem: Path) -> None:
     """Relative error of the energy against size, on the Ising, the Heisenberg and J1–J2 chains."""
     table = artifacts.read_table(tables / "energies.csv")
     table = table[(table["geometry"] == "chain") & table["relative_error"].notna()]
-    fig, axes = plotting.figure(1, 3, height=3.1, sharey=True)
+    fig, axes = plotting.figure(1, 3, height=3.0, sharey=True)
     panels = {
         "critical Ising": ["ising"],
         "Heisenberg": ["heisenberg", "heisenberg_200"],
@@ -130,8 +134,9 @@ def energy_error(tables: Path, stem: Path) -> None:
             points = over_seeds(scratch, "sites", "relative_error", "relative_uncertainty")
             marks(axis, points, ROLES["control"], "from scratch, equal cost", "D")
         sizes_axis(axis, part["sites"])
-        axis.set_ylim(-3e-7, 3e5)  # room for the legend above the untrained
-        legend(axis, any_shipped(part), loc="upper left", fontsize=5.5, ncols=1)
+        axis.set_ylim(-3e-7, 10.0)
+    drawn = of_arms(table, "ising_scratch", *(arm for arms in panels.values() for arm in arms))
+    legend(fig, any_shipped(drawn), list(axes), loc="outside lower center", fontsize=6, ncols=4)
     axes[0].set_ylabel("relative error of the energy")
     plotting.panel_letters(axes)
     plotting.save(fig, stem, table)

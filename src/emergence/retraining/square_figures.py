@@ -112,12 +112,13 @@ def original_network(tables: Path, stem: Path) -> None:
                 marks(axis, points, colour, word, marker)
         axis.set_xticks(sorted({*part["size"], *beside["size"]}))
         axis.set_xlabel(label)
-        axis.set_ylim(-3e-7, 1e4)  # room for the legend above the untrained
+        axis.set_ylim(-3e-7, 10.0)
         axis.margins(x=0.3)
-        legend(axis, any_shipped(pd.concat([part, beside])), loc="upper left", fontsize=6)
+    drawn = of_arms(table, *(name for panel in panels for name in panel[1:3]))
+    legend(fig, any_shipped(drawn), list(axes), loc="outside lower center", fontsize=6, ncols=3)
     axes[0].set_ylabel("relative error of the energy")
     plotting.panel_letters(axes)
-    plotting.save(fig, stem, of_arms(table, *(name for panel in panels for name in panel[1:3])))
+    plotting.save(fig, stem, drawn)
 
 
 FIGURES: dict[str, Drawing] = {

@@ -38,14 +38,26 @@ def table(verdict: dict[str, Any]) -> str:
             claim["id"],
             claim["statement"],
             claim["published"],
-            ("difference " if claim["difference"] else "")
-            + number(claim["measured"], claim["error"]),
+            _measured(claim),
             str(claim["tolerance"]) if claim["tolerance"] is not None else "–",
             f"**{claim['verdict']}**" + (", by its seed" if claim["rests_on_seed"] else ""),
-            f"{control['name']}: {number(control['measured'])} ({control['verdict']})",
+            f"{control['name']}: {_shortly(control['measured'])} ({control['verdict']})",
         ]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows)
+
+
+def _measured(claim: Mapping[str, Any]) -> str:
+    """The number that a verdict rests on, with its error and its name."""
+    told = number(claim["measured"], claim["error"])
+    if claim["measured"] is None:
+        return told
+    return f"difference {told}" if claim["difference"] else f"{told} (`{claim['measure']}`)"
+
+
+def _shortly(value: float | None) -> str:
+    """A number of which only the size matters."""
+    return "–" if value is None else f"{float(f'{value:.3g}'):g}"
 
 
 def claims_section(verdict: dict[str, Any]) -> str:

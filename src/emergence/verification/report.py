@@ -179,6 +179,7 @@ def _claim_entry(decision: Decision) -> dict[str, Any]:
         "published": claim.published,
         "measured": headline.measured if headline else None,
         "error": headline.error if headline else None,
+        "measure": getattr(criterion, "measure", None),
         "difference": isinstance(criterion, Ordering),
         "tolerance": criterion.allowed(),
         "control": {
