@@ -21,6 +21,7 @@ from emergence.verification.criteria import (
     Within,
     keys_of,
 )
+from emergence.verification.numbers import number
 from emergence.verification.seeds import with_spreads
 from emergence.verification.underlying import fingerprints_shipped
 from emergence.verification.verdicts import check, decide
@@ -118,6 +119,32 @@ def test_each_spread_of_single_trainings_tells_from_which_seeds():
     assert told[told["system"] == "introspection"]["trained"].isna().all(), "Ensembles."
 
 
+def test_the_committed_audits_are_of_the_shipped_numbers_and_none_disagrees():
+    """Where it fails, a number changed after the audit: `emergence audit judge`, or another `make audit`."""
+    found = {
+        f"{ledger.system}: {name}": number(one.value, one.error)
+        for ledger in load_ledgers(ROOT / "claims")
+        for name, one in read_measurements(
+            ROOT / "weights/laptop" / ledger.system / "measurements.json"
+        ).items()
+    }
+    files = sorted((ROOT / "figures/laptop").glob("audit-*.json"))
+    audits = [read_numbers(path, ["seed", "claims", "numbers", "agrees"]) for path in files]
+    rows = [row for audit in audits for row in audit["numbers"]]
+    tested = [row for row in rows if row["p"] is not None]
+    assert {row["name"]: row["theirs"] for row in tested}.items() <= found.items()
+    assert all(audit["agrees"] for audit in audits)
+    claims = {name for audit in audits for name in audit["claims"]}
+    idle = sum(row["agrees"] is None for row in rows)
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    told = (
+        f"Of {len(rows)} numbers of {len(claims)} claims none disagrees, and {idle} have no power."
+    )
+    assert told in text
+    for audit in audits:
+        assert f"[{audit['seed']}](figures/laptop/audit-{audit['seed']}.md)" in text
+
+
 def test_no_control_is_its_claim_the_other_way_round():
     """Such a control is red whenever its claim is green, and says nothing of what was measured.
 
@@ -145,8 +172,8 @@ def test_no_control_is_its_claim_the_other_way_round():
             changed = control - {_number(found, getattr(asked, "other", None))}
             for numbers in (frozenset(control), frozenset(changed)):
                 assert numbers not in decided, (claim.id, decided[numbers])
-            for number in changed:
-                assert number not in alone, (claim.id, alone[number])
+            for name in changed:
+                assert name not in alone, (claim.id, alone[name])
 
 
 def _number(found, name):
