@@ -12,6 +12,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -34,8 +35,9 @@ from emergence.introspection.comparison import Row, in_turns, render
 from emergence.introspection.step_speed import Training
 from emergence.progress import say
 from emergence.provenance import CHECKOUT
-from emergence.settings import FlowStage, load
+from emergence.settings import FlowStage, Settings, load
 from emergence.settings.studies import SHORTEST_SERIES
+from emergence.updates import Parameters
 
 SEED = 20190303
 SHIPPED, POINT = "line_16", 0.28
@@ -216,12 +218,7 @@ def samples(sizes: Sizes, side: int) -> Rate:
 
 def samplers(sizes: Sizes) -> list[Rate]:
     """Independent values of the order parameter per processor second, 1 / (2 τ seconds)."""
-    settings = load(CHECKOUT / "config/laptop.yaml")
-    parameters, _ = growth.read_flow(CHECKOUT / "weights/holography" / SHIPPED)
-    common = {
-        "flow": SHIPPED, "size": 16, "t": [POINT], "chains": sizes.chains,
-        "tuning": max(1, sizes.trajectories // 4), "trajectories": sizes.trajectories,
-    }  # fmt: skip
+    lengths = {"tuning": max(1, sizes.trajectories // 4), "trajectories": sizes.trajectories}
     ways = {
         "refreshed latents": {"space": "bulk", "refreshes": 6},
         "trajectories in the bulk": {"space": "bulk", "leapfrogs": 5},
@@ -229,12 +226,12 @@ def samplers(sizes: Sizes) -> list[Rate]:
     }
     rates = []
     for name in sizes.ways:
-        content = settings.model_dump()
-        content["holography"]["chains"] = {"race": common | ways[name]}
-        arrays, timing = chains.run(type(settings).model_validate(content), "race", parameters)
+        settings, parameters = _race(sizes, **lengths, **ways[name])
+        arrays, timing = chains.run(settings, "race", parameters)
         found = estimate_mean(arrays["order"][0])
         rates.append(_rate(name, found, timing["seconds_per_trajectory"]))
-    action = ComplexPhi4(POINT, settings.holography.diagram.mu_at(POINT), 25.0)
+    diagram = load(CHECKOUT / "config/laptop.yaml").holography.diagram
+    action = ComplexPhi4(POINT, diagram.mu_at(POINT), 25.0)
     counts = {"chains": sizes.chains, "thermalisation": 100, "seed": SEED}
     run_phi4(action, 16, sweeps=1, **counts)
     sweeps = 20 * sizes.trajectories
@@ -245,18 +242,20 @@ def samplers(sizes: Sizes) -> list[Rate]:
     return rates
 
 
-def timing_scatter(sizes: Sizes) -> Rate:
-    """How much the processor times that records keep scatter, in per cent of themselves."""
+def _race(sizes: Sizes, **way: Any) -> tuple[Settings, Parameters]:
+    """Settings whose only chains, "race", run on 16 × 16 in this way, and the flow that they move in."""
     settings = load(CHECKOUT / "config/laptop.yaml")
     parameters, _ = growth.read_flow(CHECKOUT / "weights/holography" / SHIPPED)
     content = settings.model_dump()
-    content["holography"]["chains"] = {
-        "race": {
-            "flow": SHIPPED, "size": 16, "t": [POINT], "chains": sizes.chains, "tuning": 1,
-            "trajectories": SHORTEST_SERIES, "space": "boundary", "leapfrogs": 20,
-        }
-    }  # fmt: skip
-    chosen = type(settings).model_validate(content)
+    common = {"flow": SHIPPED, "size": 16, "t": [POINT], "chains": sizes.chains}
+    content["holography"]["chains"] = {"race": common | way}
+    return type(settings).model_validate(content), parameters
+
+
+def timing_scatter(sizes: Sizes) -> Rate:
+    """How much the processor times that records keep scatter, in per cent of themselves."""
+    way = {"tuning": 1, "trajectories": SHORTEST_SERIES, "space": "boundary", "leapfrogs": 20}
+    chosen, parameters = _race(sizes, **way)
     # What a trajectory costs does not depend on its step.
     told = [chains.time_of(chosen, "race", parameters, np.full((1, 1), 0.01)) for _ in range(3)]
     names = ("seconds_per_trajectory", "seconds_per_sweep")
