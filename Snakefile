@@ -23,7 +23,7 @@ min_version("9.0")
 # Relative, so that results are still up to date after the whole folder was moved; in the image, where
 # every pod of a cluster has it.
 HOUSE = Path(os.environ.get("EMERGENCE_HOUSE") or os.path.relpath(workflow.basedir))
-os.environ["EMERGENCE_HOUSE"] = str(HOUSE)  # where the commands of its rules look, too
+os.environ.update(EMERGENCE_HOUSE=str(HOUSE))  # where the commands of its rules look, too
 SETTINGS_FILE = config.get("settings", HOUSE / f"config/{os.environ.get('SCALE', 'laptop')}.yaml")
 TRAINED = config.get("trained")
 ANEW = bool(config.get("anew"))
