@@ -18,3 +18,7 @@ def outcome(entry, **entries):
 
 def at_least(bound, **more):
     return {"test": "at_least", "measure": "m", "bound": bound, **more}
+
+
+def ratio(bound, **more):
+    return {"test": "ratio_at_least", "measure": "m", "bound": bound, **more}

@@ -14,7 +14,14 @@ from emergence.verification import budget
 from emergence.verification.budget import parse_budget
 from emergence.verification.claims import load_ledgers
 from emergence.verification.costs import CALIBRATION, Cost, recorded_costs
-from emergence.verification.jobs import Pace, deciding_jobs, jobs_of, load_needs, reduced
+from emergence.verification.jobs import (
+    Pace,
+    checked_in_part,
+    deciding_jobs,
+    jobs_of,
+    load_needs,
+    reduced,
+)
 
 ROOT = Path(__file__).parents[2]
 NEEDS = load_needs(ROOT / "workflow/needs.yaml")
@@ -134,6 +141,17 @@ class TestChoice:
         number = sum(len(ledger.claims) for ledger in load_ledgers(ROOT / "claims"))
         assert f" of {number} claims will be checked by " in lines[0]
         assert any(line.startswith("  H9: it would take") for line in lines)
+
+    def test_says_which_claims_rest_on_what_is_only_continued(self, choose):
+        plan = choose(120)
+        lines = budget.told(plan, 7200)
+        (told,) = [line for line in lines if line.startswith("In part only")]
+        named = set(told.removesuffix(".").split(": ")[1].split(", "))
+        assert {"H1", "H7", "H8-16"} <= named < set(plan.claims)
+        assert not {"H3", "H9", "I1", "S1"} & named
+        # Where nothing goes on from shipped weights there is nothing to tell.
+        assert checked_in_part(set(), {"H1": {"a"}}, ["H1"]) == []
+        assert "H1." in checked_in_part({"a"}, {"H1": {"a", "b"}, "H3": {"b"}}, ["H1", "H3"])[0]
 
     def test_says_what_a_scale_has_no_power_for(self):
         found = recorded_costs(ROOT / "config/costs.csv", "smoke")

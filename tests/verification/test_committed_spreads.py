@@ -17,6 +17,7 @@ from emergence.verification.criteria import (
     AtLeast,
     AtMost,
     EqualWithinErrors,
+    RatioAtLeast,
     ScalingExponent,
     Within,
     keys_of,
@@ -168,7 +169,7 @@ def test_a_bound_that_rests_on_the_spread_is_wider_than_it(seeds, measured):
     ]
     assert resting
     for claim, criterion in resting:
-        if isinstance(criterion, AtLeast):
+        if isinstance(criterion, AtLeast | RatioAtLeast):
             factors = scatter(np.log(measured[criterion.measure].values))
             assert np.log(criterion.bound) > factors, (claim.id, criterion.measure)
         else:

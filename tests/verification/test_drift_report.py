@@ -19,7 +19,7 @@ class TestCertificate:
         lines = (tmp_path / "drift.md").read_text().splitlines()
         (row,) = [line for line in lines if "`loss_ratio`" in line]
         cells = [cell.strip() for cell in row.strip("|").split("|")]
-        expected = "I3|`loss_ratio`|30|4 (3; 3 to 9.6)|–|1|–|–|at least 10|20|5"
+        expected = "I3|`loss_ratio`|30|4 (3; 3 to 9.6; off 24)|–|1|–|–|at least 10|20|5"
         assert cells == expected.split("|")
 
     def test_tells_what_is_no_more_than_other_samples(self, measured, tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from outcomes_of import at_least, outcome
+from outcomes_of import at_least, outcome, ratio
 
 from emergence.verification.outcomes import settled
 
@@ -26,7 +26,7 @@ def test_a_quotient_is_positive_of_another_training_too(trainings):
     """Its logarithm is normal: another one is about as rarely below its reach as one in forty."""
     drawn = np.exp(np.random.default_rng(2).normal(np.log(9.0), 0.2, size=(8000, trainings + 1)))
     before, another = drawn[:, :-1], drawn[:, -1]
-    one = outcome(at_least(1, quotient=True), m=(9, 1))
+    one = outcome(ratio(1), m=(9, 1))
     reach = [
         replace(one, measured=first, spread=spread, trainings=trainings).reach
         for first, spread in zip(before[:, 0], before.std(axis=1, ddof=1), strict=True)
@@ -39,8 +39,8 @@ def test_only_of_a_quotient_above_its_bound_the_logarithm_counts():
     spread = {"spread": 8.0, "trainings": 3}
     linear = replace(outcome(at_least(1), m=(9, 1)), **spread).reach
     assert linear == pytest.approx(6.085 * 8.0, rel=1e-3)
-    assert replace(outcome(at_least(1, quotient=True), m=(9, 1)), **spread).reach < 9.0
-    assert replace(outcome(at_least(10, quotient=True), m=(9, 1)), **spread).reach == linear
+    assert replace(outcome(ratio(1), m=(9, 1)), **spread).reach < 9.0
+    assert replace(outcome(ratio(10), m=(9, 1)), **spread).reach == linear
 
 
 def test_degrees_of_freedom_count_where_they_are_told():

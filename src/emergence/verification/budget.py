@@ -20,7 +20,14 @@ from emergence.errors import ArtifactError, SettingsError
 from emergence.progress import clock
 from emergence.settings import Settings, load
 from emergence.verification.costs import Cost
-from emergence.verification.jobs import Needs, Pace, deciding_jobs, reduced
+from emergence.verification.jobs import (
+    Needs,
+    Pace,
+    checked_in_part,
+    deciding_jobs,
+    only_continued,
+    reduced,
+)
 
 BUDGET_SCALE = "budget"
 """Scale of the results of a part of the workflow: results/budget."""
@@ -39,6 +46,8 @@ class Plan:
     """Wall time expected on this machine."""
     jobs: frozenset[str]
     systems: tuple[str, ...]
+    in_part: tuple[str, ...] = ()
+    """As a sentence, which of the claims rest on what is only continued; none where none does."""
 
     def reasons(self) -> dict[str, str]:
         """Of each claim left out, why, as a sentence."""
@@ -100,11 +109,12 @@ def choose(
     pace = Pace(costs, cores, ratio, scale)
     wall = pace.wall
     chosen = most(open_, pace, budget_s)
+    in_part = tuple(checked_in_part(only_continued(settings), open_, chosen))
     jobs = set().union(*(open_.pop(name) for name in chosen))
     for name, needed in open_.items():
         left_out.append((name, f"{_TOO_LONG} {clock(wall(jobs | needed))} with it"))
     systems = tuple(dict.fromkeys(system_of[name] for name in chosen))
-    return Plan(tuple(chosen), tuple(left_out), wall(jobs), frozenset(jobs), systems)
+    return Plan(tuple(chosen), tuple(left_out), wall(jobs), frozenset(jobs), systems, in_part)
 
 
 def most(needed: Mapping[str, set[str]], pace: Pace, budget_s: float) -> list[str]:
@@ -219,6 +229,7 @@ def told(plan: Plan, budget_s: float) -> list[str]:
         f"{len(plan.claims)} of {total} claims will be checked by {len(plan.jobs)} jobs, in about "
         f"{clock(plan.seconds)} of the {clock(budget_s)} there are: {', '.join(plan.claims)}."
     ]
+    lines += plan.in_part
     if plan.left_out:
         lines.append("These will not be checked:")
         lines += [f"  {name}: {why}." for name, why in plan.left_out]

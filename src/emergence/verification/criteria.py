@@ -120,22 +120,31 @@ class AtMost(BaseCriterion):
 
 
 class AtLeast(BaseCriterion):
-    """``measure`` ≥ ``bound``.
-
-    It is also the test that a ratio is at least so large: the analysis measures the ratio under a
-    name of its own, with the error of the quotient, and the bound is asked of that.
-    """
+    """``measure`` ≥ ``bound``."""
 
     test: Literal["at_least"]
     measure: MeasurementName
     bound: Number
     fraction: Fraction | None = None
-    quotient: Annotated[bool, Field(strict=True)] = False
-    """Whether the measure is one of two positive quantities, such as times or lengths: trainings scatter
-    in its logarithm then."""
 
     def _demand(self) -> str:
         return f"at least {self.bound:g}"
+
+
+class RatioAtLeast(BaseCriterion):
+    """``measure``, a ratio of two positive quantities such as times or lengths, is ≥ ``bound``.
+
+    The analysis measures it under a name of its own, with the error of the quotient. Trainings scatter in
+    its logarithm.
+    """
+
+    test: Literal["ratio_at_least"]
+    measure: MeasurementName
+    bound: PositiveNumber
+    fraction: Fraction | None = None
+
+    def _demand(self) -> str:
+        return f"ratio at least {self.bound:g}"
 
 
 class Within(BaseCriterion):
@@ -213,7 +222,14 @@ class ScalingExponent(BaseCriterion):
 
 
 Criterion = (
-    AtMost | AtLeast | Within | EqualWithinErrors | Ordering | ModelComparison | ScalingExponent
+    AtMost
+    | AtLeast
+    | RatioAtLeast
+    | Within
+    | EqualWithinErrors
+    | Ordering
+    | ModelComparison
+    | ScalingExponent
 )
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from emergence.artifacts import write_table, write_text
 from emergence.verification.drift_table import AXES
+from emergence.verification.outcomes import deviations_off
 from emergence.verification.underlying import UNREACHED
 
 NOISE = 3.0
@@ -34,7 +35,8 @@ of trainings the numbers of their seeds and, where they were kept, their values.
 Of the seed it is the standard deviation of single trainings, in brackets their number (of spreads that \
 were pooled, of other seeds each, one less than the trainings for each but the first) and where the \
 true one lies (68 % by chi-square, as of normal numbers; half of the central 68 % of an ensemble is \
-less sure, for ten from 0.91 to 1.66 times what is told). \
+less sure, for ten from 0.91 to 1.66 times what is told); then how far another training may be off, in \
+95 % of cases by Student's t: the tolerance by which verdicts are decided, wherever a bound lies. \
 A fast certificate evaluates fewer samples, all of them the same, without chains and bulks; one of \
 samplings evaluates these alone; both leave the machine out. Samples that are drawn in another \
 precision, or without compilation, are other samples, and to chains any change of rounding is another \
@@ -136,7 +138,8 @@ def _more(row: pd.Series, axis: str) -> Iterator[str]:
     spread, noise, runs = row["spread"], row["noise"], row["runs"]
     if axis == "seeds":
         low, high = spread_interval(spread, runs)
-        yield f" ({runs}; {low:.2g} to {high:.2g})" if spread > 0 else f" ({runs})"
+        off = spread * deviations_off(runs - 1)
+        yield f" ({runs}; {low:.2g} to {high:.2g}; off {off:.2g})" if spread > 0 else f" ({runs})"
     elif spread > 0 and noise > 0:
         limit = f", below {spread + LIMIT * noise:.2g}" if spread <= NOISE * noise else ""
         yield f" ({spread / noise:.1f} σ{limit})"

@@ -165,6 +165,25 @@ def only_continued(settings: Settings) -> set[str]:
     return begun_elsewhere(settings) | records_continued(settings)
 
 
+def checked_in_part(
+    continued: Collection[str], needed: Mapping[str, set[str]], claims: Iterable[str]
+) -> list[str]:
+    """Say which claims rest on what is shipped and only continued, in a sentence; nothing if none does.
+
+    Args:
+        continued: the jobs that go on from something shipped.
+        needed: the jobs of each claim.
+        claims: those that will be checked.
+    """
+    found = [name for name in claims if not needed[name].isdisjoint(continued)]
+    if not found:
+        return []
+    return [
+        "In part only, as weights or records that they rest on are shipped and merely continued: "
+        f"{', '.join(found)}."
+    ]
+
+
 def training_jobs(settings: Settings) -> set[str]:
     """Return the jobs that train."""
     chosen = settings.introspection

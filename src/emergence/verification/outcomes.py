@@ -30,6 +30,7 @@ from emergence.verification.criteria import (
     EqualWithinErrors,
     ModelComparison,
     Ordering,
+    RatioAtLeast,
     ScalingExponent,
     Within,
     keys_of,
@@ -96,19 +97,16 @@ class Outcome:
         """How far from this number that of another training may come out; None where unknown.
 
         In :data:`PREDICTION` of cases, by Student's t of the degrees of freedom that the spread has: the
-        difference of two trainings scatters by √2 of that. Of a quotient that lies above its bound it is
+        difference of two trainings scatters by √2 of that. Of a ratio that lies above its bound it is
         how far below, by its logarithm, whose standard deviation is √ln(1 + (SD/number)²): it stays
         positive.
         """
         freedom = self.trainings - 1 if self.freedom is None else self.freedom
         if self.spread is None or freedom <= 0:
             return None
-        from scipy.special import stdtrit
-
-        times = float(stdtrit(freedom, (1.0 + PREDICTION) / 2.0)) * math.sqrt(2.0)
+        times = deviations_off(freedom)
         criterion = self.criterion
-        quotient = isinstance(criterion, AtLeast) and criterion.quotient
-        if not quotient or self.measured <= max(criterion.bound, 0.0):
+        if not isinstance(criterion, RatioAtLeast) or self.measured <= criterion.bound:
             return times * self.spread
         relative = math.sqrt(math.log1p((self.spread / self.measured) ** 2))
         return -self.measured * math.expm1(-times * relative)
@@ -148,6 +146,16 @@ class Outcome:
         if not in_errors or None in (self.spread, self.held_error) or self.verdict == "deviates":
             return False
         return self.spread <= self.held_error
+
+
+def deviations_off(freedom: float) -> float:
+    """By how many standard deviations one training may be off another, in :data:`PREDICTION` of cases.
+
+    By Student's t; the difference of two trainings scatters by √2 of one.
+    """
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1.0 + PREDICTION) / 2.0)) * math.sqrt(2.0)
 
 
 def evaluate(criterion: Criterion, find: Callable[[str], Measurement]) -> Outcome:
@@ -301,7 +309,7 @@ def _margin(criterion: Criterion, value: float) -> float:
     match criterion:
         case AtMost():
             return criterion.bound - value
-        case AtLeast() | ModelComparison():
+        case AtLeast() | RatioAtLeast() | ModelComparison():
             return value - criterion.bound
         case Within():
             scale = abs(criterion.target) if criterion.relative else 1.0

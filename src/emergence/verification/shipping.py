@@ -21,8 +21,10 @@ from emergence.verification.jobs import (
     Needs,
     Pace,
     all_jobs,
+    checked_in_part,
     deciding_jobs,
     jobs_of,
+    records_continued,
     reduced,
     training_jobs,
 )
@@ -76,20 +78,29 @@ def claims_without(
         LedgerError: a ledger or the needs are malformed.
     """
     left_out = {}
+    for name, needed in _needed(settings, needs, ledgers, scale).items():
+        if isinstance(needed, str):
+            left_out[name] = needed
+        elif missing := sorted(needed & set(without)):
+            left_out[name] = f"It needs {missing[0]}, but {without[missing[0]]}."
+    return left_out
+
+
+def _needed(
+    settings: Settings, needs: Needs, ledgers: Path, scale: str
+) -> dict[str, set[str] | str]:
+    """The jobs of each claim; where a reader's own settings lack an arm, a sentence that says so."""
+    found: dict[str, set[str] | str] = {}
     for ledger in load_ledgers(ledgers):
         known = needs.get(ledger.system, {})
         for claim in ledger.claims:
             if scale in claim.scales:
                 arms = [*known.get("always", []), *known.get(claim.id, [])]
                 try:
-                    needed = jobs_of(settings, ledger.system, arms)
-                except LedgerError as error:  # a reader's own settings need not have every arm
-                    left_out[claim.id] = error.message
-                    continue
-                missing = sorted(needed & set(without))
-                if missing:
-                    left_out[claim.id] = f"It needs {missing[0]}, but {without[missing[0]]}."
-    return left_out
+                    found[claim.id] = jobs_of(settings, ledger.system, arms)
+                except LedgerError as error:
+                    found[claim.id] = error.message
+    return found
 
 
 def judged_scale(settings: Settings) -> str:
@@ -153,7 +164,10 @@ def write_evaluation(
         folder / "plan.json",
         {"trained": manifest.folder, "left_out": left_out, "jobs": sorted(jobs)},
     )
-    return _told(settings, manifest, jobs, left_out, pace, anew)
+    needed = _needed(settings, needs, ledgers, judged)
+    checked = [name for name in needed if name not in left_out]
+    in_part = checked_in_part(records_continued(settings), needed, checked)
+    return _told(settings, manifest, jobs, left_out, pace, anew, in_part)
 
 
 def _told(
@@ -163,6 +177,7 @@ def _told(
     left_out: Mapping[str, str],
     pace: Pace | None,
     anew: bool,
+    in_part: list[str],
 ) -> list[str]:
     """What a reader should know of an evaluation beforehand, a sentence per line."""
     trained = len(training_jobs(settings) & jobs)
@@ -171,6 +186,7 @@ def _told(
         lines.append(f"Of the samplings {sampled} that took long are {_DRAWN if anew else _TAKEN}")
     if pace:
         lines.append(f"It takes about {clock(pace.wall(jobs))} on this machine.")
+    lines += in_part
     if left_out:
         lines.append("These claims will not be checked:")
         lines += [f"  {name}: {why}" for name, why in left_out.items()]
