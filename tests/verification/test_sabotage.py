@@ -19,7 +19,8 @@ from emergence.holography.hierarchy import spline_flow
 from emergence.settings import load, parse
 from emergence.statistics import write_measurements
 from emergence.verification import breakages, sabotage
-from emergence.verification.sabotage import CASES, EXPERIMENTS
+from emergence.verification.experiments import EXPERIMENTS
+from emergence.verification.sabotage import CASES
 
 ROOT = Path(__file__).parents[2]
 CASE = {

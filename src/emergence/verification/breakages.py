@@ -2,7 +2,8 @@
 
 What is broken stands in the library, not in a copy of it: the stages that run meanwhile are the very
 stages of the workflow. Some errors leave every energy as it is and are no use here: on a bipartite
-lattice the sign of a nearest-neighbour coupling is a change of basis, of the Ising chain as of φ⁴.
+lattice the sign of a nearest-neighbour coupling is a change of basis, of the Ising chain as of φ⁴; that
+of a next-nearest one is none.
 """
 
 from __future__ import annotations
@@ -121,6 +122,18 @@ def wrong_boundary() -> AbstractContextManager:
 
     def model_of(arm, size):
         return right(arm.model_copy(update={"boundary": "periodic"}), size)
+
+    return _replaced(arms, "model_of", model_of)
+
+
+def flipped_coupling() -> AbstractContextManager:
+    """The coupling between next-nearest spins has the wrong sign: nothing is frustrated."""
+    from emergence.retraining import arms
+
+    right = arms.model_of
+
+    def model_of(arm, size):
+        return right(arm.model_copy(update={"j2": -arm.j2}), size)
 
     return _replaced(arms, "model_of", model_of)
 

@@ -1,7 +1,6 @@
 """Negative controls as a command: the physics is broken on purpose, and the claim must turn red.
 
-An experiment is the smallest run that decides one claim by the ledger's own criterion, made of the
-workflow's own stages with arms of ``config/smoke.yaml``. It is run once as it is, when it must pass,
+An experiment (:mod:`.experiments`) is run once as it is, when it must pass,
 and once with each breakage, when it must come out *deviates*: a check that cannot fail shows nothing.
 Beside these stand the controls of the ledger, which every run of the workflow measures anyway.
 """
@@ -23,10 +22,11 @@ from rich.text import Text
 
 from emergence.artifacts import read_numbers, write_numbers
 from emergence.errors import SettingsError, VerdictMismatch
-from emergence.settings import Settings, load
-from emergence.statistics import Measurement, read_measurements
+from emergence.settings import load
+from emergence.statistics import read_measurements
 from emergence.verification import breakages
 from emergence.verification.claims import Claim, Control, load_ledgers
+from emergence.verification.experiments import EXPERIMENTS
 from emergence.verification.numbers import number
 from emergence.verification.outcomes import Outcome, evaluate
 from emergence.verification.verdicts import Decision, decide, must_decide
@@ -41,7 +41,7 @@ class Case:
     """One experiment, whole or broken."""
 
     experiment: str
-    """Key of :data:`EXPERIMENTS`."""
+    """Key of :data:`~emergence.verification.experiments.EXPERIMENTS`."""
     breaks: Callable[[], AbstractContextManager]
     """One of :mod:`breakages`; its docstring says what is broken."""
     reading: bool = False
@@ -51,19 +51,6 @@ class Case:
     def must(self) -> str:
         """ "pass" where nothing is broken, else "deviate"."""
         return "pass" if self.breaks is breakages.nothing else "deviate"
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """How the claim is measured at its smallest."""
-
-    claim: str
-    reduce: Callable[[dict[str, Any]], None]
-    """Leaves of the settings only what the experiment needs."""
-    stages: Callable[[Path, Path], None]
-    """(settings file, folder of results): runs the workflow's stages."""
-    read: Callable[[Settings, Path], Iterable[Measurement]]
-    """(settings, folder of results): what was measured."""
 
 
 def run_case(name: str, settings_file: Path, ledgers: Path, output: Path) -> None:
@@ -226,113 +213,6 @@ def _claim(ledgers: Path, name: str) -> Claim:
     raise SettingsError(f"The ledger has no claim {name}.", "Restore it, or drop its case.")
 
 
-def _only(mapping: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: mapping[name] for name in names}
-
-
-def _one_translator(content: dict[str, Any]) -> None:
-    chosen = content["introspection"]
-    chosen["datasets"] = _only(chosen["datasets"], "circle")
-    chosen["translators"] = _only(chosen["translators"], "main")
-    chosen["distillers"] = {}
-
-
-def _one_distiller(content: dict[str, Any]) -> None:
-    chosen = content["introspection"]
-    chosen["datasets"] = _only(chosen["datasets"], "circle", "arc")
-    chosen["translators"] = _only(chosen["translators"], "main")
-    chosen["distillers"] = _only(chosen["distillers"], "quadratic")
-    chosen["distillers"]["quadratic"]["latent"] = [2]
-    # The claim asks for more than the smoke scale trains for.
-    last = chosen["stages"][chosen["distillers"]["quadratic"]["stages"]][-1]
-    last["steps"] *= 4
-
-
-def _one_flow(content: dict[str, Any]) -> None:
-    chosen = content["holography"]
-    chosen["flows"] = _only(chosen["flows"], "disc")
-    chosen["chains"], chosen["bulks"], chosen["plane"] = {}, {}, None
-
-
-def _one_chain(content: dict[str, Any]) -> None:
-    chosen = content["retraining"]
-    chosen["chains"] = _only(chosen["chains"], "ising")
-    sizes = chosen["chains"]["ising"]["sizes"]
-    smallest = min(sizes, key=int)
-    chosen["chains"]["ising"] |= {"sizes": {smallest: sizes[smallest]}, "probes": []}
-
-
-def _translate(settings: Path, folder: Path) -> None:
-    from emergence.introspection import commands
-
-    for name in load(settings).introspection.datasets:
-        commands.introspection_data(settings, name, folder / f"data/{name}.npz")
-    data, output = folder / "data/circle.npz", folder / "translators/main"
-    commands.introspection_translator(settings, "main", data, output)
-
-
-def _distil(settings: Path, folder: Path) -> None:
-    from emergence.introspection import commands
-
-    _translate(settings, folder)
-    commands.introspection_distiller(
-        settings,
-        "quadratic",
-        folder / "data/arc.npz",
-        folder / "translators/main/arrays.npz",
-        folder / "distillers/quadratic",
-    )
-
-
-def _flow(settings: Path, folder: Path) -> None:
-    from emergence.holography import commands
-
-    for size in load(settings).holography.flows["disc"].sizes:
-        commands.holography_flow(settings, "disc", size, folder / f"flows/disc/{size}")
-
-
-def _grow(settings: Path, folder: Path) -> None:
-    from emergence.retraining import commands
-
-    for size in load(settings).retraining.chains["ising"].sizes:
-        commands.retraining_grow(settings, "ising", size, folder / f"chains/ising/{size}")
-
-
-def _numbers(found: Iterable[tuple[str, Any]]) -> list[Measurement]:
-    return [item for _, item in found if isinstance(item, Measurement)]
-
-
-def _read_translation(settings: Settings, folder: Path) -> list[Measurement]:
-    from emergence.introspection import analysis, translation
-
-    return _numbers(translation.read(analysis.Results(settings, folder)))
-
-
-def _read_latents(settings: Settings, folder: Path) -> list[Measurement]:
-    from emergence.introspection import analysis
-
-    law = analysis.Results(settings, folder).wave_law("quadratic")
-    return [analysis.per_seed("law.psi_r2", law["psi_r2"], "distillers/quadratic", True)]
-
-
-def _read_flow(settings: Settings, folder: Path) -> list[Measurement]:
-    from emergence.holography import analysis, readings
-
-    return _numbers(readings.flows(analysis.Results(settings, folder)))
-
-
-def _read_energies(settings: Settings, folder: Path) -> list[Measurement]:
-    from emergence.retraining import analysis
-
-    return _numbers(analysis.energies(analysis.Results(settings, folder)))
-
-
-EXPERIMENTS = {
-    "translator": Experiment("I1", _one_translator, _translate, _read_translation),
-    "distiller": Experiment("I4", _one_distiller, _distil, _read_latents),
-    "flow": Experiment("H3", _one_flow, _flow, _read_flow),
-    "chain": Experiment("S2-ising", _one_chain, _grow, _read_energies),
-}
 CASES = {
     "whole_translator": Case("translator", breakages.nothing),
     "wrong_pairing": Case("translator", breakages.wrong_pairing),
@@ -347,4 +227,6 @@ CASES = {
     "wrong_boundary": Case("chain", breakages.wrong_boundary),
     "acausal_network": Case("chain", breakages.acausal_network),
     "memoryless_sampling": Case("chain", breakages.memoryless_sampling),
+    "whole_frustrated": Case("frustrated", breakages.nothing),
+    "flipped_coupling": Case("frustrated", breakages.flipped_coupling),
 }
