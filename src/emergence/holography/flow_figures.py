@@ -160,7 +160,9 @@ def ising_benchmark(tables: Path, stem: Path) -> None:
     flows = flows[flows["arm"].str.startswith("ising")]
     others = artifacts.read_table(tables / "published_ising.csv")
     samplers = artifacts.read_table(tables / "sampling.csv")
-    samplers = samplers[samplers["pair"].str.startswith("ising")]
+    # With the authors' step, as they ran them.
+    pair = samplers["pair"]
+    samplers = samplers[pair.str.startswith("ising") & ~pair.str.endswith("_tuned")]
     sides = sorted({*flows["size"], *others["size"]})
     fig, axes = plotting.figure(1, 2, height=2.6)
     _divergences(axes[0], flows, others, sides)
@@ -178,6 +180,11 @@ def _divergences(axis: Axes, flows: pd.DataFrame, others: pd.DataFrame, sides: l
             part["size"] * APART[index], part["divergence"], "s^"[index],
             color=SEQUENCE[1 + index], label=who,
         )  # fmt: skip
+        for one in part[part["place"].str.contains("T = ")].itertuples():
+            axis.annotate(
+                f"T = {one.place.split('T = ')[1]} ", (one.size * APART[index], one.divergence),
+                ha="right", va="bottom", fontsize=6,
+            )  # fmt: skip
     for shipped, part in flows.groupby("shipped"):
         axis.errorbar(
             part["size"], part["divergence"], yerr=part["divergence_error"], color=ROLES["learnt"],
