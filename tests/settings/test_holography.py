@@ -15,10 +15,15 @@ CHAINS = {
 @pytest.mark.parametrize(
     ("path", "value", "told"),
     [
-        (("flows", "disc", "sizes"), {6: "brief"}, "power of two"),
+        (("flows", "disc", "sizes"), {6: "brief"}, "side 6 must be a power of two"),
+        (("diagram", "sides"), [4, 12], "side 12 must be a power of two, so that 2×2 blocks can"),
         (("flows", "disc", "sizes"), {4: "brief", 2: "brief"}, "must exceed its predecessor"),
         (("theories", "disc", "lam"), 0.0, "no lowest value"),
-        (("theories", "disc", "lam"), -1.0, "greater than or equal to 0"),
+        (
+            ("theories", "disc", "lam"),
+            -1.0,
+            "λ = -1 is unstable, as the action has no lowest value",
+        ),
         (("theories", "line", "t"), [0.5, 0.1], "runs from 0.5 down to 0.1"),
         (("theories", "ising", "t"), 1.0, "takes no t"),
         (("flows", "disc", "theory"), "ising", "splines are for complex fields"),

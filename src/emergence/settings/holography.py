@@ -22,6 +22,7 @@ from emergence.settings.studies import (
     ChainsSettings,
     Count,
     Coupling,
+    Quartic,
     Samples,
     Series,
     Side,
@@ -53,7 +54,7 @@ class TheorySettings(Section):
     model: Literal["phi4", "ising"] = Field(description="Which action.")
     t: Coupling | Range | None = Field(None, description="Hopping, or the range of a flow told it.")
     mu: Coupling | Range | None = Field(None, description="Chemical potential μ, or its range.")
-    lam: float | None = Field(None, ge=0, le=1e4, description="Quartic coupling λ.")
+    lam: Quartic | None = Field(None, description="Quartic coupling λ.")
     temperature: float | None = Field(None, gt=0, le=1e4, description="Ising: T in units of J.")
 
     @model_validator(mode="after")

@@ -12,10 +12,24 @@ from emergence.settings.sections import ArmName, Section, once_each
 
 def _power_of_two(side: int) -> int:
     if side & (side - 1):
-        raise ValueError("it must be a power of two, so that 2×2 blocks can halve it to 1")
+        near = 1 << side.bit_length() - 1
+        raise ValueError(
+            f"the side {side} must be a power of two, so that 2×2 blocks can halve it to 1, such as "
+            f"{near} or {2 * near}"
+        )
     return side
 
 
+def _stable(lam: float) -> float:
+    if lam < 0.0:
+        raise ValueError(
+            f"λ = {lam:g} is unstable, as the action has no lowest value: it must be positive, or 0 for "
+            "the free field"
+        )
+    return lam
+
+
+Quartic = Annotated[float, Field(le=1e4), AfterValidator(_stable)]
 Side = Annotated[int, Field(ge=2, le=256), AfterValidator(_power_of_two)]
 Coupling = Annotated[float, Field(ge=-1e4, le=1e4)]
 Count = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
