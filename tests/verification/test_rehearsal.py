@@ -2,12 +2,14 @@
 
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import pytest
 import yaml
 
 from emergence.artifacts import read_table
 from emergence.errors import HostError, SettingsError
+from emergence.settings import load
 from emergence.verification import rehearsal
 from emergence.verification.rehearsal import Timed, Training
 
@@ -109,3 +111,15 @@ def test_a_training_is_compiled_and_timed_in_a_process_of_its_own(settings, tmp_
     assert row.device.startswith("CPU")
     assert 0.0 < row.seconds_per_step < 5.0
     assert 0.1 < row.memory_gib < 8.0
+
+
+def test_every_flow_of_the_paper_scale_was_timed():
+    """Where it fails: `make rehearse ARGS="--flow NAME"`."""
+    house = Path(__file__).parents[2]
+    steps = rehearsal.read_steps(house / "config/steps.csv")
+    steps = steps[steps["scale"] == "paper"]
+    timed = set(zip(steps["flow"], steps["side"], strict=True))
+    wanted = {
+        (one.flow, one.side) for one in rehearsal.trainings(load(house / "config/paper.yaml"))
+    }
+    assert timed == wanted
