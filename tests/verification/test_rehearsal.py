@@ -9,7 +9,6 @@ import yaml
 
 from emergence.artifacts import read_table
 from emergence.errors import HostError, SettingsError
-from emergence.settings import load
 from emergence.verification import rehearsal
 from emergence.verification.rehearsal import Timed, Training
 
@@ -119,7 +118,5 @@ def test_every_flow_of_the_paper_scale_was_timed():
     steps = rehearsal.read_steps(house / "config/steps.csv")
     steps = steps[steps["scale"] == "paper"]
     timed = set(zip(steps["flow"], steps["side"], strict=True))
-    wanted = {
-        (one.flow, one.side) for one in rehearsal.trainings(load(house / "config/paper.yaml"))
-    }
+    wanted = {(one.flow, one.side) for one in rehearsal.trainings(house / "config/paper.yaml")}
     assert timed == wanted
