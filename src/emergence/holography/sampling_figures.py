@@ -30,7 +30,7 @@ PAIRS = {
 """What pairs are called; the others are of the Ising model with the authors' step."""
 
 
-AUTHORS = "Ising, the authors' step"
+AUTHORS = "Ising, authors' step"
 
 
 def sampling(tables: Path, stem: Path) -> None:
