@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from emergence import plotting
 from emergence.artifacts import read_table, write_table
+from emergence.holography import flow_figures
 from emergence.holography.figures import FIGURES
 from emergence.settings import load
+from emergence.statistics import read_measurements
 from emergence.verification.drawn import jobs_of_figures, load_drawn
 from emergence.verification.jobs import begun_elsewhere, records_continued
 
@@ -100,3 +103,16 @@ def test_the_rows_are_those_of_one_table_each() -> None:
         whole = read_table(ROOT / "figures/laptop/holography" / f"{figure}.csv")
         told = set(whole["panel"]) if "panel" in whole else {""}
         assert told == set(panels), figure
+
+
+def test_both_networks_are_drawn_at_equal_time(tmp_path: Path) -> None:
+    """By the numbers of the claim, of each side that both have."""
+    curves = read_table(ROOT / "figures/laptop/holography/symmetry.csv")
+    curves = curves[curves["panel"] == "training"]
+    shipped = read_measurements(ROOT / "weights/laptop/holography/measurements.json")
+    axis = Figure().subplots()
+    flow_figures._at_equal_time(axis, curves)
+    assert len(axis.containers) == len(flow_figures.NETWORKS)
+    for drawn_points, arm in zip(axis.containers, flow_figures.NETWORKS, strict=True):
+        told = {side: shipped[f"symmetry.{arm}_equal_time_{side}"].value for side in (4, 8, 16)}
+        assert dict(zip(*drawn_points[0].get_data(), strict=True)) == pytest.approx(told)

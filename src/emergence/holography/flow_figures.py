@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 
 from emergence import artifacts, plotting
 from emergence.holography import marks
+from emergence.holography.readings import equal_time
 from emergence.holography.weights import FEW
 from emergence.plotting import ROLES, SEQUENCE, Drawing
 
@@ -103,6 +104,7 @@ def symmetry(tables: Path, stem: Path) -> None:
         plotting.save(fig, stem, curves)
         return
     _along_time(axes[0], curves)
+    _at_equal_time(axes[1], curves)
     for axis, column, label in (
         (axes[1], "divergence", "KL(q‖p) (nats)"),
         (axes[2], "effective_fraction", "effective share of the samples"),
@@ -127,10 +129,29 @@ def symmetry(tables: Path, stem: Path) -> None:
             marks.cross_out(axis, few["size"], few[column])
         _sides(axis, sorted(set(flows["size"])))
         axis.set(yscale="log", ylabel=label)
-    handles, labels = axes[2].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=2)
+    fig.legend(*plotting.entries(axes[1:]), loc="outside lower center", ncols=3, fontsize=6)
     plotting.panel_letters(axes)
     plotting.save(fig, stem, {"training": curves, "flows": flows})
+
+
+def _at_equal_time(axis: Axes, curves: pd.DataFrame) -> None:
+    """KL where both have had as much processor time, that of all sides before included."""
+    sides = sorted(set(curves["size"]))
+    found = {
+        name: one
+        for side in sides
+        for name, one in equal_time(curves[curves["size"] == side], side)
+        if one.value is not None
+    }
+    for arm, (name, role) in NETWORKS.items():
+        told = [(side, found.get(f"symmetry.{arm}_equal_time_{side}")) for side in sides]
+        points = [(side, one.value, one.error) for side, one in told if one is not None]
+        if points:
+            places, values, errors = zip(*points, strict=True)
+            axis.errorbar(
+                places, values, yerr=errors, color=ROLES[role], linestyle="--", linewidth=0.8,
+                marker="D", markersize=2.5, label=f"{name}, at equal time",
+            )  # fmt: skip
 
 
 def _along_time(axis: Axes, curves: pd.DataFrame) -> None:
