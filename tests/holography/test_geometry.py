@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_bulks import haar_pairs, sharing
+from made_bulks import sharing
 
 from emergence.errors import SettingsError
 from emergence.holography.bulk_pairs import PairInformation
@@ -18,6 +18,7 @@ from emergence.holography.geometry import (
     same_layer,
     vertical,
 )
+from emergence.holography.geometry_readings import haar_pairs
 
 CRITICAL, GAPPED = haar_pairs(32, 1e-4), haar_pairs(32, 4.0)
 

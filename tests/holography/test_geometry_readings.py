@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_bulks import MadeResults, haar_pairs, sharing, stored
+from made_bulks import MadeResults, sharing, stored
 
 from emergence.holography import geometry_readings
 from emergence.holography.bulk_stored import MAPS
 from emergence.holography.geometry import distances
+from emergence.holography.geometry_readings import haar_pairs
 
 SIDE, LENGTH, NOISE = 32, 0.8, 1e-5
 PAIRS = haar_pairs(SIDE, 1e-4)
@@ -171,3 +172,16 @@ def test_the_columns_of_empty_tables_are_among_those_of_full_ones(read, decays):
     named = (geometry_readings.FITS, geometry_readings.PAIRS, geometry_readings.GEOMETRIES)
     for table, columns in zip(full, named, strict=True):
         assert set(columns) <= set(table.columns)
+
+
+def test_haar_wavelets_on_the_exact_free_field_have_one_length_where_it_is_massless(read):
+    """Beside every study; without one there is nothing that it could be a control of."""
+    assert not [name for name, _ in geometry_readings.fits(MadeResults({})) if "exact" in name]
+    found = read["fits"]
+    table = found["geometry_fits"]
+    assert set(table.loc[table["map"] == "free", "bulk"]) == {"free_massless", "free_gapped"}
+    massless, gapped = (
+        found[f"exact.haar_slope_gap_{mass}_half"] for mass in geometry_readings.MASSES
+    )
+    assert abs(massless.value) < 2.0 * massless.error < 0.5
+    assert gapped.value > 5.0 * gapped.error

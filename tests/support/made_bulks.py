@@ -5,18 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from emergence.holography.bulk import BulkCovariance
-from emergence.holography.bulk_pairs import PairInformation, pair_information
+from emergence.holography.bulk_pairs import PairInformation
 from emergence.holography.bulk_stored import PAIR_COLUMNS
-from emergence.holography.information import free_field_covariance
-from emergence.holography.linear_map import LinearMap
-
-
-def haar_pairs(side: int, mass: float) -> PairInformation:
-    """What the cells of Haar wavelets share of the free field with m² = ``mass``, exactly."""
-    haar = LinearMap.haar(side)
-    covariance = haar.covariance(free_field_covariance(side, mass))
-    return pair_information(BulkCovariance.exact(covariance, haar.table))
 
 
 def sharing(

@@ -20,6 +20,7 @@ LOOKS = {
     "optimal": (SEQUENCE[1], "D", "best orthogonal blocks"),
     "random": (SEQUENCE[3], "v", "random blocks"),
     "untrained": (ROLES["control"], "s", "untrained (identity)"),
+    "free": (SEQUENCE[4], "P", "free field, exactly, by Haar"),
 }
 """Colour, mark and name of each map, the same in every figure of the bulk."""
 

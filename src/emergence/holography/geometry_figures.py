@@ -29,6 +29,8 @@ QUARTER = "x"
 SAME = r"distance, $|\Delta x|/2^\ell$"
 ACROSS = r"ratio of scales, $2^{\ell'-\ell}$"
 
+FREE = {"critical": "free_massless"}
+"""The exact free field beside a phase; its only map is Haar's. (The gapped one's slope takes all room.)"""
 UNRESOLVED = 5.0
 """Error of 1/ξ beyond which nothing is drawn: too few pairs share any information."""
 
@@ -57,7 +59,8 @@ def geometry(tables: Path, stem: Path) -> None:
             axis.set(xlabel=x, ylabel="mutual information (nats)")
             axis.set_title(f"{LOOKS[name][2]}, {kind}", fontsize=6, loc="right")
     for axis, name in zip(axes[:, 2], names, strict=False):
-        _slopes(axis, fits[fits["bulk"] == name])
+        exact = FREE.get(name.split("_")[0])
+        _slopes(axis, fits[fits["bulk"].isin([name, exact])])
         axis.set_title(title(table[table["bulk"] == name]), fontsize=6, loc="right")
     for axis in axes[len(names) :, 2]:
         axis.axis("off")

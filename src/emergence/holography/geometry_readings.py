@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
 from emergence.analysing import Found
 from emergence.errors import SettingsError
 from emergence.holography import geometry
-from emergence.holography.bulk_pairs import PairInformation
+from emergence.holography.bulk import BulkCovariance
+from emergence.holography.bulk_pairs import PairInformation, pair_information
 from emergence.holography.bulk_readings import Study, studies
 from emergence.holography.bulk_stored import MAPS, stored_pairs
 from emergence.holography.decay import DecayFit
+from emergence.holography.information import free_field_covariance
+from emergence.holography.linear_map import LinearMap
+from emergence.statistics import Measurement
 
 CUTS = {"half": 0.5, "quarter": 0.25}
 """Same-layer pairs are taken up to these shares of the side."""
@@ -47,8 +53,16 @@ FITS = ["bulk", "map", "kind", "cut", "group", "rate", "rate_error", "intercept"
 """What the figure reads of the fits."""
 
 
+EXACT_SIDE = 32
+MASSES = {"massless": 1e-4, "gapped": 4.0}
+"""m² of the exact free fields, in units of the hopping: ξ of 100 sites, and of half a site."""
+
+
 def fits(results) -> Found:
-    """Both slopes of every map at both cuts: do they give one ξ?"""
+    """Both slopes of every map at both cuts: do they give one ξ?
+
+    Beside them those of Haar wavelets on the free field, exactly: one length if it is massless.
+    """
     rows = []
     for study in studies(results):
         for name in MAPS:
@@ -56,9 +70,28 @@ def fits(results) -> Found:
             for cut, farthest in CUTS.items():
                 found = slopes(pairs, farthest)
                 rows += [study.row(map=name, cut=cut, **row) for row in _fit_rows(*found)]
-                yield from _measurements(study, f"{name}_%s_{cut}", *found)
+                yield from _measurements(study.measured, f"{name}_%s_{cut}", *found)
+    for mass, squared in MASSES.items() if rows else ():
+        pairs = haar_pairs(EXACT_SIDE, squared)
+        about = {"bulk": f"free_{mass}", "size": EXACT_SIDE, "shipped": False, "map": "free"}
+        for cut, farthest in CUTS.items():
+            found = slopes(pairs, farthest)
+            rows += [about | {"cut": cut} | row for row in _fit_rows(*found)]
+            yield from _measurements(_exactly, f"haar_%s_{mass}_{cut}", *found)
     # With no fit at all the figure still asks for these.
     yield "geometry_fits", pd.DataFrame(rows) if rows else pd.DataFrame(columns=FITS)
+
+
+def haar_pairs(side: int, mass_squared: float) -> PairInformation:
+    """What the cells of Haar wavelets share of the free field with this m², exactly."""
+    haar = LinearMap.haar(side)
+    covariance = haar.covariance(free_field_covariance(side, mass_squared))
+    return pair_information(BulkCovariance.exact(covariance, haar.table))
+
+
+def _exactly(name: str, value: float | None, error: float | None, **more: str) -> Found:
+    """A measurement ``exact.<name>``, of no run."""
+    yield f"exact.{name}", Measurement(f"exact.{name}", value, error, source="exact", **more)
 
 
 def slopes(pairs: PairInformation, farthest: float) -> tuple[DecayFit | None, DecayFit | None]:
@@ -93,22 +126,22 @@ def _fit_rows(within: DecayFit | None, across: DecayFit | None) -> list[dict[str
 
 
 def _measurements(
-    study: Study, name: str, within: DecayFit | None, across: DecayFit | None
+    measured: Callable[..., Found], name: str, within: DecayFit | None, across: DecayFit | None
 ) -> Found:
     """Slopes, their ratio and the scatter about the laws; a slope that no pair tells has no value."""
     for kind, fit in (("same_rate", within), ("vertical_rate", across)):
         value, error = (fit.rate, fit.error) if fit else (None, None)
         note = "" if fit else "too few pairs above the noise"
-        yield from study.measured(name % kind, value, error, note=note)
+        yield from measured(name % kind, value, error, note=note)
         scatter = (fit.scatter, 0.0) if fit else (None, None)
-        yield from study.measured(name % f"{kind}_scatter", *scatter, note=note)
+        yield from measured(name % f"{kind}_scatter", *scatter, note=note)
     if not (within and across):
         note = "a slope has too few pairs above the noise"
-        yield from study.measured(name % "slope_gap", None, None, note=note)
+        yield from measured(name % "slope_gap", None, None, note=note)
     else:
         pair = geometry.OneLength(within, across)
         scale = 0.5 * (abs(within.rate) + abs(across.rate))
-        yield from study.measured(
+        yield from measured(
             name % "slope_gap", pair.difference / scale, pair.difference_error / scale,
             note=pair.verdict,
         )  # fmt: skip
