@@ -60,7 +60,7 @@ def test_the_committed_verdicts_are_of_the_committed_numbers_and_spreads():
         assert hashed == sha256(ROOT / f"weights/laptop/{system}/measurements.json"), system
 
 
-def test_the_committed_audits_are_of_the_shipped_numbers_and_none_disagrees():
+def test_the_committed_audits_are_of_the_shipped_numbers_and_the_readme_tells_of_them():
     """Where it fails, a number changed after the audit: `emergence audit judge`, or another `make audit`."""
     found = {
         f"{system}: {name}": number(one.value, one.error)
@@ -72,13 +72,10 @@ def test_the_committed_audits_are_of_the_shipped_numbers_and_none_disagrees():
     rows = [row for audit in audits for row in audit["numbers"]]
     tested = [row for row in rows if row["p"] is not None]
     assert {row["name"]: row["theirs"] for row in tested}.items() <= found.items()
-    assert all(audit["agrees"] for audit in audits)
-    claims = {name for audit in audits for name in audit["claims"]}
-    idle = sum(row["agrees"] is None for row in rows)
+    claims_of = {name for audit in audits for name in audit["claims"]}
+    idle, worse = (sum(row["agrees"] is each for row in rows) for each in (None, False))
     text = " ".join((ROOT / "README.md").read_text("utf-8").split())
-    told = (
-        f"Of {len(rows)} numbers of {len(claims)} claims none disagrees, and {idle} have no power."
-    )
+    told = f"Of {len(rows)} numbers of {len(claims_of)} claims {worse} disagree, and {idle} have no power."
     assert told in text
     for audit in audits:
         assert f"[{audit['seed']}](figures/laptop/audit-{audit['seed']}.md)" in text
