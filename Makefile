@@ -115,7 +115,7 @@ test: $(STAMP) ## Run all tests: units, the workflow's lint and dry runs, the sm
 
 .PHONY: chaos
 chaos: $(STAMP) ## Kill a smoke run fifty times at random moments; every number must end the same.
-	@$(WITH) CHAOS_SCALE=smoke CHAOS_KILLS=$(KILLS) $(BIN)/python -m pytest -s tests/workflow/test_chaos.py $(ARGS)
+	@$(WITH) CHAOS_SCALE=smoke CHAOS_KILLS=$(KILLS) CHAOS_RECORD=results/chaos.json $(BIN)/python -m pytest -s tests/workflow/test_chaos.py $(ARGS)
 
 .PHONY: bench
 bench: check-scale $(STAMP) ## Time what should be fast (after `make peers`: against other people's methods).

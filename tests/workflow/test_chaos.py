@@ -1,8 +1,9 @@
 """Snakemake killed at random moments and started again: every number ends as in a quiet run.
 
 By default three kills of a tiny run of trainings of all systems, in turn on one core and on two, the
-first of them before anything is written. ``make chaos`` kills the smoke run fifty times on one core
-and fifty times on two, figures and verdicts included.
+first of them before anything is written; with ``CHAOS_SCALE=smoke``, as in continuous integration, of the
+smoke run, figures and verdicts included. ``make chaos`` kills that fifty times on one core and fifty times
+on two, and leaves a record.
 """
 
 import hashlib
@@ -22,10 +23,14 @@ import pytest
 import yaml
 
 from emergence import artifacts
+from emergence.provenance import code_in_use, host_in_use
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "3"))
 WHOLE = os.environ.get("CHAOS_SCALE", "tiny") == "smoke"
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
+RECORD = os.environ.get("CHAOS_RECORD")
+CORES = [[1], [2]] if RECORD else [[1, 2]]
+"""Used in turn, in as many tests."""
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.workflow,
@@ -130,9 +135,20 @@ def same(tree: Path, quiet: dict[str, str]) -> None:
     assert different == [], json.dumps(different)
 
 
-@pytest.mark.parametrize("cores", [[1], [2]] if WHOLE else [[1, 2]], ids=str)
+@pytest.fixture(scope="module")
+def record(quiet):
+    """What is told of the kills, and kept where ``CHAOS_RECORD`` says once the tests are over."""
+    began, rows = time.time(), []
+    yield rows
+    if RECORD and len(rows) == len(CORES):
+        told = {"scale": "smoke", "seed": SEED, "compared": len(quiet), "runs": rows}
+        about = {"seconds": round(time.time() - began), **code_in_use(), **host_in_use()}
+        artifacts.write_numbers(RECORD, told | {"provenance": about})
+
+
+@pytest.mark.parametrize("cores", CORES, ids=str)
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(
-    start, new_tree, tmp_path, quiet, cores, record_property
+    start, new_tree, tmp_path, quiet, cores, record
 ):
     tree = new_tree(tmp_path / "killed")
     moments, in_turn = random.Random(SEED), itertools.cycle(cores)
@@ -159,6 +175,6 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers(
         for name in ("results", "figures/smoke"):
             shutil.rmtree(tree / name, ignore_errors=True)
         runs += 1
-    record_property("kills", killed)
     finish(start(tree, next(in_turn)))
     same(tree, quiet)
+    record.append({"cores": cores, "kills": killed, "compared_times": runs, "same": True})
