@@ -9,7 +9,7 @@ from free_fields import free_correlation
 
 from emergence.holography import correlations
 from emergence.holography.actions import FreeField
-from emergence.holography.correlations import (
+from emergence.holography.correlation_laws import (
     LAWS,
     Blocks,
     TooFewBlocks,
@@ -92,7 +92,7 @@ def test_needs_no_chains_to_read_the_reference():
     results = SimpleNamespace(
         has=lambda *_: False,
         chosen=SimpleNamespace(diagram=SimpleNamespace(sides=[4, 32]), chains={}),
-        reference=lambda side: arrays,
+        reference=lambda side: arrays | {"correlation": arrays["correlation"][..., : side // 2 + 1]},
     )
     named, tables = {}, {}
     with pytest.MonkeyPatch.context() as patch:
@@ -103,6 +103,9 @@ def test_needs_no_chains_to_read_the_reference():
     assert "correlation.reference_exponent_0.37" not in named
     assert not [name for name in named if "corrected" in name]
     assert set(tables["correlations"]["source"]) == {"reference"}
+    small = tables["correlations_small"]
+    assert (set(small["size"]), set(small["phase"])) == ({4}, {"algebraic", "exponential"})
+    assert list(small["r"]) == [0, 1, 2] * 2
 
 
 def test_controls_are_readings_of_other_hoppings() -> None:

@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from emergence.holography.actions import XY, ComplexPhi4
 from emergence.holography.autocorrelation import estimate, estimate_all
 from emergence.holography.cluster import draw_phi4, run_phi4
-from emergence.holography.correlations import massive
+from emergence.holography.correlation_laws import massive
 from emergence.holography.exact import small_torus
 from emergence.holography.observables import formulas
 

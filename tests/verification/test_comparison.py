@@ -113,6 +113,16 @@ class TestSingles:
         (more,) = agree([self.single(30 + 1.01 * row.least)], [self.single(30)], spreads)
         assert (less.agrees, more.agrees) == (True, False)
 
+    def test_that_scatter_by_less_than_their_errors_are_held_against_these(self, agree):
+        """Five trainings that happen to be alike: what differs by two of its errors does not disagree."""
+        spreads = {("introspection", "loss_ratio"): Spread(0.01, 5)}
+        (near,) = agree([self.single(31, 0.4)], [self.single(30, 0.3)], spreads)
+        (far,) = agree([self.single(34, 0.4)], [self.single(30, 0.3)], spreads)
+        assert (near.agrees, far.agrees) == (True, False)
+        # Student's t at 5 %, of 0.5 as the error of the difference.
+        assert near.least == pytest.approx(2.776 * 0.5, abs=0.001)
+        assert near.least_in_spreads == pytest.approx(2.776 * 2**0.5, abs=0.002)
+
     def test_beside_another_number_three_trainings_have_little_power(self, agree):
         """At half the level 8.8 spreads are told."""
         names = ("small", "large")

@@ -23,6 +23,7 @@ from emergence.holography import (
     efficiency,
     geometry_readings,
     information_readings,
+    plane,
     prior_readings,
     readings,
 )
@@ -121,6 +122,7 @@ class Results:
 
 PARTS: tuple[Callable[[Results], Found], ...] = (
     *readings.PARTS,
+    *plane.PARTS,
     *prior_readings.PARTS,
     *diagram.PARTS,
     *correlations.PARTS,

@@ -36,7 +36,14 @@ from emergence.holography.chain_records import (
 from emergence.holography.chain_timing import time_of_trajectory, timing_of
 from emergence.holography.flow import FlowProblem, symmetrised
 from emergence.holography.identity import study_of
-from emergence.holography.points import Point, action_of, centre_of, cold_density, line_within
+from emergence.holography.points import (
+    Point,
+    action_of,
+    centre_of,
+    cold_density,
+    line_within,
+    plane_of,
+)
 from emergence.holography.reference import blocks_of
 from emergence.holography.targets import axis_correlations, field_observables
 from emergence.progress import Progress
@@ -133,6 +140,8 @@ def points_for(chosen: Holography, entry: ChainsSettings) -> list[Point]:
     told = chosen.theories[chosen.flows[entry.flow].theory]
     if entry.t == "diagram":
         return line_within(chosen.diagram, told)
+    if entry.t == "plane":
+        return plane_of(chosen.plane)
     if entry.t is not None:
         return [(t, chosen.diagram.mu_at(t)) for t in entry.t]
     return [(0.0, 0.0)] if told.model == "ising" else [centre_of(told)]

@@ -144,7 +144,7 @@ def corrected_rows(chains: Arrays, side: int) -> pd.DataFrame:
     chosen = {name: formulas(side)[name] for name in (*OBSERVABLES, *TESTED.values())}
     rows = []
     for index, t in enumerate(chains["t"]):
-        found = estimate_all(_series(chains, index), chosen)
+        found = estimate_all(series_of(chains, index), chosen)
         values = {name: (each.value, each.error, each.tau) for name, each in found.items()}
         # ξ has no value, and no window, where noise makes ξ² negative; ξ² is judged in its place.
         trusted = all(each.equilibrated for name, each in found.items() if name not in TESTED)
@@ -152,7 +152,8 @@ def corrected_rows(chains: Arrays, side: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _series(chains: Arrays, index: int) -> dict[str, np.ndarray]:
+def series_of(chains: Arrays, index: int) -> dict[str, np.ndarray]:
+    """Name → ``[chains, time]`` of all that was recorded at one point, cluster estimators included."""
     names = [*PRIMARY, *(name for name in IMPROVED if name in chains)]
     return {name: chains[name][index] for name in names}
 
@@ -169,7 +170,7 @@ def correlations(chains: Arrays, table: pd.DataFrame, side: int) -> dict[str, np
     for observable in OBSERVABLES:
         name = TESTED.get(observable, observable)
         formula = formulas(side)[name]
-        each = np.stack([fluctuations(_series(chains, index), formula) for index in order])
+        each = np.stack([fluctuations(series_of(chains, index), formula) for index in order])
         length = max(1, each.shape[2] // BLOCKS)
         blocks = each[..., : each.shape[2] // length * length]
         blocks = blocks.reshape(*each.shape[:2], -1, length).mean(axis=3)

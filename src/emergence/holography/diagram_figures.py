@@ -123,13 +123,19 @@ def _is_law(label: str) -> bool:
 
 
 def correlation(tables: Path, stem: Path) -> None:
-    """Both phases, on doubly and on singly logarithmic axes, with both laws of the torus."""
+    """Both phases, on doubly and on singly logarithmic axes, with both laws of the torus.
+
+    Below them, where there are any, those of the smallest torus, on which the flow's weights tell more.
+    """
     table = artifacts.read_table(tables / "correlations.csv")
+    small = artifacts.read_table(tables / "correlations_small.csv")
     fits = artifacts.read_table(tables / "correlation_fits.csv")
     if plotting.nothing(table, stem):
         return
     phases = list(pd.unique(table["phase"]))
-    fig, axes = plotting.figure(len(phases), 2, height=2.5 * len(phases), squeeze=False)
+    below = len(small) > 0
+    lines = len(phases) + below
+    fig, axes = plotting.figure(lines, 2, height=2.4 * lines + 0.2, squeeze=False)
     for row, phase in enumerate(phases):
         part = table[(table["phase"] == phase) & (table["r"] > 0)]
         own = fits[(fits["phase"] == phase) & (fits["source"] == "reference")].set_index("law")
@@ -144,21 +150,47 @@ def correlation(tables: Path, stem: Path) -> None:
         axes[row, 0].set_xticks([], minor=True)
         laws = [line for line in axes[row, 0].get_lines() if line.get_linestyle() in LINES]
         axes[row, 0].legend(handles=laws, fontsize=6, loc="lower left")
+    for axis, phase in zip(axes[-1], phases if below else (), strict=False):
+        _small_torus(axis, small[(small["phase"] == phase) & (small["r"] > 0)])
     shared = [
-        pair for pair in zip(*plotting.entries(axes.ravel()), strict=True) if not _is_law(pair[1])
+        pair
+        for pair in zip(*plotting.entries(axes[: len(phases)].ravel()), strict=True)
+        if not _is_law(pair[1])
     ]
     shared.sort(key=lambda pair: pair[1] == UNWEIGHTED)  # a remark, which has no mark
     fig.legend(*zip(*shared, strict=True), loc="outside lower center", ncols=3, fontsize=6)
     plotting.panel_letters(axes)
     for row, phase in enumerate(phases):
         axes[row, 1].set_title(f"{phase} phase, linear in r")
-    plotting.save(fig, stem, {"points": table, "fits": fits})
+    plotting.save(fig, stem, {"points": table, "fits": fits, "small": small})
+
+
+def _small_torus(axis: Axes, part: pd.DataFrame) -> None:
+    """Correlation functions of the smallest torus at one hopping, over those of the clusters."""
+    reference = part[part["source"] == "reference"].set_index("r")
+    plotting.reference_line(axis, y=1.0)
+    for shift, source in enumerate([one for one in SOURCES if one in set(part["source"])]):
+        own = part[part["source"] == source].set_index("r")
+        colour, marker, label = SOURCES[source]
+        drawn = source != "reference"
+        axis.errorbar(
+            own.index + 0.07 * (shift - 1.5), own["value"] / reference["value"],
+            yerr=own["error"] / reference["value"], color=colour, marker=marker, linestyle="none",
+            markersize=3.5, label=f"{label}, {marks.weights(own)}" if drawn else label,
+            alpha=1.0 if own["equilibrated"].astype(bool).all() else PALE,
+            markerfacecolor="white" if marks.is_shipped(own) else colour,
+        )  # fmt: skip
+    side = part["size"].iloc[0]
+    axis.set(xlabel="distance r along an axis (lattice units)", ylabel="over that of the clusters")
+    axis.set_xticks(sorted(part["r"].unique()))
+    axis.set_title(f"t = {part['t'].iloc[0]:g}, {side:g} × {side:g}")
+    axis.legend(fontsize=6)
 
 
 SOURCES = {
     "raw": (ROLES["baseline"], "s", "raw flow"),
     "reweighted": (SEQUENCE[1], "^", "reweighted"),
-    "corrected": (ROLES["learnt"], "o", "latents refreshed, over-relaxed"),
+    "corrected": (ROLES["learnt"], "o", "latents refreshed"),
     "reference": (ROLES["reference"], "x", "cluster Monte Carlo"),
 }
 """Colour, mark and name of each correlation function; what comes last lies on top."""

@@ -8,12 +8,14 @@ from emergence.holography import (
     diagram_figures,
     flow_figures,
     geometry_figures,
+    plane_figures,
     sampling_figures,
 )
 from emergence.plotting import Drawing
 
 FIGURES: dict[str, Drawing] = {
     **flow_figures.FIGURES,
+    **plane_figures.FIGURES,
     **diagram_figures.FIGURES,
     **sampling_figures.FIGURES,
     **bulk_mass_figures.FIGURES,

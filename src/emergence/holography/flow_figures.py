@@ -1,4 +1,4 @@
-"""Figures of the flows themselves: exact likelihood, networks compared, the Ising field, the map.
+"""Figures of the flows themselves: exact likelihood, networks compared, the Ising field.
 
 Each names the weights that it rests on (:mod:`.marks`); hollow marks are of shipped ones, and crosses
 of flows with fewer than ten effective samples.
@@ -11,12 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from emergence import artifacts, plotting
 from emergence.holography import marks
 from emergence.holography.readings import equal_time
-from emergence.holography.weights import FEW
 from emergence.plotting import ROLES, SEQUENCE, Drawing
 
 THEORIES = {
@@ -241,60 +239,6 @@ def _magnetisations(axis: Axes, samplers: pd.DataFrame, sides: list[int]) -> Non
     axis.legend(loc="upper left", fontsize=6)
 
 
-def plane(tables: Path, stem: Path) -> None:
-    """⟨|φ̄|⟩ over t and μ by the flow and by the cluster Monte Carlo, and their difference in errors."""
-    table = artifacts.read_table(tables / "plane.csv")
-    part = table[table["observable"] == "order"].copy()
-    if part.empty:
-        fig, axis = plotting.figure(width="single")
-        plotting.empty(axis, part)
-        plotting.save(fig, stem, table)
-        return
-    part["flow"] = part["reweighted"].fillna(part["raw"])
-    error = np.hypot(part["reweighted_error"].fillna(part["raw_error"]), part["reference_error"])
-    part["pull"] = (part["flow"] - part["reference"]) / error
-    fig, axes = plotting.figure(1, 3, height=2.6, sharey=True)
-    top = max(part["flow"].max(), part["reference"].max())
-    order = r"$\langle|\bar\varphi|\rangle$"
-    panels = (
-        ("flow", f"        flow, {marks.weights(part)}", 0.0, top, plotting.ORDERED, order),
-        ("reference", "clusters", 0.0, top, plotting.ORDERED, order),
-        ("pull", "difference", -4.0, 4.0, "PuOr", "combined errors"),
-    )  # fmt: skip
-    for axis, (column, title, low, high, colours, label) in zip(axes, panels, strict=True):
-        grid = part.pivot(index="mu", columns="t", values=column)
-        mesh = axis.pcolormesh(
-            grid.columns, grid.index, grid.to_numpy(), vmin=low, vmax=high, cmap=colours,
-            shading="nearest", rasterized=True,
-        )  # fmt: skip
-        beyond = "both" if column == "pull" else "neither"
-        fig.colorbar(mesh, ax=axis, label=label, extend=beyond)
-        _transition(
-            axis, grid, part["interaction"].iloc[0], "black" if beyond == "both" else "white"
-        )
-        axis.set_title(title, fontsize=7)
-        axis.set_xlabel("hopping t")
-    grey = {"color": ROLES["baseline"], "markersize": 3}
-    named = {"transition by mean field": Line2D([], [], linestyle="--", linewidth=0.8, **grey)}
-    raw = part[part["reweighted"].isna()]
-    if len(raw):
-        axes[0].plot(raw["t"], raw["mu"], "x", color="white", markersize=3)
-        cross = Line2D([], [], marker="x", linestyle="none", **grey)
-        named[f"raw, as the flow has {FEW} there"] = cross
-    fig.legend(named.values(), named.keys(), loc="outside lower center", ncols=2, fontsize=6)
-    axes[0].set_ylabel("chemical potential μ")
-    plotting.panel_letters(axes)
-    plotting.save(fig, stem, table)
-
-
-def _transition(axis: Axes, grid: pd.DataFrame, interaction: float, colour: str) -> None:
-    """Where mean field puts the Kosterlitz–Thouless point: tρ = 1.12 with ρ = −μ/2λ."""
-    mu = np.linspace(grid.index.min(), min(grid.index.max(), -1e-9), 50)
-    t = 1.12 * 2.0 * interaction / -mu
-    inside = t <= grid.columns.max()
-    axis.plot(t[inside], mu[inside], color=colour, linestyle="--", linewidth=0.8)
-
-
 def _sides(axis: Axes, sides: list[int]) -> None:
     axis.set_xscale("log")
     axis.set_xticks(sides, [f"{side}" for side in sides])
@@ -306,5 +250,4 @@ FIGURES: dict[str, Drawing] = {
     "likelihood": likelihood,
     "symmetry": symmetry,
     "ising_benchmark": ising_benchmark,
-    "plane": plane,
 }

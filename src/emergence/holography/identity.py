@@ -41,6 +41,8 @@ def study_of(settings: Settings, study: ChainsSettings | BulkSettings) -> str:
         mode="json", include={"lam", "mu", "mu_slope", "t", "thermalisation"}
     )
     line |= {"chunk": chosen.chunk}
+    if study.t == "plane":
+        line = chosen.plane.model_dump(mode="json", include={"t", "mu"}) | {"chunk": chosen.chunk}
     # Only where they are given, for the same reason.
     own = {k: v for k, v in study.model_dump(mode="json").items() if k not in NEWER or v}
     return fingerprint(own | {"line": line, "common": common_of(settings)})

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
 
 from emergence.analysing import Found
 from emergence.holography import published
-from emergence.holography.metropolis import expected_acceptance, reweight
-from emergence.holography.observables import PRIMARY, formulas
+from emergence.holography.metropolis import expected_acceptance
 from emergence.holography.partition import best_partition
 from emergence.holography.points import centre_of
 from emergence.holography.weights import FEW, Evaluation
@@ -213,73 +211,4 @@ def ising(results: Results) -> Found:
     yield "published_ising", published.ISING
 
 
-PLANE = ("order", "susceptibility", "binder")
-"""Observables of the map of t and μ."""
-
-
-def plane(results: Results) -> Found:
-    """The map of t and μ: raw and reweighted flow beside the cluster Monte Carlo, point by point."""
-    reference = results.plane()
-    if reference is None:
-        yield "plane", pd.DataFrame(columns=["t", "mu", "interaction", "observable"])
-        return
-    chosen = results.chosen.plane
-    flow = results.flow(chosen.flow, chosen.side)
-    theory = results.chosen.theories[results.chosen.flows[chosen.flow].theory]
-    derived = formulas(chosen.side)
-    rows = []
-    for index, (t, mu) in enumerate(zip(flow.arrays["t"], flow.arrays["mu"], strict=True)):
-        samples = {name: flow.arrays[name][index, 0] for name in PRIMARY}
-        log_weights = flow.arrays["log_weights"][index, 0]
-        for name in PLANE:
-            found = reweight(samples, log_weights, derived[name])
-            raw = reweight(samples, np.zeros_like(log_weights), derived[name])
-            rows.append(
-                {
-                    "t": t, "mu": mu, "interaction": theory.lam, "observable": name,
-                    "raw": raw.value, "raw_error": raw.error,
-                    "reweighted": np.nan if found.underpowered else found.value,
-                    "reweighted_error": np.nan if found.underpowered else found.error,
-                    "effective": found.effective,
-                    "reference": reference[name][index],
-                    "reference_error": reference[f"{name}_error"][index],
-                    "shipped": flow.shipped,
-                }
-            )  # fmt: skip
-    table = pd.DataFrame(rows)
-    yield "plane", table
-    yield from agreement(table)
-
-
-def agreement(table: pd.DataFrame) -> Found:
-    """p-values of the reweighted map against the clusters, and against those of the next hopping."""
-    values: dict[str, dict[str, float | None]] = {"": {}, "displaced_": {}}
-    for name, part in table.groupby("observable", sort=False):
-        part = part.sort_values(["mu", "t"])
-        near = part[["reference", "reference_error"]]
-        # For the last hopping of a μ the one before it.
-        moved = near.groupby(part["mu"]).shift(-1).fillna(near.groupby(part["mu"]).shift(1))
-        for label, reference in (("", near), ("displaced_", moved)):
-            values[label][name] = _probability(part, reference)
-    count = table.groupby("observable")["reweighted"].agg(["count", "size"]).iloc[0]
-    note = f"{count['count']} of {count['size']} points have ten effective samples"
-    name, share = "plane.effective_share", float(count["count"] / count["size"])
-    yield name, Measurement(name, share, 0.0, source="reference/plane", note=note)
-    for label, found in values.items():
-        named = {f"{label}{name}_pvalue": value for name, value in found.items()}
-        told = [value for value in found.values() if value is not None]
-        named[f"{label}p_smallest"] = min(told) if told else None
-        for name, value in named.items():
-            name = f"plane.{name}"
-            error = None if value is None else 0.0
-            yield name, Measurement(name, value, error, source="reference/plane", note=note)
-
-
-def _probability(part: pd.DataFrame, reference: pd.DataFrame) -> float | None:
-    """p-value of χ² of the differences from a reference where both are known; None where none is."""
-    error = np.hypot(part["reweighted_error"], reference["reference_error"])
-    pulls = ((part["reweighted"] - reference["reference"]) / error).dropna()
-    return float(chi2.sf(np.sum(pulls**2), len(pulls))) if len(pulls) else None
-
-
-PARTS = (flows, symmetry, ising, plane)
+PARTS = (flows, symmetry, ising)

@@ -285,7 +285,9 @@ class Holography(Section):
                     )
                 if kind == "chains" and study.t is not None and not theory.conditional:
                     raise ValueError(f"{kind}.{name}: {study.flow} is not told t")
-                if (
+                if kind == "chains" and study.t == "plane":
+                    self._of_the_plane(name, study)
+                elif (
                     theory.model == "phi4"
                     and study.t is not None
                     and theory.lam != self.diagram.lam
@@ -297,13 +299,24 @@ class Holography(Section):
                 if kind == "chains" and study.reflections and theory.model != "phi4":
                     raise ValueError(f"{kind}.{name}: reflections are of complex fields")
                 listed = study.t if isinstance(study.t, list) else [study.t]
-                for t in listed if theory.conditional and study.t not in (None, "diagram") else []:
+                whole = study.t in (None, "diagram", "plane")
+                for t in listed if theory.conditional and not whole else []:
                     self._told(theory, t, f"{kind}.{name}.t")
         if self.plane is not None:
             require("plane.flow", self.plane.flow, self.flows)
             if self.plane.side not in self.flows[self.plane.flow].sizes:
                 raise ValueError(f"plane: {self.plane.flow} has no size {self.plane.side}")
         return self
+
+    def _of_the_plane(self, name: str, study: ChainsSettings) -> None:
+        """Refuse chains at the points of a map that is of another flow."""
+        if self.plane is None:
+            raise ValueError(f"chains.{name}: there is no map of t and mu; add the key plane")
+        if (study.flow, study.size) != (self.plane.flow, self.plane.side):
+            raise ValueError(
+                f"chains.{name}: the map of t and mu is of {self.plane.flow} at side {self.plane.side}, "
+                f"not of {study.flow} at side {study.size}"
+            )
 
     @model_validator(mode="after")
     def _counts_suffice(self) -> Holography:
@@ -317,6 +330,8 @@ class Holography(Section):
         for side in self.diagram.sides:
             if run := self.chains.get(f"crossover_{side}"):
                 run.check_crossover(f"chains.crossover_{side}", side, self.diagram.t)
+        if (run := self.chains.get("plane")) and run.t != "plane":
+            raise ValueError("chains.plane: its t must be plane, as the map is drawn from it")
         for name, study in self.bulks.items():
             fields = study.chains * study.samples
             if fields < FEWEST_FIELDS:

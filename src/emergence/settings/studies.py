@@ -53,8 +53,10 @@ class ChainsSettings(Section):
     flow: ArmName = Field(description="Entry of flows.")
     size: Side = Field(description="Which of its sizes.")
     space: Literal["bulk", "boundary"] = Field(description="Where the chains move.")
-    t: Annotated[list[Coupling], Field(min_length=1)] | Literal["diagram"] | None = Field(
-        None, description="Hoppings along the line of the diagram; none: the flow's own theory."
+    t: Annotated[list[Coupling], Field(min_length=1)] | Literal["diagram", "plane"] | None = Field(
+        None,
+        description="Hoppings along the line of the diagram, all of them, or every point of the map of t "
+        "and μ; none: the flow's own theory.",
     )
     chains: Count = Field(description="Side by side, at each t.")
     tuning: Count = Field(description="Trajectories that tune the step.")
@@ -178,9 +180,9 @@ class BulkSettings(Section):
 
 
 def read_by_the_analysis(runs: Iterable[str], sides: Iterable[int]) -> list[str]:
-    """Runs of chains whose series are read: of the diagram's lines and crossovers, and of pairs."""
+    """Runs of chains whose series are read: of lines, crossovers and the map, and of pairs."""
     runs = list(runs)
-    lines = {f"{kind}_{side}" for side in sides for kind in ("line", "crossover")}
+    lines = {f"{kind}_{side}" for side in sides for kind in ("line", "crossover")} | {"plane"}
     pairs = {
         pair
         for pair in (name.removesuffix("_bulk") for name in runs if name.endswith("_bulk"))

@@ -2,7 +2,8 @@
 
 Every number that a claim is decided by is tested where the chance of a false alarm is known: values
 per seed by the Mann-Whitney test, where there are enough of them to tell anything; a single training
-against the spread over seeds that was measured of it (:mod:`.drift`), where there is one. All these
+against the spread over seeds that was measured of it (:mod:`.drift`), where there is one, or against the
+errors of both numbers, where these are larger. All these
 p-values together keep the family-wise error :data:`ALPHA` (Holm). What has neither is judged by the
 claim's own criterion: the two runs must not fall on different sides of it.
 
@@ -123,7 +124,7 @@ class _Test:
     name: str
     p: float
     spread: float
-    """Of single trainings."""
+    """Of single trainings, or, where it is larger, what the errors of both numbers make of it."""
     least: Callable[[float], float]
     """The smallest change that is told at a level; infinite where none is."""
 
@@ -142,13 +143,13 @@ def _test(system: str, ours: Measurement, theirs: Measurement, spreads: Spreads)
         return None
     spread, trainings, *_ = spreads.get((system, theirs.name), Spread(0.0, 0))
     if spread > 0 and trainings >= 3:
-        # A new training among so many: Student's t of a difference of two single ones.
-        unit = spread * math.sqrt(2.0)
+        # A new training among so many: Student's t of a difference of two single ones. Trainings may
+        # happen to scatter by less than the errors of their numbers, which another will not.
+        unit = max(spread * math.sqrt(2.0), math.hypot(ours.error or 0.0, theirs.error or 0.0))
         p = 2.0 * float(stats.t.sf(abs(ours.value - theirs.value) / unit, trainings - 1))
         name = f"Student's t, spread of {trainings} trainings"
-        return _Test(
-            name, p, spread, lambda level: unit * float(stats.t.isf(level / 2.0, trainings - 1))
-        )
+        least = lambda level: unit * float(stats.t.isf(level / 2.0, trainings - 1))  # noqa: E731
+        return _Test(name, p, unit / math.sqrt(2.0), least)
     return None
 
 
