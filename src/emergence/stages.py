@@ -129,6 +129,27 @@ def drawn_with(weights: Path) -> dict[str, Any]:
     return {"weights": sha256(weights)}
 
 
+def keep_training(run: dict[str, Any], weights: Path, output: Path) -> list[Path]:
+    """Keep how shipped weights were trained: in their provenance, and as ``<output>.history.csv``.
+
+    Returns:
+        What was written; nothing where the trainings left no record.
+
+    Raises:
+        ArtifactError: a record of the trainings is corrupt, or the history cannot be written.
+    """
+    from emergence.artifacts import write_table
+    from emergence.training_record import record_of
+
+    record = record_of(weights)
+    if record is None:
+        return []
+    run["extra"] = {"trained": record.trainings}
+    path = output.with_name(f"{output.name}.history.csv")
+    write_table(path, record.history)
+    return [path]
+
+
 def take_samples(
     run: dict[str, Any], sampled: Path, job: str, settings: str
 ) -> tuple[dict[str, Any], dict[str, float]]:

@@ -92,7 +92,9 @@ def test_needs_no_chains_to_read_the_reference():
     results = SimpleNamespace(
         has=lambda *_: False,
         chosen=SimpleNamespace(diagram=SimpleNamespace(sides=[4, 32]), chains={}),
-        reference=lambda side: arrays | {"correlation": arrays["correlation"][..., : side // 2 + 1]},
+        reference=lambda side: (
+            arrays | {"correlation": arrays["correlation"][..., : side // 2 + 1]}
+        ),
     )
     named, tables = {}, {}
     with pytest.MonkeyPatch.context() as patch:

@@ -17,6 +17,7 @@ from emergence.stages import (
     add_readings,
     choose,
     drawn_with,
+    keep_training,
     stage,
     take_samples,
 )
@@ -150,11 +151,13 @@ def holography_rates(
 
 @holography.command("ship")
 def holography_ship(settings: SettingsFile, weights: Weights, output: Output) -> None:
-    """Keep the parameters of a trained flow for others to go on from."""
-    with stage("holography ship", settings, [output]):
+    """Keep the parameters of a trained flow, and how it was trained, for others to go on from."""
+    written = [output]
+    with stage("holography ship", settings, written) as run:
         from emergence.holography import growth
 
         growth.write_flow(output, *growth.read_flow(weights))
+        written += keep_training(run, weights, output)
 
 
 @holography.command("chains")

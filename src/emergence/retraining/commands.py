@@ -15,6 +15,7 @@ from emergence.stages import (
     Training,
     add_readings,
     choose,
+    keep_training,
     stage,
 )
 
@@ -78,14 +79,16 @@ def retraining_ship(
     weights: Annotated[Path, typer.Option(help="weights/ of a grown size.")],
     output: Output,
 ) -> None:
-    """Keep the parameters of grown weights, without moments, for others to go on from."""
-    with stage("retraining ship", settings, [output]):
+    """Keep the parameters of grown weights, and how they were grown, for others to go on from."""
+    written = [output]
+    with stage("retraining ship", settings, written) as run:
         from emergence.weights import check_weights, read_weights, write_weights
 
         check_weights(weights)
         tensors, numbers = read_weights(weights)
         kept = {name: tensors[name] for name in numbers["order"] if name.startswith("p/")}
         write_weights(output, kept, numbers | {"order": list(kept)})
+        written += keep_training(run, weights, output)
 
 
 add_readings(retraining, "retraining", "Energies, bulk values, correlations, memory")
