@@ -8,6 +8,7 @@ import shlex
 
 from emergence.holography.identity import flow_of
 from emergence.holography.points import points_of
+from emergence.verification.page_figures import caption
 from emergence.verification.seeds import certificate_of
 
 SYSTEMS = ["introspection", "holography", "retraining"]
@@ -51,6 +52,15 @@ def house_folder(wildcards, input):
 
 def costs_record(wildcards, input):
     return HOUSE / "config/costs.csv"
+
+
+def caption_of(system):
+    """Of each figure of a system what Snakemake's report says below it."""
+
+    def told(wildcards, input):
+        return caption(system, wildcards.figure, HOUSE / "claims")
+
+    return told
 
 
 def sabotage_settings_file(wildcards, input):

@@ -239,6 +239,7 @@ rule holography_figure:
     params:
         file=settings_file,
         stem=f"{FIGURES}/holography/{{figure}}",
+        caption=caption_of("holography"),
     message:
         "Drawing {output.png}."
     shell:

@@ -210,6 +210,7 @@ rule introspection_figure:
     params:
         file=settings_file,
         stem=f"{FIGURES}/introspection/{{figure}}",
+        caption=caption_of("introspection"),
     message:
         "Drawing {output.png}."
     shell:

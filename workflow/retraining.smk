@@ -125,6 +125,7 @@ rule retraining_figure:
     params:
         file=settings_file,
         stem=f"{FIGURES}/retraining/{{figure}}",
+        caption=caption_of("retraining"),
     message:
         "Drawing {output.png}."
     shell:

@@ -10,7 +10,7 @@ from emergence.holography.actions import ComplexPhi4
 from emergence.holography.analysis import Results, analyse
 from emergence.holography.exact import small_torus
 from emergence.holography.partition import exact_log_partition
-from emergence.holography.readings import PAIR, agreement, equal_time, flows
+from emergence.holography.readings import PAIR, equal_time, flows
 from emergence.settings import parse
 from emergence.statistics import Measurement
 from emergence.verification.criteria import Criterion
@@ -117,9 +117,9 @@ def test_what_a_scale_leaves_out_gives_empty_tables(results):
 
 
 def _tables(results):
-    from emergence.holography import readings
+    from emergence.holography import plane, readings
 
-    for part in (readings.symmetry, readings.plane):
+    for part in (readings.symmetry, plane.plane):
         yield from part(results)
 
 
@@ -152,37 +152,6 @@ def test_trainings_that_share_no_time_at_a_side_tell_nothing_there():
     late.loc[late["arm"] == PAIR[0], "seconds"] += 100.0
     found = dict(equal_time(late, 8))["symmetry.gap_equal_time_8"]
     assert found.value is None and "too few checkpoints" in found.note
-
-
-def map_of(shift: float) -> pd.DataFrame:
-    """A map of 8 × 4 points whose order parameter is the hopping, but for noise and a shift in errors."""
-    rng = np.random.default_rng(5)
-    t, mu = (part.ravel() for part in np.meshgrid(np.arange(8.0), np.arange(4.0)))
-    error = 0.1 / np.sqrt(2.0)
-    values = t + 0.1 * (shift + rng.standard_normal(t.size))
-    table = pd.DataFrame({
-        "t": t, "mu": mu, "observable": "order", "reweighted": values, "reweighted_error": error,
-        "reference": t, "reference_error": error,
-    })  # fmt: skip
-    table.loc[3, ["reweighted", "reweighted_error"]] = np.nan  # too few effective samples
-    return table.sample(frac=1.0, random_state=1)
-
-
-def test_a_map_that_is_the_references_agrees_with_it_and_not_with_the_next_hopping():
-    found = dict(agreement(map_of(0.0)))
-    assert found["plane.p_smallest"].value == found["plane.order_pvalue"].value > 0.01
-    assert found["plane.displaced_p_smallest"].value < 1e-12
-    assert found["plane.p_smallest"].note.startswith("31 of 32 points")
-    assert found["plane.effective_share"].value == 31 / 32
-
-
-def test_a_map_two_errors_off_everywhere_does_not_agree():
-    assert dict(agreement(map_of(2.0)))["plane.p_smallest"].value < 1e-6
-
-
-def test_a_map_without_effective_samples_agrees_with_nothing():
-    table = map_of(0.0).assign(reweighted=np.nan)
-    assert dict(agreement(table))["plane.p_smallest"].value is None
 
 
 def test_a_missing_flow_is_named(results):

@@ -140,9 +140,11 @@ def precision(table: pd.DataFrame) -> Found:
     for observable, part in table.groupby("observable", sort=False):
         name = f"plane.corrected_relative_error_{observable}"
         largest = (part["corrected_error"] / part["corrected"].abs()).max()
-        value = float(largest) if np.isfinite(largest) else None
-        error = None if value is None else 0.0
-        yield name, Measurement(name, value, error, source="chains/plane")
+        if not np.isfinite(largest):
+            note = "no chains have equilibrated"
+            yield name, Measurement(name, None, None, source="chains/plane", note=note)
+            continue
+        yield name, Measurement(name, float(largest), 0.0, source="chains/plane")
 
 
 PARTS = (plane,)

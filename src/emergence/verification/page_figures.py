@@ -14,6 +14,7 @@ from emergence.artifacts import provenance_path, read_numbers
 from emergence.errors import ArtifactError, EmergenceError
 from emergence.provenance import CHECKOUT, PACKAGE
 from emergence.settings import parse
+from emergence.verification.claims import load_ledgers
 from emergence.verification.drawn import jobs_of_figures, load_drawn
 
 
@@ -103,6 +104,28 @@ def _logs_of(jobs: Iterable[str], folder: Path) -> Iterator[Place]:
         file = folder / system / "logs" / f"{rest}.log"
         if file.is_file():
             yield Place(job, _relative(file, folder))
+
+
+def caption(system: str, figure: str, ledgers: Path) -> str:
+    """What a figure shows, what it stands for in the original, and which claims it decides.
+
+    Args:
+        figure: its name, without the system.
+        ledgers: the folder of ledgers; where they cannot be read, only what it shows is told.
+    """
+    summary = _functions(system).get(figure, (None, 0, ""))[2]
+    try:
+        claims = [
+            {"id": claim.id, "figure": claim.figure, "place": claim.place}
+            | {"published": claim.published}
+            for ledger in load_ledgers(ledgers)
+            for claim in ledger.claims
+        ]
+    except EmergenceError:
+        return summary
+    decided = [claim["id"] for claim in claims if claim["figure"] == f"{system}/{figure}"]
+    told = f"It decides {', '.join(decided)}." if decided else "No claim is decided by it."
+    return f"{summary} {_published(claims, f'{system}/{figure}')} {told}"
 
 
 def _published(claims: Sequence[Mapping[str, Any]], figure: str) -> str:
