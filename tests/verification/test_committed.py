@@ -5,7 +5,9 @@ import re
 import pytest
 from committed import ROOT, claims, measurements
 
-from emergence.artifacts import read_numbers, sha256
+from emergence.artifacts import read_numbers, read_table, sha256
+from emergence.holography.actions import IsingDualField
+from emergence.holography.ising_exact import dual_log_partition
 from emergence.settings import load
 from emergence.statistics import read_measurements
 from emergence.verification.claims import load_ledgers
@@ -79,6 +81,42 @@ def test_the_committed_audits_are_of_the_shipped_numbers_and_the_readme_tells_of
     assert told in text
     for audit in audits:
         assert f"[{audit['seed']}](figures/laptop/audit-{audit['seed']}.md)" in text
+
+
+def test_the_recorded_kills_changed_nothing_and_the_readme_tells_of_them():
+    """Where it fails, copy results/chaos.json of another `make chaos` to figures/."""
+    record = read_numbers(ROOT / "figures/chaos.json", ["compared", "runs", "provenance"])
+    assert [(run["cores"], run["kills"], run["same"]) for run in record["runs"]] == [
+        ([1], 50, True),
+        ([2], 50, True),
+    ]
+    assert not record["provenance"]["dirty"]
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    minutes = record["provenance"]["seconds"] / 60.0
+    assert f"of {record['compared']} files none changed, in " in text
+    told = int(re.search(r"files none changed, in (\d+) minutes", text)[1])
+    assert told == pytest.approx(minutes, abs=3.0)
+
+
+def test_the_ising_flow_of_the_published_size_came_close_as_fast_as_the_readme_says():
+    """The loss is ⟨ln q + S⟩, so that ln Z is what KL lacks; running means of five checkpoints."""
+    history = read_table(ROOT / "weights/holography/ising_16.history.csv")
+    told = read_numbers(ROOT / "weights/holography/ising_16.provenance.json")
+    trainings = told["extra"]["trained"]
+    assert [each["size"] for each in trainings] == [4, 8, 16]
+    assert not told["dirty"] and not any(each["dirty"] for each in trainings)
+    last = history[history["size"] == 16]
+    exact = dual_log_partition(IsingDualField(2.269185314213022), 16)
+    divergence = (last["loss"] + exact).rolling(5).mean()
+    assert not (divergence > 5.0).any()
+    reached = last["seconds"][divergence.notna()].min()
+    ended = sum(each["processor_time_s"] for each in trainings)
+    assert reached <= 450.0 and divergence.iloc[-1] < 3.0
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    assert (
+        f"stays less than 5 nats off the exact free energy from {reached:.0f} s of processor time on, "
+        f"and ends {divergence.iloc[-1]:.1f} off after {ended:.0f} s"
+    ) in text
 
 
 def test_the_reason_of_a_deviation_tells_a_measured_number():

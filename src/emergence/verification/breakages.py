@@ -104,6 +104,26 @@ def cut_torus() -> AbstractContextManager:
     return _replaced(densities, "bond_sum", bond_sum)
 
 
+def unweighed_chains() -> AbstractContextManager:
+    """Chains in the bulk accept every proposal: they keep what the flow makes, and not the theory."""
+    import tensorflow as tf
+
+    from emergence.holography import chain_moves
+
+    right = chain_moves.weighing
+
+    def weighing(problem, generate):
+        weigh = right(problem, generate)
+
+        def evaluate(latents, couplings, parameters):
+            log_weight, field = weigh(latents, couplings, parameters)
+            return tf.zeros_like(log_weight), field
+
+        return evaluate
+
+    return _replaced(chain_moves, "weighing", weighing)
+
+
 # --- retraining ----------------------------------------------------------------------------------
 
 

@@ -56,6 +56,17 @@ def _one_flow(content: dict[str, Any]) -> None:
     chosen["chains"], chosen["bulks"], chosen["plane"] = {}, {}, None
 
 
+def _one_diagram(content: dict[str, Any]) -> None:
+    chosen = content["holography"]
+    arm, chains = chosen["flows"]["line_4"], chosen["chains"]["line_4"]
+    _, stages = _smallest(arm)
+    chosen["flows"] = {"line_8": arm | {"sizes": {"4": stages, "8": stages}}}
+    run = {"flow": "line_8", "size": 8, "chains": 16, "tuning": 20, "trajectories": 100}
+    chosen["chains"] = {"line_8": chains | run | {"refreshes": 4}}
+    chosen["diagram"] |= {"sides": [8], "t": [0.12, 0.20, 0.28], "sweeps": 1000}
+    chosen["bulks"], chosen["plane"] = {}, None
+
+
 def _one_chain(content: dict[str, Any]) -> None:
     chosen = content["retraining"]
     chosen["chains"] = _only(chosen["chains"], "ising")
@@ -105,6 +116,18 @@ def _flow(settings: Path, folder: Path) -> None:
         commands.holography_flow(settings, "disc", size, folder / f"flows/disc/{size}")
 
 
+def _chains(settings: Path, folder: Path) -> None:
+    from emergence.holography import commands
+
+    commands.holography_reference(settings, 8, folder / "reference/8.npz")
+    before = None
+    for size in load(settings).holography.flows["line_8"].sizes:
+        output = folder / f"flows/line_8/{size}"
+        commands.holography_flow(settings, "line_8", size, output, before)
+        before = output / "weights"
+    commands.holography_chains(settings, "line_8", before, folder / "chains/line_8")
+
+
 def _grow(settings: Path, folder: Path) -> None:
     from emergence.retraining import commands
 
@@ -136,6 +159,12 @@ def _read_flow(settings: Settings, folder: Path) -> list[Measurement]:
     return _numbers(readings.flows(analysis.Results(settings, folder)))
 
 
+def _read_diagram(settings: Settings, folder: Path) -> list[Measurement]:
+    from emergence.holography import analysis, diagram
+
+    return _numbers(diagram.diagram(analysis.Results(settings, folder)))
+
+
 def _read_energies(settings: Settings, folder: Path) -> list[Measurement]:
     from emergence.retraining import analysis
 
@@ -146,6 +175,7 @@ EXPERIMENTS = {
     "translator": Experiment("I1", _one_translator, _translate, _read_translation),
     "distiller": Experiment("I4", _one_distiller, _distil, _read_latents),
     "flow": Experiment("H3", _one_flow, _flow, _read_flow),
+    "diagram": Experiment("H1-8", _one_diagram, _chains, _read_diagram),
     "chain": Experiment("S2-ising", _one_chain, _grow, _read_energies),
     "frustrated": Experiment("S2-frustrated", _one_frustrated_chain, _grow, _read_energies),
 }

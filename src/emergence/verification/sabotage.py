@@ -222,6 +222,8 @@ CASES = {
     "whole_flow": Case("flow", breakages.nothing),
     "dropped_jacobian": Case("flow", breakages.dropped_jacobian),
     "cut_torus": Case("flow", breakages.cut_torus),
+    "whole_diagram": Case("diagram", breakages.nothing),
+    "unweighed_chains": Case("diagram", breakages.unweighed_chains),
     "whole_chain": Case("chain", breakages.nothing),
     "flipped_field": Case("chain", breakages.flipped_field),
     "wrong_boundary": Case("chain", breakages.wrong_boundary),
