@@ -17,6 +17,7 @@ from emergence.holography.autocorrelation import estimate_all, estimate_mean
 from emergence.holography.exact import small_torus
 from emergence.holography.improved import IMPROVED
 from emergence.holography.observables import PRIMARY, formulas
+from emergence.holography.points import points_for
 from emergence.settings import EvaluationSettings, Settings
 
 Of = Callable[..., Settings]
@@ -208,7 +209,7 @@ def test_both_spaces_start_cold_at_the_same_field(settings_of: Of, crooked: Weig
         cold = {}
         for space in ("bulk", "boundary"):
             entry = settings.holography.chains[f"{flow}_{space}"]
-            points = chains.points_for(settings.holography, entry)
+            points = points_for(settings.holography, entry)
             batch = chains.Batch(entry, problem, told[theory], points, weights)
             cold[space] = batch.cold_start()
         couplings = tf.repeat(tf.constant(points, tf.float64), 2, axis=0)[None]

@@ -179,5 +179,5 @@ def test_on_the_command_line_it_compiles_an_operation():
     assert done.returncode in (0, 5), done.stderr
     assert "compiles and runs an operation" in done.stdout
     assert "laptop: about" in done.stdout
-    assert "paper: never run; the trainings of its flows alone" in done.stdout
+    assert "paper: never run; the trainings of its flows take" in done.stdout
     assert "Traceback" not in done.stderr

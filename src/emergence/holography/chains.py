@@ -39,16 +39,14 @@ from emergence.holography.identity import study_of
 from emergence.holography.points import (
     Point,
     action_of,
-    centre_of,
     cold_density,
-    line_within,
-    plane_of,
+    points_for,
 )
 from emergence.holography.reference import blocks_of
 from emergence.holography.targets import axis_correlations, field_observables
 from emergence.progress import Progress
 from emergence.randomness import derive_seed
-from emergence.settings import ChainsSettings, Holography, Settings, TheorySettings
+from emergence.settings import ChainsSettings, Settings, TheorySettings
 from emergence.updates import Parameters
 
 
@@ -133,18 +131,6 @@ def prepared(settings: Settings, name: str, parameters: Arrays) -> tuple[Batch, 
     told = chosen.theories[chosen.flows[entry.flow].theory]
     first = {key: tf.constant(value[:1], problem.dtype) for key, value in parameters.items()}
     return Batch(entry, problem, told, points_for(chosen, entry), first), parameters
-
-
-def points_for(chosen: Holography, entry: ChainsSettings) -> list[Point]:
-    """The couplings of an entry; (0, 0) for the Ising field, which has none."""
-    told = chosen.theories[chosen.flows[entry.flow].theory]
-    if entry.t == "diagram":
-        return line_within(chosen.diagram, told)
-    if entry.t == "plane":
-        return plane_of(chosen.plane)
-    if entry.t is not None:
-        return [(t, chosen.diagram.mu_at(t)) for t in entry.t]
-    return [(0.0, 0.0)] if told.model == "ising" else [centre_of(told)]
 
 
 def ordered_field(told: TheorySettings, points: list[Point], side: int) -> np.ndarray:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from emergence.holography.actions import ComplexPhi4, FreeField, IsingDualField
-from emergence.settings import DiagramSettings, Holography, PlaneSettings, TheorySettings
+from emergence.settings import (
+    ChainsSettings,
+    DiagramSettings,
+    Holography,
+    PlaneSettings,
+    TheorySettings,
+)
 
 Point = tuple[float, float]
 """(t, μ)."""
@@ -49,6 +55,18 @@ def line_of(diagram: DiagramSettings) -> list[Point]:
 def plane_of(plane: PlaneSettings) -> list[Point]:
     """The points of the map, μ by μ."""
     return [(t, mu) for mu in plane.mu for t in plane.t]
+
+
+def points_for(chosen: Holography, entry: ChainsSettings) -> list[Point]:
+    """The couplings of an entry; (0, 0) for the Ising field, which has none."""
+    told = chosen.theories[chosen.flows[entry.flow].theory]
+    if entry.t == "diagram":
+        return line_within(chosen.diagram, told)
+    if entry.t == "plane":
+        return plane_of(chosen.plane)
+    if entry.t is not None:
+        return [(t, chosen.diagram.mu_at(t)) for t in entry.t]
+    return [(0.0, 0.0)] if told.model == "ising" else [centre_of(told)]
 
 
 def cold_density(action: ComplexPhi4 | FreeField) -> float:

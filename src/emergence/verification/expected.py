@@ -11,6 +11,9 @@ from emergence.verification.claims import SCALES
 from emergence.verification.costs import CALIBRATION, Cost, calibrate, recorded_costs
 from emergence.verification.jobs import Pace
 
+TOLD_FROM = "laptop"
+"""Scale whose recorded costs tell those of one that was never run."""
+
 MARGIN = 1.2
 """The peak of memory was read off another machine, whose libraries need not take as much."""
 
@@ -80,6 +83,42 @@ def of_flows(steps: Path, scale: str) -> OfFlows | None:
     return min(devices, key=lambda known: known.hours, default=None)
 
 
+@dataclass(frozen=True)
+class OfOthers:
+    """What the other jobs of a scale that was never run would take, by their work."""
+
+    cpu_s: float
+    """Of those that are told, as long as this machine takes."""
+    unknown: list[str]
+    """Too much work beside anything that was run."""
+
+
+def of_others(record: Path, scale: str, ratio: float) -> OfOthers | None:
+    """Return what all jobs but the flows' trainings would take, told from the laptop scale's.
+
+    Args:
+        record: ``config/costs.csv``, beside the settings of the scales.
+        ratio: how much longer this machine takes than the recording one.
+
+    Raises:
+        ArtifactError: the record is malformed.
+        SettingsError: the settings of a scale are.
+    """
+    files = [record.parent / f"{name}.yaml" for name in (scale, TOLD_FROM)]
+    known = {job: cost.cpu_s for job, cost in recorded_costs(record, TOLD_FROM).items()}
+    known.pop(CALIBRATION, None)
+    if not known or not all(file.is_file() for file in files):
+        return None
+    from emergence.settings import load
+    from emergence.verification.lineage import planned_jobs
+    from emergence.verification.work import total
+
+    chosen, recorded = map(load, files)
+    jobs = {job for job in planned_jobs(chosen) if not job.startswith("holography/flows/")}
+    seconds, unknown = total(jobs, chosen, known, recorded)
+    return OfOthers(ratio * seconds, unknown)
+
+
 def memory_needed(record: Path) -> dict[str, float]:
     """Return of each scale of which it is known what its dearest job needs, in GiB with a margin.
 
@@ -104,11 +143,15 @@ def cost_lines(record: Path, cores: int) -> list[str]:
     Raises:
         ArtifactError: a record is missing or malformed.
     """
-    known = expected_costs(record, cores)
+    here = calibrate()
+    known = expected_costs(record, cores, here)
+    base = recorded_costs(record, TOLD_FROM).get(CALIBRATION)
+    ratio = here.cpu_s / base.cpu_s if base and base.cpu_s else 1.0
+    steps = record.parent / "steps.csv"
     return [
         _told(known[scale], scale, cores)
         if scale in known
-        else _never_run(scale, of_flows(record.parent / "steps.csv", scale))
+        else _never_run(scale, of_flows(steps, scale), of_others(record, scale, ratio))
         for scale in SCALES
     ]
 
@@ -121,15 +164,28 @@ def _told(cost: Expected, scale: str, cores: int) -> str:
     )
 
 
-def _never_run(scale: str, flows: OfFlows | None) -> str:
-    if flows is None:
+def _never_run(scale: str, flows: OfFlows | None, others: OfOthers | None) -> str:
+    told = []
+    if flows is not None:
+        kind = "processor time" if flows.device.startswith("CPU") else "time"
+        told.append(
+            f"the trainings of its flows take some {flows.hours:.0f} h of {kind} and up to "
+            f"{flows.memory_gib:.1f} GiB, by a step of each on {flows.device}"
+        )
+    if others is not None:
+        rest = (
+            f"its other jobs some {others.cpu_s / 3600.0:.0f} h of processor time, by their work beside "
+            f"that of scale {TOLD_FROM}'s"
+        )
+        if others.unknown:
+            rest += (
+                f", but for {len(others.unknown)} that are too much work beside any that was run, such as "
+                f"{others.unknown[-1]}"
+            )
+        told.append(rest)
+    if not told:
         return f"{scale}: not measured yet; meant for a GPU and many hours."
-    kind = "processor time" if flows.device.startswith("CPU") else "time"
-    return (
-        f"{scale}: never run; the trainings of its flows alone take some {flows.hours:.0f} h of {kind} "
-        f"and up to {flows.memory_gib:.1f} GiB, by a step of each on {flows.device}; what its chains, "
-        "bulks, references and the other two systems take is not known."
-    )
+    return f"{scale}: never run; {', and '.join(told)}."
 
 
 def _processors(cores: int) -> str:
