@@ -77,11 +77,11 @@ else
 endif
 
 .PHONY: audit
-audit: check-scale $(STAMP) ## Run a random sample of the trainings again with your SEED and compare (JOBS=3, BUDGET=30m).
+audit: check-scale $(STAMP) ## Run a random sample of the trainings again with your SEED and compare (JOBS=3, BUDGET=30m; ANEW=1: of what is shipped too).
 	@case "$(SEED)" in ''|*[!0-9]*) \
 	  echo "emergence: SEED is '$(SEED)' but must be a whole number of your own, as in 'make audit SEED=7'." >&2; \
 	  exit 2;; esac
-	@$(RUN) $(BIN)/emergence audit plan --seed $(SEED) --scale $(SCALE) --jobs $(JOBS) $(if $(BUDGET),--budget "$(BUDGET)") $(if $(filter-out all,$(CORES)),--cores $(CORES))
+	@$(RUN) $(BIN)/emergence audit plan --seed $(SEED) --scale $(SCALE) --jobs $(JOBS) $(if $(filter-out 0,$(ANEW)),--anew) $(if $(BUDGET),--budget "$(BUDGET)") $(if $(filter-out all,$(CORES)),--cores $(CORES))
 	@$(RUN) $(BIN)/snakemake --cores $(CORES) --config settings=results/audit-$(SEED)/settings.yaml -- $$(cat results/audit-$(SEED)/targets.txt)
 	@$(RUN) $(BIN)/emergence audit judge --seed $(SEED) --scale $(SCALE) $(ARGS)
 

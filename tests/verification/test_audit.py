@@ -20,6 +20,7 @@ from emergence.verification.jobs import (
     only_continued,
     training_jobs,
 )
+from emergence.verification.origin import with_pace
 
 ROOT = Path(__file__).parents[2]
 LAPTOP = load(ROOT / "config/laptop.yaml")
@@ -74,6 +75,24 @@ class TestDraw:
         for seed in range(3):
             assert not never.keys() & set(draw(seed, 9).claims)
 
+    def test_made_anew_all_that_is_trained_may_be_drawn_and_costs_what_it_takes(self, pace):
+        anew, longer = with_pace(LAPTOP, load(ROOT / "config/shipped.yaml"), pace)
+        assert audit.never_drawn(anew, NEEDS, ROOT / "claims") == {}
+        drawn = {
+            arm
+            for seed in range(12)
+            for arm in audit.draw(anew, NEEDS, longer, ROOT / "claims", seed, 5).drawn
+        }
+        shipped = {"holography/flows/critical_32", "holography/flows/line_32"}
+        assert shipped & drawn
+        # Trained for half an hour beforehand, and continued for a minute by the run.
+        grown = [f"holography/flows/critical_32/{side}" for side in (4, 8, 16, 32)]
+        brief = pace.cpu(["holography/flows/critical_32/32"])[0]
+        assert 600.0 < sum(longer.cpu(grown)) < 6000.0
+        assert brief < 200.0
+        same = ["holography/flows/critical/16", "introspection/translators/main"]
+        assert longer.cpu(same) == pace.cpu(same)
+
     def test_dear_arms_are_likelier(self, draw, pace):
         first = [draw(seed, 1).drawn[0] for seed in range(24)]
         cost = [sum(pace.cpu(j for j in training_jobs(LAPTOP) if j.startswith(a))) for a in first]
@@ -110,7 +129,7 @@ class TestDraw:
 class TestPlan:
     def test_holds_the_settings_of_these_jobs_with_the_reader_s_seed(self, draw, tmp_path):
         drawn = draw(7)
-        audit.write_audit(drawn, ROOT / "config/laptop.yaml", tmp_path)
+        audit.write_audit(drawn, load(ROOT / "config/laptop.yaml"), tmp_path)
         settings = load(tmp_path / "settings.yaml")
         assert (settings.seed, settings.scale, settings.judged_as) == (7, "audit-7", "laptop")
         assert training_jobs(settings) == drawn.jobs & training_jobs(LAPTOP)

@@ -116,7 +116,7 @@ def test_the_committed_table_of_breakages_is_that_of_the_committed_numbers():
 def test_claims_that_cannot_be_audited_are_told_with_the_arms_that_they_share():
     told = undrawn({"H1": ["flows/a"], "H4": ["flows/a", "chains/b"], "H5": ["flows/a"], "H2": []})
     assert told.endswith(
-        "cannot be audited: H1, H5 (`flows/a`); H4 (`flows/a`, `chains/b`). Nothing is trained for "
+        "are not audited: H1, H5 (`flows/a`); H4 (`flows/a`, `chains/b`). Nothing is trained for "
         "H2, which no audit draws either."
     )
     assert undrawn({}) == "Every claim may be drawn."

@@ -3,8 +3,9 @@
 The seed draws arms, the dearer the likelier. Of each, the claim it decides at the least further
 expense is taken, with everything that claim needs; all of it is trained anew from that seed in
 ``results/audit-<seed>``. What only goes on from shipped weights or records is not drawn: it would be
-nearly the same again, and agree by construction. :mod:`.comparison` then tests the numbers against
-those of the run.
+nearly the same again, and agree by construction; unless it is all made anew, as the settings of what is
+shipped say (:mod:`.origin`), which takes longer. :mod:`.comparison` then tests the numbers against those
+of the run.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from emergence.artifacts import read_numbers, write_numbers, write_text
 from emergence.errors import ArtifactError, SettingsError
 from emergence.progress import clock
 from emergence.randomness import generator
-from emergence.settings import Settings, load, parse
+from emergence.settings import Settings, parse
 from emergence.verification.jobs import (
     Needs,
     Pace,
@@ -185,14 +186,16 @@ def told(audit: Audit, settings: Settings) -> list[str]:
     ]
 
 
-def write_audit(audit: Audit, settings_file: Path, folder: Path) -> None:
+def write_audit(audit: Audit, settings: Settings, folder: Path) -> None:
     """Write settings.yaml, plan.json and targets.txt of an audit.
 
+    Args:
+        settings: those that the audit was drawn from.
+
     Raises:
-        SettingsError: the settings are malformed, or the seed is none.
+        SettingsError: the seed is none.
         ArtifactError: a file cannot be written.
     """
-    settings = load(settings_file)
     judged_as = settings.judged_as or settings.scale
     content = reduced(settings, audit.jobs, judged_as, audit.scale) | {"seed": audit.seed}
     # The ensembles of a run share its data: their spread knows nothing of other data.

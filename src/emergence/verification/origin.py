@@ -12,6 +12,8 @@ from typing import Any
 
 from emergence.errors import SettingsError
 from emergence.settings import Settings, parse
+from emergence.verification.jobs import Pace
+from emergence.verification.work import pace_of
 
 PREFIX = "beforehand_"
 """Of the names of stages that come from the settings of the shipped weights."""
@@ -47,6 +49,16 @@ def trained_anew(settings: Settings, origin: Settings) -> Settings:
             run |= {key: beforehand[name][key] for key in ("chains", "tuning")}
             run |= {"trajectories": records, "shipped": None}
     return parse(content, "the settings with shipped weights trained anew")
+
+
+def with_pace(settings: Settings, origin: Settings, pace: Pace) -> tuple[Settings, Pace]:
+    """Return the settings trained anew, and how long their jobs take.
+
+    Args:
+        pace: of the settings as they are.
+    """
+    anew = trained_anew(settings, origin)
+    return anew, pace_of(anew, pace, settings)
 
 
 def _sizes(name: str, arms: dict[str, Any]) -> dict[Any, str]:

@@ -103,8 +103,8 @@ def undrawn(claims: Mapping[str, Sequence[str]]) -> str:
             for arms, names in alike.items()
         ]
         parts.append(
-            "No audit draws an arm that only goes on from shipped weights or records, so that these "
-            f"claims cannot be audited: {'; '.join(told)}."
+            "An arm that only goes on from shipped weights or records is drawn with `ANEW=1` alone, which "
+            f"makes them from nothing; without it these claims are not audited: {'; '.join(told)}."
         )
     if idle:
         parts.append(f"Nothing is trained for {', '.join(idle)}, which no audit draws either.")

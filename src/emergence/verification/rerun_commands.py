@@ -127,6 +127,11 @@ def audit_plan(
     budget: Annotated[
         str | None, typer.Option(help="Wall time there is, such as 30m; what takes longer is left.")
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Draw what is shipped too, and make it from nothing.")
+    ] = False,
+    origin: Annotated[Path, typer.Option(help="Settings of what is shipped.")] = CONFIG
+    / "shipped.yaml",
     scale: Scale = "laptop",
     cores: Annotated[int, typer.Option(min=0, help="Processors to use; 0: all.")] = 0,
     config: Config = CONFIG,
@@ -145,8 +150,12 @@ def audit_plan(
     settings = load(config / f"{scale}.yaml")
     seconds = parse_budget(budget) if budget else None
     pace = _pace(config, scale, cores)
+    if anew:
+        from emergence.verification.origin import with_pace
+
+        settings, pace = with_pace(settings, load(origin), pace)
     drawn = drawing.draw(settings, load_needs(needs), pace, ledgers, seed, jobs, seconds)
-    drawing.write_audit(drawn, config / f"{scale}.yaml", results / drawn.scale)
+    drawing.write_audit(drawn, settings, results / drawn.scale)
     print("\n".join(drawing.told(drawn, settings)))
 
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from emergence.holography.points import points_for, points_of
 from emergence.settings import Settings
+from emergence.verification.costs import Cost
+from emergence.verification.jobs import Pace, all_jobs
 
 FIXED_S = 10.0
 """Processor seconds of starting TensorFlow and compiling, at most half of a job: they do not grow with it."""
@@ -77,13 +80,42 @@ def scaled(
     works = {
         other: amount
         for other in known
-        if other.split("/")[:2] == kind and (amount := work_of(recorded, other))
+        if other.split("/")[:2] == kind and (amount := _work_if_any(recorded, other))
     }
     nearest = min(works, key=distance, default=None)
     if nearest is None or works[nearest] * FARTHEST < work:
         return None
     fixed = min(FIXED_S, 0.5 * known[nearest])
     return fixed + (known[nearest] - fixed) * work / works[nearest]
+
+
+def pace_of(settings: Settings, pace: Pace, recorded: Settings) -> Pace:
+    """Return how long the jobs of some settings take, those that are other work than was recorded by it.
+
+    Args:
+        settings: whose jobs.
+        pace: of the jobs of ``recorded``.
+        recorded: the settings that the costs are of.
+    """
+    known = {job: cost.cpu_s for job, cost in pace.costs.items()}
+    costs = dict(pace.costs)
+    for job in sorted(all_jobs(settings)):
+        work = work_of(settings, job)
+        if work is None or (job in known and work == _work_if_any(recorded, job)):
+            continue
+        seconds = scaled(job, settings, known, recorded)
+        if seconds is not None:
+            memory = costs[job].memory_mib if job in costs else 0.0
+            costs[job] = Cost(job, seconds, seconds, memory)
+    return replace(pace, costs=costs)
+
+
+def _work_if_any(settings: Settings, job: str) -> float | None:
+    """The work of a job that these settings need not have."""
+    try:
+        return work_of(settings, job)
+    except KeyError:
+        return None
 
 
 def total(
@@ -129,7 +161,8 @@ def _of_distiller(settings: Settings, name: str) -> float:
 def _of_chains(settings: Settings, name: str) -> float:
     entry = settings.holography.chains[name]
     each = entry.leapfrogs or entry.refreshes * int(math.log2(entry.size))
-    length = entry.tuning + entry.trajectories + entry.cold
+    # What continues shipped records is tuned already.
+    length = (0 if entry.shipped else entry.tuning) + entry.trajectories + entry.cold
     points = len(points_for(settings.holography, entry))
     double = 2.0 if entry.precision == "float64" else 1.0
     return double * points * entry.chains * length * each * entry.size**2
