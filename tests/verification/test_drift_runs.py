@@ -74,10 +74,13 @@ class TestRuns:
             for name, axis in axes.items()
             if axis in ("base", "precision")
         )
-        assert {run.precision for run in base.chains.values()} == {None}
+        assert {name for name, run in base.chains.items() if run.precision} == {"plane"}
         assert {run.precision for run in other.chains.values()} == {"float64"}
         told = other.model_dump()
-        told["chains"] = {name: run | {"precision": None} for name, run in told["chains"].items()}
+        told["chains"] = {
+            name: run | {"precision": "float64" if name == "plane" else None}
+            for name, run in told["chains"].items()
+        }
         assert told == base.model_dump()
 
     def test_but_where_shifts_need_double(self):
@@ -116,6 +119,14 @@ class TestRuns:
         assert base.holography.samples == known.samples
         assert not base.retraining.chains
         assert not base.introspection.translators
+
+    def test_of_a_claim_evaluate_only_what_decides_it(self, plan, tmp_path):
+        plan(sampled=True, only=["H5-local"])
+        chosen = load(tmp_path / "results/drift-sampled/settings.yaml").holography
+        assert set(chosen.chains) == {"critical_bulk", "critical_boundary"}
+        assert (set(chosen.flows), chosen.bulks) == ({"critical"}, {})
+        with pytest.raises(SettingsError, match="no claim H99"):
+            plan(only=["H99"])
 
     def test_leave_nothing_if_also_fast(self, plan):
         with pytest.raises(SettingsError, match="of both nothing is left"):

@@ -6,13 +6,15 @@ are printed with how far they may reach.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from emergence.artifacts import write_table, write_text
+from emergence.progress import clock
+from emergence.verification.budget import Plan
 from emergence.verification.drift_table import AXES
 from emergence.verification.outcomes import deviations_off
 from emergence.verification.underlying import UNREACHED
@@ -178,3 +180,33 @@ def told(frame: pd.DataFrame) -> str:
         f"{numbers}; the drift of each, as far as it was varied, is smaller than the room that its "
         f"criterion leaves.{more}"
     )
+
+
+def told_of_seeds(
+    seeds: int, part: Plan, anew: Collection[str], bound: Collection[str]
+) -> list[str]:
+    """What a reader should know of the runs from other seeds, a sentence per line.
+
+    Args:
+        seeds: how many.
+        part: what is trained in the time there is.
+        anew: claims whose shipped weights are made again.
+        bound: claims of whose shipped weights nothing can be told.
+    """
+    lines = [f"{seeds} runs from other seeds."]
+    if part.jobs:
+        lines = [
+            f"{seeds} runs from other seeds, {clock(part.seconds)} each, for the single trainings of "
+            f"{', '.join(part.claims)}."
+        ]
+    if anew:
+        lines.append(
+            f"For {', '.join(anew)} what is shipped is made anew from each of them, by its own "
+            "settings; how long that takes is not recorded."
+        )
+    if bound:
+        lines.append(
+            "Trainings that go on from shipped weights would only be continued from another seed: "
+            f"nothing is told of {', '.join(sorted(bound))} (--anew CLAIM trains them)."
+        )
+    return lines

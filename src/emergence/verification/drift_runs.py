@@ -22,9 +22,10 @@ from emergence.randomness import derive_seed
 from emergence.settings import Settings, load
 from emergence.shipped import VERIFY_SCALE, Manifest
 from emergence.statistics import read_measurements
-from emergence.verification.budget import Plan, choose
+from emergence.verification.budget import choose
 from emergence.verification.claims import load_ledgers
 from emergence.verification.criteria import keys_of
+from emergence.verification.drift_report import told_of_seeds
 from emergence.verification.jobs import (
     Needs,
     Pace,
@@ -117,7 +118,8 @@ def plan(
         seeds: how many other seeds.
         first: number of the first of them; those below it an earlier certificate has, whose spreads
             are pooled with what these come to.
-        only: claims whose trainings are run; all that the budget holds, by default.
+        only: claims whose trainings are run, and whose weights are evaluated; by default all that the
+            budget holds, and all.
         origin: settings of what is shipped.
         anew: claims whose shipped weights and records are made again from these seeds too, by
             ``origin``, however long that takes.
@@ -139,7 +141,8 @@ def plan(
     settings = load(settings_file)
     runs, lines = [], []
     if evaluate:
-        runs, lines = _plan_evaluations(settings, manifest, results, fast, sampled)
+        among = _jobs_of_claims(settings, needs, ledgers, only) if only else None
+        runs, lines = _plan_evaluations(settings, manifest, results, fast, sampled, among)
     if budget_s and pace:
         asked = _Seeds(range(first, first + seeds), only, budget_s, pace, origin, anew)
         lines += _plan_seeds(settings, manifest, needs, ledgers, results, runs, asked)
@@ -158,11 +161,33 @@ def plan(
     return lines
 
 
+def _jobs_of_claims(
+    settings: Settings, needs: Needs, ledgers: Path, names: Collection[str]
+) -> set[str]:
+    """The jobs of these claims."""
+    every = deciding_jobs(settings, needs, judged_scale(settings), ledgers)[0]
+    if unknown := sorted(set(names) - every.keys()):
+        raise SettingsError(
+            f"There is no claim {unknown[0]} at this scale.", f"Choose among {', '.join(every)}."
+        )
+    return set().union(*(every[name] for name in names))
+
+
 def _plan_evaluations(
-    settings: Settings, manifest: Manifest, results: Path, fast: bool, sampled: bool
+    settings: Settings,
+    manifest: Manifest,
+    results: Path,
+    fast: bool,
+    sampled: bool,
+    among: set[str] | None,
 ) -> tuple[list[Run], list[str]]:
-    """The base, and a run for each axis along which the same weights are evaluated."""
+    """The base, and a run for each axis along which the same weights are evaluated.
+
+    Args:
+        among: the jobs to choose among; None: all.
+    """
     jobs, _ = evaluable(settings, manifest)
+    jobs &= jobs if among is None else among
     # Records drawn beforehand are the same along every axis, and nearly all that these chains have.
     jobs -= records_continued(settings)
     sampling = {job for job in jobs if job.startswith(SAMPLING)}
@@ -295,37 +320,7 @@ def _plan_seeds(
         content = reduced(settings, jobs, judged, name) | {"seed": seed}
         _write(results / name, content, systems)
         runs.append(Run(name, "seeds", ""))
-    return _told_of_seeds(len(asked.numbers), part, asked.anew, bound)
-
-
-def _told_of_seeds(
-    seeds: int, part: Plan, anew: Collection[str], bound: Collection[str]
-) -> list[str]:
-    """What a reader should know of the runs from other seeds, a sentence per line.
-
-    Args:
-        seeds: how many.
-        part: what is trained in the time there is.
-        anew: claims whose shipped weights are made again.
-        bound: claims of whose shipped weights nothing can be told.
-    """
-    lines = [f"{seeds} runs from other seeds."]
-    if part.jobs:
-        lines = [
-            f"{seeds} runs from other seeds, {clock(part.seconds)} each, for the single trainings of "
-            f"{', '.join(part.claims)}."
-        ]
-    if anew:
-        lines.append(
-            f"For {', '.join(anew)} what is shipped is made anew from each of them, by its own "
-            "settings; how long that takes is not recorded."
-        )
-    if bound:
-        lines.append(
-            "Trainings that go on from shipped weights would only be continued from another seed: "
-            f"nothing is told of {', '.join(sorted(bound))} (--anew CLAIM trains them)."
-        )
-    return lines
+    return told_of_seeds(len(asked.numbers), part, asked.anew, bound)
 
 
 def single_claims(reference: Path, ledgers: Path, scale: str) -> set[str]:

@@ -209,7 +209,7 @@ def drift_plan(
     ] = 1,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="A claim whose trainings are run from other seeds; may be repeated."),
+        typer.Option(help="A claim whose numbers are asked for; may be repeated. None: all."),
     ] = None,
     seeds_only: Annotated[
         bool, typer.Option(help="Train from other seeds; evaluate the shipped weights no more.")
@@ -235,7 +235,7 @@ def drift_plan(
     from emergence.verification.budget import parse_budget
     from emergence.verification.jobs import load_needs
 
-    if (anew or only or seeds_only or first > 1) and not budget:
+    if (anew or seeds_only or first > 1) and not budget:
         raise SettingsError("Trainings from other seeds need time.", "Give --budget, such as 2h.")
     lines = drift_runs.plan(
         read_manifest(trained or weights / scale),
