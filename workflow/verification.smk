@@ -1,9 +1,15 @@
 # Every claim of the ledger against what was measured, and what a reviewer reads of it.
 
+from emergence.artifacts import sha256
+from emergence.provenance import PACKAGE
 from emergence.verification.sabotage import CASES
 
 # What is broken on purpose is always broken at the smallest size.
 SABOTAGE_SETTINGS = load(HOUSE / "config/smoke.yaml")
+# What is broken is the code: after a change of it nothing that was broken before counts.
+CODE = fingerprint(
+    {str(path.relative_to(PACKAGE)): sha256(path) for path in sorted(PACKAGE.rglob("*.py"))}
+)
 
 
 rule verify:
@@ -83,6 +89,7 @@ rule sabotage_case:
     params:
         file=sabotage_settings_file,
         settings=fingerprint(SABOTAGE_SETTINGS),
+        code=CODE,
         ledgers=ledgers_folder,
     message:
         "Breaking the physics on purpose: {wildcards.case} (progress in {log})."

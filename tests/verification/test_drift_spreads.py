@@ -1,10 +1,11 @@
 """How far a number moves between two evaluations."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from emergence.statistics import Measurement
-from emergence.verification.drift_spreads import Change, between, redrawn
+from emergence.verification.drift_spreads import Change, between, redrawn, wide_enough
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,20 @@ def test_an_ensemble_has_no_noise():
     spread, _, noise, *_ = between("x", told(1.0, 0.3, (1.0, 2.0)), told(2.0, 0.3, (2.0, 3.0)))
     assert spread == 1.0
     assert np.isnan(noise)
+
+
+class TestWideEnough:
+    def row(self, spread, values, value=1.0):
+        about = {"system": "s", "measurement": "m", "axis": "seeds", "value": value}
+        return pd.DataFrame(
+            [about | {"spread": spread, "runs": 5, "trained": "0 1 2", "values": values}]
+        )
+
+    def test_a_pooled_spread_is_no_less_than_that_of_the_values_that_are_kept(self):
+        (row,) = wide_enough(self.row(0.01, "4:2.0:0.1 7:3.0:0.1")).itertuples()
+        assert (row.spread, row.runs, row.trained) == (1.0, 3, "0 4 7")
+
+    @pytest.mark.parametrize("values", ["4:2.0:0.1 7:3.0:0.1", "4:9.0", ""])
+    def test_a_larger_one_or_too_few_values_leave_it_as_it_is(self, values):
+        frame = self.row(2.0, values)
+        pd.testing.assert_frame_equal(wide_enough(frame), frame)

@@ -102,7 +102,7 @@ class Results:
         return self._arrays(self.folder / "reference" / "plane.npz")
 
     def chains(self, name: str) -> tuple[Arrays, dict[str, float]] | None:
-        """A run of Hamiltonian Monte Carlo and its timing; None where this scale has none."""
+        """A run of Markov chains and its timing; None where this scale has none."""
         if name not in self.chosen.chains:
             return None
         folder = self.folder / "chains" / name

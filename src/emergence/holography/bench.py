@@ -204,7 +204,8 @@ def samples(sizes: Sizes, side: int) -> Rate:
     problem = critical(side)
     first = {name: tf.constant(value) for name, value in problem.initial_parameters().items()}
     weigh = compile_weigher(problem, 1, sizes.batch)
-    at = tf.broadcast_to(tf.constant([POINT, 0.0], problem.dtype), [1, sizes.batch, 2])
+    couplings = tf.constant([POINT, problem.theory.mu], problem.dtype)
+    at = tf.broadcast_to(couplings, [1, sizes.batch, 2])
 
     def once(index: int) -> float:
         began = time.perf_counter()

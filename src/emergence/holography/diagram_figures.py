@@ -54,6 +54,8 @@ def phase_diagram(tables: Path, stem: Path) -> None:
             _observable(axis, part[part["observable"] == observable], shipped)
             if observable in LOGARITHMIC:
                 axis.set_yscale("log")
+            else:
+                _limit(axis, part[part["observable"] == observable])
             if column == 0:
                 axis.set_ylabel(label, fontsize=7)
         axes[-1, column].set_xlabel("hopping t")
@@ -107,6 +109,15 @@ def _observable(axis: Axes, part: pd.DataFrame, shipped: bool) -> None:
                     markerfacecolor="white" if shipped else colour, markeredgewidth=0.7,
                 )  # fmt: skip
     plotting.reference_line(axis, x=KT_POINT, color=ROLES["baseline"], linestyle=":", linewidth=0.8)
+
+
+def _limit(axis: Axes, part: pd.DataFrame) -> None:
+    """Show all but what few weights say, whose errors would flatten the rest."""
+    part = part[(part["kind"] != "reweighted") & np.isfinite(part["value"])]
+    if len(part):
+        low, high = (part["value"] - part["error"]).min(), (part["value"] + part["error"]).max()
+        margin = 0.08 * (high - low)
+        axis.set_ylim(low - margin, high + margin)
 
 
 LAWS = {

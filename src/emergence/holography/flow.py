@@ -2,7 +2,8 @@
 
 The flow's density q is trained to a theory's exp(−S)/Z by the reverse Kullback–Leibler divergence,
 ⟨ln q + S⟩_q = KL − ln Z. Whatever KL is left, importance weights w = exp(−S)/q give ln Z and every
-expectation exactly.
+expectation without bias in the limit of many samples; of few, what the flow leaves out is missing from
+both, and their errors cannot know of it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Level ℓ acts on the (L/2^ℓ)² lattice of every 2^ℓ-th site. From the bulk to the boundary, each 2×2
 block takes one site from the level above and three fresh latents through a *decimator*; the blocks
 of the *disentangler* are offset by one site and wrap around. Parameters are shared over positions,
-not over levels (Hu, Li, Wang & You, arXiv:1903.00804).
+not over levels (Hu, Li, Wang & You, arXiv:1903.00804). Couplings of splines may also read sites around
+their block (``surroundings``).
 
 A latent stays where its site is: the array of latents ``[seeds, batch, L, L, c]`` holds those of
 level ℓ on the sites whose coordinates are multiples of 2^ℓ but not both of 2^(ℓ+1).

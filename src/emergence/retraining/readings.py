@@ -193,8 +193,10 @@ def _memory_measurements(
             ranks = [spearmanr(row, correlation).statistic for row in response]
             yield from one(name % "memory_rank", np.array(ranks), None, run.source)
             slopes = np.array([_exponent(distances, row) for row in response])
-            ratio = slopes / _exponent(distances, correlation)
-            yield from one(name % "memory_decay_ratio", ratio, None, run.source)
+            noise = _exponent_error(distances, response, error)
+            own = _exponent(distances, correlation)
+            noise = None if suffix else noise / np.abs(own)
+            yield from one(name % "memory_decay_ratio", slopes / own, noise, run.source)
 
 
 def _mismatch(
@@ -212,6 +214,13 @@ def _mismatch(
 def _exponent(distances: np.ndarray, values: np.ndarray) -> float:
     """η of values ~ distance^−η, by least squares of the logarithms."""
     return -float(np.polyfit(np.log(distances), np.log(np.maximum(values, 1e-12)), 1)[0])
+
+
+def _exponent_error(distances: np.ndarray, values: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Standard error of :func:`_exponent` of each row ``[seeds, D]``, by its weights of the logarithms."""
+    places = np.log(distances) - np.log(distances).mean()
+    weights = places / np.sum(places**2)
+    return np.sqrt(np.sum((weights * errors / np.maximum(values, 1e-12)) ** 2, axis=1))
 
 
 def entropies(results: Results) -> Found:

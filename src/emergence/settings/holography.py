@@ -203,7 +203,9 @@ class Holography(Section):
     plane: PlaneSettings | None = Field(
         None, description="The map against t and μ; none: not drawn."
     )
-    chains: dict[ArmName, ChainsSettings] = Field({}, description="Hamiltonian Monte Carlo runs.")
+    chains: dict[ArmName, ChainsSettings] = Field(
+        {}, description="Markov chains, by trajectories or refreshed latents."
+    )
     bulks: dict[ArmName, BulkSettings] = Field({}, description="Studies of the bulk.")
 
     @model_validator(mode="after")

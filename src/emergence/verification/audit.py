@@ -238,16 +238,16 @@ def read_plan(folder: Path) -> Mapping[str, object]:
 
 
 def reference_of(scale: str, results: Path, weights: Path) -> Path:
-    """Return the folder of the measurements to compare with: of a run here, else those shipped.
+    """Return the folder of the measurements to compare with: those shipped, else of a run here.
 
     Raises:
         ArtifactError: there are neither.
     """
-    for folder in (results / scale, weights / scale):
+    for folder in (weights / scale, results / scale):
         if list(folder.glob("*/measurements.json")):
             return folder
     raise ArtifactError(
-        f"There is nothing to compare with: neither {results / scale} nor {weights / scale} holds "
+        f"There is nothing to compare with: neither {weights / scale} nor {results / scale} holds "
         "measurements.",
         "Run `make reproduce` first, or restore the shipped weights with git checkout.",
     )

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from emergence.statistics import Measurement, scatter
-from emergence.verification.seeds import Spread, as_cell, deviation
+from emergence.statistics import FEWEST, Measurement, scatter
+from emergence.verification.seeds import Spread, as_cell, deviation, from_cell
 from emergence.verification.underlying import SWITCHES
 
 OF_WEIGHTS = ("machine", *SWITCHES)
@@ -108,6 +108,26 @@ def with_earlier_seeds(frame: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFra
             if both:
                 frame.loc[place, over] = both
                 frame.loc[place, "commit"] = f"{known.loc[about, 'commit']} {row['commit']}"
+    return frame
+
+
+def wide_enough(frame: pd.DataFrame) -> pd.DataFrame:
+    """Spreads over seeds that are no less than that of the values that are kept, the committed one included.
+
+    A pooled spread knows nothing of how far the means of its parts lie apart: where the values themselves
+    scatter by more, their standard deviation tells it, with their seeds.
+    """
+    frame = frame.copy()
+    for place, row in frame[(frame["axis"] == "seeds") & (frame["values"] != "")].iterrows():
+        others = from_cell(row["values"])
+        known = [row["value"], *(value for value, _ in others.values())]
+        if len(known) < FEWEST or not np.isfinite(known).all():
+            continue
+        spread = deviation(known)
+        # Those of all its seeds are kept as they are: rounding is no difference.
+        if spread > row["spread"] * (1.0 + 1e-9):
+            trained = " ".join(map(str, (0, *sorted(others))))
+            frame.loc[place, ["spread", "runs", "trained"]] = spread, len(known), trained
     return frame
 
 
