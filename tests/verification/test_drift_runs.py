@@ -125,6 +125,9 @@ class TestRuns:
         chosen = load(tmp_path / "results/drift-sampled/settings.yaml").holography
         assert set(chosen.chains) == {"critical_bulk", "critical_boundary"}
         assert (set(chosen.flows), chosen.bulks) == ({"critical"}, {})
+        plan(fast=True, only=["H8"])
+        told = (tmp_path / "results/drift-base/targets.txt").read_text()
+        assert told == "results/drift-base/holography/measurements.json\n"
         with pytest.raises(SettingsError, match="no claim H99"):
             plan(only=["H99"])
 

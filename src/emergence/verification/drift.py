@@ -28,6 +28,7 @@ from emergence.verification.drift_runs import (
     SAMPLED,
     SAMPLING,
     SEED,
+    TARGETS,
     WEIGHTS,
 )
 from emergence.verification.drift_spreads import (
@@ -97,6 +98,8 @@ def measure(
         base = runs[base_name] if base_name else first
         if base_name == SAMPLED:
             base = _of_sampling(base, ledger.system)
+        if base is None and base_name and not _asked(results / base_name, ledger.system):
+            base = {}
         if base is None:
             raise ArtifactError(
                 f"{results} holds no evaluation of {ledger.system} to compare with.",
@@ -164,6 +167,12 @@ def refreshed(
 def _read(folder: Path, system: str) -> Found | None:
     path = folder / system / "measurements.json"
     return read_measurements(path) if path.is_file() else None
+
+
+def _asked(folder: Path, system: str) -> bool:
+    """Whether a run was to come to numbers of a system: some are of a few claims only."""
+    targets = folder / TARGETS
+    return not targets.is_file() or f"/{system}/" in targets.read_text("utf-8")
 
 
 def _of_sampling(base: Found | None, system: str) -> Found | None:

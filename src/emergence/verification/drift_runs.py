@@ -50,6 +50,8 @@ SAMPLED = f"{FOLDER}-sampled"
 """Folder of the base of a certificate of chains and bulks alone: what a fast one leaves out."""
 SEED = f"{FOLDER}-seed-"
 """How the folder of a run from another seed begins; the number of the seed follows."""
+TARGETS = "targets.txt"
+"""In the folder of each run: what Snakemake is asked for."""
 SAMPLING = ("holography/chains/", "holography/bulks/")
 """What the jobs that sample for long are called."""
 OF_SAMPLING = ("holography",)
@@ -200,6 +202,8 @@ def _plan_evaluations(
         jobs = set().union(*(jobs_of(settings, *_arm(job)) for job in sampling))
         base = axes = SAMPLED
         systems, extent = OF_SAMPLING, "; only chains and bulks, and the flows that they need"
+    if among is not None:
+        systems = tuple(one for one in systems if any(job.startswith(f"{one}/") for job in jobs))
     content = reduced(settings, jobs, judged_scale(settings), "base")
     if fast:
         content = _fewer_samples(content)
@@ -342,4 +346,4 @@ def _write(folder: Path, content: Mapping[str, Any], systems: tuple[str, ...]) -
     settings = dict(content) | {"scale": folder.name}
     write_text(folder / "settings.yaml", yaml.safe_dump(settings, sort_keys=False))
     targets = [f"results/{folder.name}/{system}/measurements.json" for system in systems]
-    write_text(folder / "targets.txt", " ".join(targets) + "\n")
+    write_text(folder / TARGETS, " ".join(targets) + "\n")
