@@ -167,6 +167,7 @@ def test_the_figure_is_drawn_with_and_without_runs(tmp_path: Any) -> None:
     empty = {
         "diagram": ["observable", "shipped"],
         "correlations": ["r"],
+        "correlations_small": ["r"],
         "correlation_fits": ["law"],
     }
     for name, columns in empty.items():

@@ -29,7 +29,11 @@ PANELS = {
     "symmetry": {"training": "symmetry", "flows": "flows"},
     "ising_benchmark": {"ours": "flows", "published": "published_ising", "samplers": "sampling"},
     "phase_diagram": {"": "diagram"},
-    "correlation": {"points": "correlations", "fits": "correlation_fits"},
+    "correlation": {
+        "points": "correlations",
+        "fits": "correlation_fits",
+        "small": "correlations_small",
+    },
     "sampling": {"samplers": "sampling", "cold": "cold"},
     "bulk_mass": {
         "information": "bulk_correlations",

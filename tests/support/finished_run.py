@@ -63,7 +63,7 @@ def _do(results: Path, name: str, settings: Settings) -> None:
         files = [place / file for file in FILES.get(f"{system}/{kind}", TRAINED)]
     for file in files:
         _write(file, name)
-    stage = "plane" if rest == ["plane"] else STAGES[system].get(kind, kind)
+    stage = "plane" if (kind, rest) == ("reference", ["plane"]) else STAGES[system].get(kind, kind)
     record_provenance(
         files, stage=f"{system} {stage}", settings=settings if kind == "analysis" else {},
         seed=1, started=time.time() - 90, device="CPU",
