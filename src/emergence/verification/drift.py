@@ -37,6 +37,7 @@ from emergence.verification.drift_spreads import (
     between,
     over_seeds,
     redrawn,
+    wide_enough,
 )
 from emergence.verification.drift_table import AXES, dated, framed, joined, kept_of
 from emergence.verification.outcomes import evaluate
@@ -161,7 +162,8 @@ def refreshed(
         found = _read(shipped, ledger.system) or {}
         over = _OverSeeds(found, {}, kept)
         rows += _rows(ledger, judged_as, found, found, {}, over, weights)
-    return joined(dated(framed(rows, weights)), earlier, weights)
+    # Of the values that are shipped: those of a fast evaluation have noise of their own.
+    return wide_enough(joined(dated(framed(rows, weights)), earlier, weights))
 
 
 def _read(folder: Path, system: str) -> Found | None:

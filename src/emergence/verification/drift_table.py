@@ -14,7 +14,7 @@ import pandas as pd
 from emergence.artifacts import read_table
 from emergence.errors import ArtifactError
 from emergence.provenance import code_in_use
-from emergence.verification.drift_spreads import OF_WEIGHTS, wide_enough, with_earlier_seeds
+from emergence.verification.drift_spreads import OF_WEIGHTS, with_earlier_seeds
 from emergence.verification.seeds import Spread, Spreads, from_cell
 from emergence.verification.underlying import SWITCHES, UNREACHED, Weights, reached
 
@@ -96,8 +96,7 @@ def joined(frame: pd.DataFrame, earlier: pd.DataFrame, weights: Weights) -> pd.D
         (places[tuple(one[:-1])], AXES.index(one[-1]))
         for one in both[[*row, "axis"]].to_numpy().tolist()
     ]
-    both = both.iloc[sorted(range(len(both)), key=order.__getitem__)].reset_index(drop=True)
-    return wide_enough(both)
+    return both.iloc[sorted(range(len(both)), key=order.__getitem__)].reset_index(drop=True)
 
 
 def _trainings(rows: pd.DataFrame) -> np.ndarray:
