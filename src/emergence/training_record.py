@@ -55,7 +55,11 @@ def record_of(weights: Path) -> TrainingRecord | None:
     if not size.name.isdigit() or not (size / "history.csv").is_file():
         return None
     grown = sorted(
-        (each for each in size.parent.glob("[0-9]*/") if int(each.name) <= int(size.name)),
+        (
+            each
+            for each in size.parent.iterdir()
+            if each.name.isdigit() and int(each.name) <= int(size.name)
+        ),
         key=lambda each: int(each.name),
     )
     trainings: list[dict[str, Any]] = []
