@@ -28,7 +28,11 @@ LOGARITHMIC = ("susceptibility", "correlation_length")
 
 KINDS = {
     "raw": (ROLES["baseline"], "s", "raw flow"),
-    "reweighted": (SEQUENCE[1], "^", "reweighted, if ten samples are effective"),
+    "reweighted": (
+        SEQUENCE[1],
+        "^",
+        "reweighted, if ten samples are effective\nand as far as the panels reach",
+    ),
     "corrected": (ROLES["learnt"], "o", "latents refreshed (32 × 32: over-relaxed)"),
 }
 """Colour, mark and label of what is compared with the reference."""
@@ -112,7 +116,7 @@ def _observable(axis: Axes, part: pd.DataFrame, shipped: bool) -> None:
 
 
 def _limit(axis: Axes, part: pd.DataFrame) -> None:
-    """Show all but what few weights say, whose errors would flatten the rest."""
+    """Show all but what few weights say beyond the rest, which would be flattened by it."""
     part = part[(part["kind"] != "reweighted") & np.isfinite(part["value"])]
     if len(part):
         low, high = (part["value"] - part["error"]).min(), (part["value"] + part["error"]).max()

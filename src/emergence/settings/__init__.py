@@ -20,7 +20,6 @@ from emergence.settings.holography import (
     FlowArm,
     FlowStage,
     Holography,
-    PlaneSettings,
     TheorySettings,
 )
 from emergence.settings.introspection import (
@@ -34,7 +33,7 @@ from emergence.settings.introspection import (
 )
 from emergence.settings.retraining import GrowthArm, GrowthStage, Retraining
 from emergence.settings.sections import EvaluationSettings, Section, Stage
-from emergence.settings.studies import BulkSettings, ChainsSettings
+from emergence.settings.studies import BulkSettings, ChainsSettings, PlaneSettings
 from emergence.yaml_text import YamlFault, parse_yaml, show
 
 __all__ = [

@@ -22,6 +22,7 @@ from emergence.settings.studies import (
     ChainsSettings,
     Count,
     Coupling,
+    PlaneSettings,
     Quartic,
     Samples,
     Series,
@@ -170,24 +171,6 @@ class DiagramSettings(Section):
     def mu_at(self, t: float) -> float:
         """μ on the line of the diagram."""
         return self.mu + self.mu_slope * t
-
-
-class PlaneSettings(Section):
-    """The map of order against t and μ: where a conditional flow draws it, and how it is checked."""
-
-    flow: ArmName = Field(description="Entry of flows, told t and μ.")
-    side: Side = Field(description="Which of its sizes.")
-    t: list[Coupling] = Field(min_length=2, description="Hoppings of the map.")
-    mu: list[Coupling] = Field(min_length=2, description="Chemical potentials of the map.")
-    chains: Count = Field(2, description="Cluster chains at each point.")
-    sweeps: Series = Field(description="Measured sweeps of each chain.")
-    thermalisation: Count = Field(100, description="Sweeps before the first measured one.")
-
-    @model_validator(mode="after")
-    def _measured_once(self) -> PlaneSettings:
-        once_each("t", self.t)
-        once_each("mu", self.mu)
-        return self
 
 
 class Holography(Section):

@@ -1,4 +1,4 @@
-"""Settings of what is measured in trained flows: chains and bulks, and the counts that both take."""
+"""Settings of what is measured in trained flows: chains, bulks and the map, and the counts that they take."""
 
 from __future__ import annotations
 
@@ -177,6 +177,24 @@ class BulkSettings(Section):
         "none: once.",
     )
     footprints: Samples = Field(64, description="Latents moved at each level.")
+
+
+class PlaneSettings(Section):
+    """The map of order against t and μ: where a conditional flow draws it, and how it is checked."""
+
+    flow: ArmName = Field(description="Entry of flows, told t and μ.")
+    side: Side = Field(description="Which of its sizes.")
+    t: list[Coupling] = Field(min_length=2, description="Hoppings of the map.")
+    mu: list[Coupling] = Field(min_length=2, description="Chemical potentials of the map.")
+    chains: Count = Field(2, description="Cluster chains at each point.")
+    sweeps: Series = Field(description="Measured sweeps of each chain.")
+    thermalisation: Count = Field(100, description="Sweeps before the first measured one.")
+
+    @model_validator(mode="after")
+    def _measured_once(self) -> PlaneSettings:
+        once_each("t", self.t)
+        once_each("mu", self.mu)
+        return self
 
 
 def read_by_the_analysis(runs: Iterable[str], sides: Iterable[int]) -> list[str]:
