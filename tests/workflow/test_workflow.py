@@ -221,3 +221,15 @@ def test_sabotage_needs_no_run_where_weights_are_shipped(planned, new_tree, tmp_
     assert any(
         stage.startswith("holography flow") for stage in planned(tree, "sabotage", scale="laptop")
     )
+
+
+def test_sabotage_runs_again_after_a_change_of_the_code(planned, snakemake, new_tree, tmp_path):
+    """What was broken before is no control of what the code is now."""
+    tree = new_tree(tmp_path / "clone")
+    broken = "results/sabotage/delayed_potential.json"
+    done = snakemake(tree, "--cores", "1", broken, scale="laptop")
+    assert done.returncode == 0, done.stdout
+    assert planned(tree, broken, scale="laptop") == []
+    changed = tree / "src/emergence/holography/exact.py"
+    changed.write_text(f"{changed.read_text()}\nCHANGED = True\n")
+    assert planned(tree, broken, scale="laptop") == ["sabotage case delayed_potential"]
