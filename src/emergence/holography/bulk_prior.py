@@ -24,6 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import get_lapack_funcs
 from scipy.special import log_ndtr
 
 from emergence.errors import SettingsError
@@ -73,20 +74,42 @@ class BulkPrior:
     """``[classes]``: standard error."""
 
 
-def log_determinant(covariance: np.ndarray) -> float:
-    """ln det of a Hermitian positive matrix.
+@dataclass(frozen=True)
+class Inverse:
+    """The precision of latents whose covariance was fitted, and the determinant of that."""
 
-    Raises:
-        SettingsError: if it is not positive.
-    """
-    try:
-        factor = np.linalg.cholesky(covariance)
-    except np.linalg.LinAlgError as error:
-        raise SettingsError(
-            f"The prior of {len(covariance)} latents cannot be fitted to so few samples.",
-            "Draw more boundary samples.",
-        ) from error
-    return 2.0 * float(np.log(np.diagonal(factor).real).sum())
+    precision: np.ndarray
+    """``[N, N]``, Hermitian."""
+    log_determinant: float
+    """Of the covariance."""
+
+    @classmethod
+    def of(cls, covariance: np.ndarray) -> Inverse:
+        """Invert a Hermitian positive matrix from its Cholesky factor, which its determinant asks for too.
+
+        Raises:
+            SettingsError: if it is not positive.
+        """
+        factorise, invert = get_lapack_funcs(("potrf", "potri"), (covariance,))
+        factor, failed = factorise(covariance, lower=True)
+        if failed:
+            raise SettingsError(
+                f"The prior of {len(covariance)} latents cannot be fitted to so few samples.",
+                "Draw more boundary samples.",
+            )
+        lower = np.tril(invert(factor, lower=True)[0])
+        log_determinant = 2.0 * float(np.log(np.diagonal(factor).real).sum())
+        return cls(lower + np.tril(lower, -1).conj().T, log_determinant)
+
+    def gain(self, measured: np.ndarray) -> float:
+        """⟨ln p_C − ln p_1⟩ of latents of another covariance."""
+        return float(np.trace(measured).real - np.vdot(measured, self.precision).real) - (
+            self.log_determinant
+        )
+
+    def own_gain(self, covariance: np.ndarray) -> float:
+        """The same of the latents that it was fitted to, whose C⁻¹C is 1."""
+        return float(np.trace(covariance).real) - len(covariance) - self.log_determinant
 
 
 def fit(zeta: np.ndarray, table: BulkTable, *, chunks: int = 20) -> BulkPrior:
@@ -107,10 +130,14 @@ def fit(zeta: np.ndarray, table: BulkTable, *, chunks: int = 20) -> BulkPrior:
     gains, couplings = [], []
     for weights in rows:
         covariance = sampled.dense(weights)
-        gains.append(_gain(covariance, covariance))
-        couplings.append(_couplings(covariance, sampled, classes))
-    value, error = jackknife(np.float64(_gain(full, full)), np.array(gains))
-    squares, square_errors = jackknife(_couplings(full, sampled, classes), np.array(couplings))
+        fitted = Inverse.of(covariance)
+        gains.append(fitted.own_gain(covariance))
+        couplings.append(_couplings(fitted.precision, sampled, classes))
+    whole = Inverse.of(full)
+    value, error = jackknife(np.float64(whole.own_gain(full)), np.array(gains))
+    squares, square_errors = jackknife(
+        _couplings(whole.precision, sampled, classes), np.array(couplings)
+    )
     size = np.sqrt(np.maximum(squares, 0.0))
     columns = [np.concatenate([one[i] for one in classes.values()]) for i in (0, 1, 2)]
     return BulkPrior(
@@ -124,20 +151,14 @@ def fit(zeta: np.ndarray, table: BulkTable, *, chunks: int = 20) -> BulkPrior:
     )
 
 
-def _gain(fitted: np.ndarray, measured: np.ndarray) -> float:
-    """⟨ln p_C − ln p_1⟩ of the latents of covariance ``measured``."""
-    trace = float(np.trace(measured).real - np.trace(np.linalg.solve(fitted, measured)).real)
-    return trace - log_determinant(fitted)
-
-
 def _held_out(sampled: BulkCovariance) -> Estimate:
     """Fitted to one half of the chunks, evaluated on each chunk of the other, both ways."""
     chunks = sampled.chunks
     first = np.arange(chunks) < chunks // 2
     values = []
     for half in (first, ~first):
-        fitted = sampled.dense(half / half.sum())
-        values += [_gain(fitted, sampled.dense(one)) for one in np.eye(chunks)[~half]]
+        fitted = Inverse.of(sampled.dense(half / half.sum()))
+        values += [fitted.gain(sampled.dense(one)) for one in np.eye(chunks)[~half]]
     return Estimate(float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(chunks)))
 
 
@@ -188,9 +209,9 @@ def _chosen(sampled: BulkCovariance, chunks: np.ndarray) -> float:
 
 
 def _safe_gain(fitted: np.ndarray, measured: np.ndarray) -> float:
-    """As :func:`_gain`; no prior at all, and no gain, where taking blocks away left nothing positive."""
+    """As :meth:`Inverse.gain`; no gain, where taking blocks away left nothing positive."""
     try:
-        return _gain(fitted, measured)
+        return Inverse.of(fitted).gain(measured)
     except SettingsError:
         return -np.inf
 
@@ -206,9 +227,12 @@ def _selected(sampled: BulkCovariance) -> tuple[Estimate, float]:
                 "Use at least 8 chunks.",
             )
         fitted, share = shrunk(sampled, own, _chosen(sampled, own))
-        if not np.isfinite(_safe_gain(fitted, fitted)):
+        try:
+            inverse = Inverse.of(fitted)
+        except SettingsError:
             fitted, share = shrunk(sampled, own, np.inf)
-        values += [_gain(fitted, sampled.dense(one)) for one in np.eye(sampled.chunks)[other]]
+            inverse = Inverse.of(fitted)
+        values += [inverse.gain(sampled.dense(one)) for one in np.eye(sampled.chunks)[other]]
         kept.append(share)
     error = np.std(values, ddof=1) / np.sqrt(sampled.chunks)
     return Estimate(float(np.mean(values)), float(error)), float(np.mean(kept))
@@ -230,9 +254,8 @@ def _classes(table: BulkTable) -> Classes:
     return found
 
 
-def _couplings(covariance: np.ndarray, sampled: BulkCovariance, classes: Classes) -> np.ndarray:
+def _couplings(precision: np.ndarray, sampled: BulkCovariance, classes: Classes) -> np.ndarray:
     """Mean of Σ|partial correlation|² over the pairs of each class, ``[classes]``."""
-    precision = np.linalg.inv(covariance)
     scale = np.sqrt(np.diagonal(precision).real)
     partial = np.abs(precision / scale / scale[:, None]) ** 2
     found = []
