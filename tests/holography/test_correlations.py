@@ -92,6 +92,7 @@ def test_needs_no_chains_to_read_the_reference():
     results = SimpleNamespace(
         has=lambda *_: False,
         chosen=SimpleNamespace(diagram=SimpleNamespace(sides=[4, 32]), chains={}),
+        chains=lambda _: None,
         reference=lambda side: (
             arrays | {"correlation": arrays["correlation"][..., : side // 2 + 1]}
         ),

@@ -166,6 +166,7 @@ def test_the_figure_is_drawn_with_and_without_runs(tmp_path: Any) -> None:
     assert (tmp_path / "sampling.png").stat().st_size > 10_000
     empty = {
         "diagram": ["observable", "shipped"],
+        "trajectories": ["t"],
         "correlations": ["r"],
         "correlations_small": ["r"],
         "correlation_fits": ["law"],

@@ -28,7 +28,7 @@ PANELS = {
     "likelihood": {"": "flows"},
     "symmetry": {"training": "symmetry", "flows": "flows"},
     "ising_benchmark": {"ours": "flows", "published": "published_ising", "samplers": "sampling"},
-    "phase_diagram": {"": "diagram"},
+    "phase_diagram": {"diagram": "diagram", "trajectories": "trajectories"},
     "correlation": {
         "points": "correlations",
         "fits": "correlation_fits",

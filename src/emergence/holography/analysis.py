@@ -26,6 +26,7 @@ from emergence.holography import (
     plane,
     prior_readings,
     readings,
+    trajectories,
 )
 from emergence.settings import Settings
 from emergence.statistics import Measurement
@@ -125,6 +126,7 @@ PARTS: tuple[Callable[[Results], Found], ...] = (
     *plane.PARTS,
     *prior_readings.PARTS,
     *diagram.PARTS,
+    *trajectories.PARTS,
     *correlations.PARTS,
     *efficiency.PARTS,
     *bulk_readings.PARTS,

@@ -19,6 +19,7 @@ from emergence.holography.autocorrelation import estimate_mean
 from emergence.holography.chain_records import origin_of
 from emergence.holography.correlation_laws import LAWS, Blocks, LawFit, TooFewBlocks, parameter
 from emergence.holography.metropolis import reweight
+from emergence.holography.trajectories import name_of
 from emergence.statistics import Measurement
 
 if TYPE_CHECKING:
@@ -81,7 +82,10 @@ def _small(results: Results, columns: list[str]) -> pd.DataFrame:
     if side is None or side == largest(results):
         return pd.DataFrame(columns=columns)
     rows = [table for phase, t in PHASES.items() for table in _of_flow(results, side, phase, t)]
-    for source, arrays in _sources(results, side).items():
+    sources = _sources(results, side)
+    if moved := results.chains(name_of(side)):
+        sources["hamiltonian"] = moved[0]
+    for source, arrays in sources.items():
         for phase, t in PHASES.items():
             index = _index(arrays, t)
             if index is None:
@@ -120,7 +124,7 @@ def _of_flow(results: Results, side: int, phase: str, t: float) -> Iterator[pd.D
 
 def _origin(results: Results, source: str, side: int, arrays: Arrays) -> dict[str, object]:
     """Whose weights and records a correlation function rests on; clusters need neither."""
-    name = f"line_{side}"
+    name = name_of(side) if source == "hamiltonian" else f"line_{side}"
     return _NO_CHAINS if source == "reference" else origin_of(results.chosen, name, arrays)
 
 

@@ -34,6 +34,7 @@ KINDS = {
         "reweighted, if ten samples are effective\nand as far as the panels reach",
     ),
     "corrected": (ROLES["learnt"], "o", "latents refreshed (32 × 32: over-relaxed)"),
+    "hamiltonian": (SEQUENCE[3], "D", "latents by trajectories (another flow)"),
 }
 """Colour, mark and label of what is compared with the reference."""
 PALE = 0.35
@@ -42,9 +43,12 @@ PALE = 0.35
 
 def phase_diagram(tables: Path, stem: Path) -> None:
     """Five observables against t at every side: raw, reweighted and corrected, and the reference."""
-    table = artifacts.read_table(tables / "diagram.csv")
-    if plotting.nothing(table, stem):
+    found = {
+        name: artifacts.read_table(tables / f"{name}.csv") for name in ("diagram", "trajectories")
+    }
+    if plotting.nothing(found["diagram"], stem):
         return
+    table = pd.concat([part for part in found.values() if len(part)])
     table = table[table["observable"].isin(LABELS)]
     sides = sorted(table["size"].unique())
     fig, axes = plotting.figure(
@@ -81,7 +85,7 @@ def phase_diagram(tables: Path, stem: Path) -> None:
         handles, labels = [*handles, pale], [*labels, "not equilibrated (pale)"]
     # The curves leave no panel a corner that is free at every side.
     fig.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=6)
-    plotting.save(fig, stem, table)
+    plotting.save(fig, stem, found)
 
 
 def _column_title(part: pd.DataFrame) -> str:
@@ -206,6 +210,7 @@ SOURCES = {
     "raw": (ROLES["baseline"], "s", "raw flow"),
     "reweighted": (SEQUENCE[1], "^", "reweighted"),
     "corrected": (ROLES["learnt"], "o", "latents refreshed"),
+    "hamiltonian": (SEQUENCE[3], "D", "latents by trajectories"),
     "reference": (ROLES["reference"], "x", "cluster Monte Carlo"),
 }
 """Colour, mark and name of each correlation function; what comes last lies on top."""

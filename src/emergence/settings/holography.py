@@ -315,6 +315,8 @@ class Holography(Section):
         for side in self.diagram.sides:
             if run := self.chains.get(f"crossover_{side}"):
                 run.check_crossover(f"chains.crossover_{side}", side, self.diagram.t)
+            if run := self.chains.get(f"hamiltonian_{side}"):
+                run.check_hamiltonian(f"chains.hamiltonian_{side}", side, self.diagram.t)
         if (run := self.chains.get("plane")) and run.t != "plane":
             raise ValueError("chains.plane: its t must be plane, as the map is drawn from it")
         for name, study in self.bulks.items():

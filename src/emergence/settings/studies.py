@@ -144,6 +144,13 @@ class ChainsSettings(Section):
             raise ValueError("a cold start needs two chains or more, as its error is their scatter")
         return self
 
+    def check_hamiltonian(self, name: str, side: int, hoppings: Collection[float]) -> None:
+        """Trajectories that are held against the diagram are in the bulk, of its torus and hoppings."""
+        if self.space != "bulk" or self.leapfrogs is None:
+            raise ValueError(f"{name}: its chains must move by leapfrogs in the bulk")
+        if self.t != "diagram" or self.size != side:
+            self.check_crossover(name, side, hoppings)
+
     def check_crossover(self, name: str, side: int, hoppings: Collection[float]) -> None:
         """What is added to the chains of a line must be of its torus and of its hoppings."""
         if self.size != side:
@@ -198,9 +205,10 @@ class PlaneSettings(Section):
 
 
 def read_by_the_analysis(runs: Iterable[str], sides: Iterable[int]) -> list[str]:
-    """Runs of chains whose series are read: of lines, crossovers and the map, and of pairs."""
+    """Runs of chains whose series are read: along the line and of the map, and of pairs."""
     runs = list(runs)
-    lines = {f"{kind}_{side}" for side in sides for kind in ("line", "crossover")} | {"plane"}
+    lines = {f"{kind}_{side}" for side in sides for kind in ("line", "crossover", "hamiltonian")}
+    lines |= {"plane"}
     pairs = {
         pair
         for pair in (name.removesuffix("_bulk") for name in runs if name.endswith("_bulk"))
