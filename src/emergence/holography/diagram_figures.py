@@ -187,6 +187,7 @@ def correlation(tables: Path, stem: Path) -> None:
 def _small_torus(axis: Axes, part: pd.DataFrame) -> None:
     """Correlation functions of the smallest torus at one hopping, over those of the clusters."""
     reference = part[part["source"] == "reference"].set_index("r")
+    alike = part.loc[part["source"] != "reference", "shipped"].nunique() < 2
     plotting.reference_line(axis, y=1.0)
     for shift, source in enumerate([one for one in SOURCES if one in set(part["source"])]):
         own = part[part["source"] == source].set_index("r")
@@ -195,14 +196,15 @@ def _small_torus(axis: Axes, part: pd.DataFrame) -> None:
         axis.errorbar(
             own.index + 0.07 * (shift - 1.5), own["value"] / reference["value"],
             yerr=own["error"] / reference["value"], color=colour, marker=marker, linestyle="none",
-            markersize=3.5, label=f"{label}, {marks.weights(own)}" if drawn else label,
+            markersize=3.5, label=label if alike or not drawn else f"{label}, {marks.weights(own)}",
             alpha=1.0 if own["equilibrated"].astype(bool).all() else PALE,
             markerfacecolor="white" if marks.is_shipped(own) else colour,
         )  # fmt: skip
     side = part["size"].iloc[0]
     axis.set(xlabel="distance r along an axis (lattice units)", ylabel="over that of the clusters")
     axis.set_xticks(sorted(part["r"].unique()))
-    axis.set_title(f"t = {part['t'].iloc[0]:g}, {side:g} × {side:g}")
+    whose = f", {marks.weights(part)}" if alike else ""
+    axis.set_title(f"t = {part['t'].iloc[0]:g}, {side:g} × {side:g}{whose}")
     axis.legend(fontsize=6)
 
 
