@@ -10,7 +10,7 @@ from emergence.holography.actions import ComplexPhi4
 from emergence.holography.analysis import Results, analyse
 from emergence.holography.exact import small_torus
 from emergence.holography.partition import exact_log_partition
-from emergence.holography.readings import PAIR, equal_time, flows
+from emergence.holography.readings import LOW, PAIR, equal_time, flows, over_couplings
 from emergence.settings import parse
 from emergence.statistics import Measurement
 from emergence.verification.criteria import Criterion
@@ -108,6 +108,19 @@ def test_only_some_theories_are_known(results):
     chosen = results.chosen
     assert exact_log_partition(ComplexPhi4(1.0, 1.0, 1.0), 4) is None
     assert chosen.theories["disc"].lam == 1.0
+
+
+def test_of_a_flow_told_its_couplings_the_extremes_are_measured():
+    """With an error where ln Z is known, as a bound where it is not."""
+    frame = {"t": [0.1, 0.2, 0.3, 0.4], "mu": [-199.8, -199.6, -199.4, -199.2]}
+    frame |= {"divergence": [2.0, 0.5, 9.0, np.nan], "divergence_error": [0.1, 0.2, 0.3, 0.4]}
+    part = pd.DataFrame(frame | {"divergence_low": [False, False, True, True]})
+    found = dict(over_couplings("line", 8, part))
+    least, largest = (found[f"line.{word}_divergence_8"] for word in ("least", "largest"))
+    assert (least.value, least.error, least.note) == (0.5, 0.2, "at t = 0.2, μ = -199.6")
+    assert largest.value == 9.0 and largest.error is None and LOW in largest.note
+    nothing = dict(over_couplings("line", 8, part.iloc[3:]))
+    assert all(one.value is None and one.error is None for one in nothing.values())
 
 
 def test_what_a_scale_leaves_out_gives_empty_tables(results):

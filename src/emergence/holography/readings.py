@@ -93,6 +93,7 @@ def flows(results: Results) -> Found:
         return
     for (arm, size), part in table.groupby(["arm", "size"], sort=False):
         if results.chosen.theories[results.chosen.flows[arm].theory].conditional:
+            yield from over_couplings(arm, size, part)
             continue
         few = FEW if part["underpowered"].any() else ""
         low = LOW if part["divergence_low"].any() else ""
@@ -111,6 +112,29 @@ def flows(results: Results) -> Found:
             error = "log_partition_error"
             yield read(f"{arm}.ln_z_deviation_{size}", "deviation", error, untold=few)
             yield read(f"{arm}.shuffled_ln_z_deviation_{size}", "shuffled_deviation", untold=few)
+
+
+def over_couplings(arm: str, size: int, part: pd.DataFrame) -> Found:
+    """The least and the largest KL of a flow that is told its couplings, over the points it is asked at."""
+    known = part[np.isfinite(part["divergence"])]
+    for word, choose in (("least", pd.Series.idxmin), ("largest", pd.Series.idxmax)):
+        name = f"{arm}.{word}_divergence_{size}"
+        if known.empty:
+            yield (
+                name,
+                Measurement(name, None, source=f"flows/{arm}/{size}", note="nothing is known"),
+            )
+            continue
+        row = known.loc[choose(known["divergence"])]
+        note = f"at t = {row['t']:g}, μ = {row['mu']:g}"
+        if low := bool(row["divergence_low"]):
+            note += f"; {LOW}"
+        error = None if low else float(row["divergence_error"])
+        value = float(row["divergence"])
+        yield (
+            name,
+            Measurement(name, value, error, unit="nats", source=f"flows/{arm}/{size}", note=note),
+        )
 
 
 class _Reader:
