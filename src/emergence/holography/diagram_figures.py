@@ -42,7 +42,7 @@ PALE = 0.35
 
 
 def phase_diagram(tables: Path, stem: Path) -> None:
-    """Five observables against t: raw, reweighted, corrected in two ways, and the reference, at every side."""
+    """Five observables against t: raw, reweighted, corrected in two ways, and the reference, by side."""
     found = {
         name: artifacts.read_table(tables / f"{name}.csv") for name in ("diagram", "trajectories")
     }
