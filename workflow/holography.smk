@@ -46,6 +46,7 @@ rule holography_reference:
         f"{BULK}/logs/reference/{{size}}.log",
     benchmark:
         f"{BULK}/benchmarks/reference/{{size}}.tsv"
+    priority: 15
     threads: 1
     resources:
         mem_mb=1000,

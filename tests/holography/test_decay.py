@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import least_squares
 
 from emergence.errors import SettingsError
-from emergence.holography.decay import DecayFit, fit_decay
+from emergence.holography.decay import DecayFit, _Law, fit_decay
 
 DISTANCE = np.linspace(1.0, 6.0, 12)
 
@@ -48,6 +49,25 @@ def test_scatter_about_the_law_enters_the_error() -> None:
 
 # The pairs of a cell and one above it on a torus of 32 sites: layers 0 to 3 under layers 1 to 4.
 FEW = np.array([(other - level, other) for other in range(1, 5) for level in range(other)])
+
+
+def test_replicas_that_are_fitted_at_once_end_where_each_would_alone() -> None:
+    """Some start so far off that their steps must be shortened."""
+    rng = np.random.default_rng(11)
+    group = np.repeat([0, 1], 6)
+    law = _Law(DISTANCE, np.full(12, 2e-3), group)
+    truth = np.array([-0.5, 0.3, 0.7])
+    values = law.model(truth) + 2e-3 * rng.standard_normal((20, 12))
+    values[:5] *= 8.0
+    width = np.linspace(0.5, 2.0, 12)
+    found = law.refit(values, truth, width)
+    for row, one in zip(values, found, strict=True):
+
+        def miss(parameters: np.ndarray, row: np.ndarray = row) -> np.ndarray:
+            return (law.transform(row) - law.transform(law.model(parameters))) / width
+
+        alone = least_squares(miss, truth, xtol=1e-13, ftol=1e-13, gtol=1e-13)
+        assert one == pytest.approx(alone.x, abs=1e-5)
 
 
 def test_few_pairs_in_groups_know_their_error() -> None:

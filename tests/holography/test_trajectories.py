@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from emergence.holography import trajectories
-from emergence.holography.diagram import OBSERVABLES, TESTED, probability
+from emergence.holography.diagram import OBSERVABLES, TESTED
 from emergence.holography.observables import PRIMARY
 from emergence.settings import ChainsSettings
 
@@ -28,8 +28,8 @@ def rows_of(hoppings: np.ndarray, seed: int, shift: float = 0.0, **more: object)
 
 
 def told(shift: float = 0.0, trusted: bool = True, hoppings: np.ndarray = OWN, seed: int = 0):
-    own = rows_of(hoppings, seed, shift, equilibrated=trusted)
-    return dict(trajectories.agreement(own, rows_of(EVERY, seed + 1), 8))
+    own = rows_of(hoppings, seed, shift, kind="hamiltonian", equilibrated=trusted)
+    return dict(trajectories.agreement(own, rows_of(EVERY, seed + 1, kind="reference"), 8))
 
 
 def test_what_agrees_passes_and_the_next_hopping_does_not() -> None:
@@ -55,11 +55,12 @@ def test_p_values_are_uniform_where_nothing_differs() -> None:
 
 
 def test_the_last_hopping_is_held_against_the_one_before() -> None:
-    own, reference = rows_of(EVERY[-1:], 0), rows_of(EVERY, 1)
+    own = rows_of(EVERY[-1:], 0, kind="hamiltonian", equilibrated=True)
+    reference = rows_of(EVERY, 1, kind="reference")
     reference.loc[reference["t"] == EVERY[-2], "value"] = own["value"].to_numpy()
-    pulls = trajectories._pulls(own, reference, 1)
-    assert (pulls.abs() < 1e-9).all() and len(pulls) == len(OBSERVABLES)
-    assert probability(trajectories._pulls(own, reference)) < 1.0
+    found = dict(trajectories.agreement(own, reference, 8))
+    assert found["trajectories.displaced_p_smallest_8"].value > 1.0 - 1e-9
+    assert found["trajectories.p_smallest_8"].value < 1.0 - 1e-3
 
 
 def test_of_chains_that_have_not_equilibrated_nothing_is_known() -> None:

@@ -129,11 +129,13 @@ def measured(tmp_path, raw, write):
     """Measures the drift of the small ledger's claim from runs that came to these numbers."""
     ledgers = write(raw).parent
 
-    def measured(numbers, runs=RUNS, weights=WEIGHTS, kept=MappingProxyType({})):
+    def measured(
+        numbers, runs=RUNS, weights=WEIGHTS, kept=MappingProxyType({}), asked=("loss_ratio",)
+    ):
         results = tmp_path / "results"
         (results / "drift").mkdir(parents=True, exist_ok=True)
         (results / "drift/runs.json").write_text(json.dumps(runs))
-        planned = {raw["system"]: {"loss_ratio": "ab12"}}
+        planned = {raw["system"]: dict.fromkeys(asked, "ab12")}
         (results / "drift/weights.json").write_text(json.dumps(planned))
         for name, found in numbers.items():
             path = tmp_path / ("shipped" if name == "shipped" else f"results/{name}")

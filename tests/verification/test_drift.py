@@ -28,6 +28,14 @@ class TestMeasure:
         with pytest.raises(ArtifactError, match="planned for other weights than those in"):
             measured(found, weights={("introspection", "loss_ratio"): "cd34"})
 
+    def test_what_was_not_asked_for_is_left_alone(self, measured):
+        runs = {"drift-base": "base", "drift-threads": "threads"}
+        numbers = {"drift-base": 30.0, "shipped": 31.0, "drift-threads": 30.25}
+        found = {key: single(value) for key, value in numbers.items()}
+        assert set(measured(found, runs)["axis"]) == {"seeds", "threads"}
+        frame = measured(found, runs, asked=())
+        assert frame[["axis", "value"]].to_numpy().tolist() == [["seeds", 31.0]]
+
     def test_an_axis_that_reaches_no_network_does_not_apply(self, measured, monkeypatch):
         monkeypatch.setattr(underlying, "evaluated", lambda system, name: False)
         frame = measured({"verify": single(30.0), "drift-threads": single(30.0)}).set_index("axis")

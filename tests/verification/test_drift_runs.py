@@ -10,7 +10,9 @@ from emergence.settings import load, parse
 from emergence.shipped import Entry, Manifest
 from emergence.statistics import Measurement, write_measurements
 from emergence.verification import drift_runs
+from emergence.verification.claims import load_ledger
 from emergence.verification.costs import CALIBRATION, recorded_costs
+from emergence.verification.criteria import keys_of
 from emergence.verification.jobs import Pace, begun_elsewhere, load_needs, training_jobs
 
 ROOT = Path(__file__).parents[2]
@@ -140,6 +142,18 @@ class TestRuns:
         of = json.loads((tmp_path / "results/drift/weights.json").read_text())
         assert of["retraining"]["ising.error_worst"] == of["retraining"]["ising.error_last"]
         assert of["retraining"]["ising.error_worst"] != of["retraining"]["heisenberg.error_10"]
+
+    def test_of_a_claim_only_its_numbers_are_asked_for(self, plan, tmp_path):
+        plan(fast=True, only=["H4-action"])
+        of = json.loads((tmp_path / "results/drift/weights.json").read_text())
+        assert list(of) == ["holography"]
+        (claim,) = (
+            claim
+            for claim in load_ledger(ROOT / "claims/holography.yaml").claims
+            if claim.id == "H4-action"
+        )
+        asked = {key for criterion in claim.criteria for key in keys_of(criterion)}
+        assert set(of["holography"]) == asked
 
     def test_say_how_snakemake_is_called(self, plan, manifest, tmp_path):
         plan(fast=True)

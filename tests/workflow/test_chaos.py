@@ -107,10 +107,13 @@ def content(path: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def quiet(start, new_tree, tmp_path_factory) -> dict[str, str]:
-    """The numbers of a run that nothing happened to."""
-    tree = new_tree(tmp_path_factory.mktemp("quiet"))
-    finish(start(tree, 2))
+def quiet(start, new_tree, tmp_path_factory, request) -> dict[str, str]:
+    """The numbers of a run that nothing happened to; of the smoke scale the one that all tests share."""
+    if WHOLE:
+        tree = request.getfixturevalue("finished")
+    else:
+        tree = new_tree(tmp_path_factory.mktemp("quiet"))
+        finish(start(tree, 2))
     found = numbers(tree)
     assert any(name.endswith("arrays.npz") for name in found)
     return found

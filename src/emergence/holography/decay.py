@@ -89,7 +89,7 @@ class _Law:
         return np.arcsinh(value / (2.0 * self.error))
 
     def model(self, parameters: np.ndarray) -> np.ndarray:
-        return np.exp(np.clip(self.design @ parameters, -300.0, 300.0))
+        return np.exp(np.clip(parameters @ self.design.T, -300.0, 300.0))
 
     def slope(self, model: np.ndarray) -> np.ndarray:
         """∂transform/∂I at the model."""
@@ -108,24 +108,49 @@ class _Law:
             )
         return np.linalg.lstsq(self.design[clear], np.log(value[clear]), rcond=None)[0]
 
-    def refit(self, value: np.ndarray, start: np.ndarray, width: np.ndarray) -> np.ndarray:
-        """Least squares at fixed weights by Gauss–Newton: a replica's optimum is near the start."""
-        data, parameters = self.transform(value), start
-        model = self.model(parameters)
-        miss = (data - self.transform(model)) / width
+    def refit(self, values: np.ndarray, start: np.ndarray, width: np.ndarray) -> np.ndarray:
+        """Least squares at fixed weights by Gauss–Newton: a replica's optimum is near the start.
+
+        Args:
+            values: of the replicas ``[resamples, P]``, which all go at once.
+
+        Returns:
+            Parameters of each, ``[resamples, groups + 1]``.
+        """
+        data = self.transform(values)
+        parameters = np.tile(start, (len(values), 1))
+        miss = self._miss(data, parameters, width)
+        going = np.arange(len(values))
         for _ in range(NEWTON_STEPS):
-            jacobian = self.design * (model * self.slope(model) / width)[:, None]
-            step = np.linalg.lstsq(jacobian, miss, rcond=None)[0]
-            while True:
-                model = self.model(parameters + step)
-                better = (data - self.transform(model)) / width
-                if better @ better <= miss @ miss or np.abs(step).max() < 1e-9:
-                    break
-                step = 0.5 * step
-            parameters, miss = parameters + step, better
-            if np.abs(step).max() < 1e-7:
+            step = self._step(parameters[going], miss[going], width)
+            shortened = np.arange(len(going))
+            while len(shortened):
+                rows = going[shortened]
+                trial = self._miss(data[rows], parameters[rows] + step[shortened], width)
+                worse = np.sum(trial**2, axis=1) > np.sum(miss[rows] ** 2, axis=1)
+                worse &= np.abs(step[shortened]).max(axis=1) >= 1e-9
+                miss[rows[~worse]] = trial[~worse]
+                shortened = shortened[worse]
+                step[shortened] *= 0.5
+            parameters[going] += step
+            going = going[np.abs(step).max(axis=1) >= 1e-7]
+            if not len(going):
                 break
         return parameters
+
+    def _miss(self, data: np.ndarray, parameters: np.ndarray, width: np.ndarray) -> np.ndarray:
+        return (data - self.transform(self.model(parameters))) / width
+
+    def _step(self, parameters: np.ndarray, miss: np.ndarray, width: np.ndarray) -> np.ndarray:
+        """Gauss–Newton's, from the normal equations: where it ends does not depend on their rounding."""
+        model = self.model(parameters)
+        jacobian = self.design * (model * self.slope(model) / width)[..., None]
+        transposed = jacobian.swapaxes(1, 2)
+        normal = transposed @ jacobian
+        size = normal.shape[-1]
+        # Of a column that says nothing no step is asked for.
+        normal += 1e-13 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(size)
+        return np.linalg.solve(normal, transposed @ miss[..., None])[..., 0]
 
 
 def fit_decay(
@@ -168,7 +193,7 @@ def fit_decay(
     statistical = 0.0 if exact else float(np.sqrt(np.sum((gain * law.error) ** 2)))
     rates = np.empty(0)
     if replicas is not None and len(replicas) > 1 and not exact:
-        rates = np.array([law.refit(row[kept], parameters, width)[-1] for row in replicas])
+        rates = law.refit(replicas[:, kept], parameters, width)[:, -1]
         statistical = float(rates.std(ddof=1))
     miss = law.transform(value) - law.transform(model)
     chi_square = float(np.sum(miss**2 / law.variance(model, 0.0)))

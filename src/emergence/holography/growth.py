@@ -57,9 +57,8 @@ def grow(
 
     Returns:
         Arrays, the history table, the trained parameters, and the processor seconds of a step.
-        Arrays: as :func:`evaluate`; ``zero_shot_log_weights`` of the transferred levels before the
-        first step and ``untrained_log_weights`` of the identity, at the first point; of a learnt
-        prior ``map_log_weights`` and ``reversed_log_weights``, see :func:`without_prior`;
+        Arrays: as :func:`evaluate`; ``untrained_log_weights`` of the identity, at the first point; of a
+        learnt prior ``map_log_weights`` and ``reversed_log_weights``, see :func:`without_prior`;
         ``parameters``, their number per seed; ``steps`` and ``batch`` of the training; ``shipped``,
         whether it began from weights that come with the project.
 
@@ -73,13 +72,12 @@ def grow(
     problem = problem_of(settings, name, size)
     points = points_of(chosen, name)
     weigh = compile_weigher(problem, arm.seeds, chosen.chunk)
-    first = Draws(settings, problem, weigh, points[:1], chosen.samples)
+    samples = arm.samples or chosen.samples
+    # That it is far away a few samples tell.
+    first = Draws(settings, problem, weigh, points[:1], min(samples, chosen.samples))
     fresh = evaluate(first, problem.initial_parameters(), name, "untrained")
     arrays: Arrays = {"untrained_log_weights": fresh["log_weights"][0]}
     start = None if before is None else _transferred(problem, *before, chosen.precision)
-    if start is not None:
-        found = evaluate(first, start, name, "zero shot")
-        arrays["zero_shot_log_weights"] = found["log_weights"][0]
     stages = stages_of(settings, name, size)
     trained = training.train(
         problem,
@@ -93,7 +91,7 @@ def grow(
         start=None if start is None else {f"p/{key}": value for key, value in start.items()},
         finished=finished,
     )
-    final = Draws(settings, problem, weigh, points, arm.samples or chosen.samples, arm.observed)
+    final = Draws(settings, problem, weigh, points, samples, arm.observed)
     arrays |= evaluate(final, trained.parameters, name, "final")
     if problem.flow.prior:
         check_kept(start, trained.parameters, name)

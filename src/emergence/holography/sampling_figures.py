@@ -99,6 +99,7 @@ def _bars(
     order = [name for name in SAMPLERS if name in set(table["sampler"])]
     values, errors = (each.set_axis(table["sampler"]).astype(float) for each in (values, errors))
     axis.set_xscale("log")
+    ends = (values + errors.fillna(0.0))[order]
     for place, name in enumerate(order):
         colour, _ = SAMPLERS[name]
         known = np.isfinite(errors[name])
@@ -107,15 +108,13 @@ def _bars(
             hatch=None if known else "////", linewidth=0.8,
             xerr=errors[name] if known else None, capsize=2, ecolor=SEQUENCE[5],
         )  # fmt: skip
-        bound = "" if known else "≥ "
-        axis.text(
-            1.4 * (values[name] + (errors[name] if known else 0.0)),
-            place,
-            f"{bound}{values[name]:.3g}" if values[name] >= 100 else f"{bound}{values[name]:.2g}",
-            va="center",
-            fontsize=6,
-        )
-    low, high = axis.get_xlim()
+        told = f"{values[name]:.3g}" if values[name] >= 100 else f"{values[name]:.2g}"
+        axis.annotate(
+            told if known else f"≥ {told}", (ends[name], place), xytext=(4, 0),
+            textcoords="offset points", va="center", fontsize=6,
+        )  # fmt: skip
+    # Bars begin at a power of ten, so that also the shortest has a length; the rest is for its number.
+    low, high = 10.0 ** np.floor(np.log10(0.7 * values.min())), ends.max()
     axis.set_xlim(low, high * (high / low) ** 0.45)
     axis.set_yticks(range(len(order)), [SAMPLERS[name][1] for name in order], fontsize=6)
     axis.invert_yaxis()

@@ -18,9 +18,9 @@ from emergence.analysing import Found
 from emergence.holography.chain_records import origin_of
 from emergence.holography.diagram import (
     OBSERVABLES,
-    TESTED,
     corrected_rows,
     probability,
+    pulls_of,
     reference_rows,
 )
 from emergence.statistics import Measurement
@@ -66,8 +66,9 @@ def agreement(rows: pd.DataFrame, reference: pd.DataFrame, side: int) -> Found:
     trusted = bool(rows["equilibrated"].all())
     source = f"chains/{name_of(side)}"
     found: dict[str, float] = {}
-    for label, pulls in (("", _pulls(rows, reference)), ("displaced_", _pulls(rows, reference, 1))):
-        values = {name: probability(part) for name, part in pulls.groupby(level="observable")}
+    pulls = pulls_of(pd.concat([rows.assign(kind="corrected"), reference])).groupby("observable")
+    for label, column in (("", "corrected"), ("displaced_", "displaced")):
+        values = {name: probability(part[column]) for name, part in pulls}
         found |= {f"{label}p_{name}": value for name, value in values.items()}
         found[f"{label}p_smallest"] = min(values.values())
     for observable, part in rows[rows["observable"].isin(OBSERVABLES)].groupby("observable"):
@@ -79,26 +80,6 @@ def agreement(rows: pd.DataFrame, reference: pd.DataFrame, side: int) -> Found:
         label = f"trajectories.{name}_{side}"
         error = 0.0 if trusted else None
         yield label, Measurement(label, value, error, source=source, note=note)
-
-
-def _pulls(rows: pd.DataFrame, reference: pd.DataFrame, shift: int = 0) -> pd.Series:
-    """Differences in combined standard errors by observable and t, of OBSERVABLES.
-
-    Args:
-        shift: by how many hoppings of the reference; beyond its last one the one before.
-    """
-    hoppings = np.sort(reference["t"].unique())
-    places = np.searchsorted(hoppings, rows["t"]) + shift
-    last = len(hoppings) - 1
-    places = np.where(places > last, np.maximum(last - shift, 0), places)
-    keys = ["observable", "t"]
-    near = reference.set_index(keys)[["value", "error"]]
-    near = near.reindex(pd.MultiIndex.from_arrays([rows["observable"], hoppings[places]]))
-    difference = rows["value"].to_numpy() - near["value"].to_numpy()
-    error = np.hypot(rows["error"].to_numpy(), near["error"].to_numpy())
-    pulls = pd.Series(difference / error, index=pd.MultiIndex.from_frame(rows[keys]))
-    tested = {TESTED.get(name, name): name for name in OBSERVABLES}
-    return pulls[pulls.index.isin(tested, level="observable")].rename(index=tested, level=0)
 
 
 PARTS = (trajectories,)

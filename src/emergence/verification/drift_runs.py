@@ -38,12 +38,12 @@ from emergence.verification.jobs import (
 from emergence.verification.origin import trained_anew
 from emergence.verification.packing import SYSTEMS
 from emergence.verification.shipping import evaluable, judged_scale
-from emergence.verification.underlying import fingerprints, only_double
+from emergence.verification.underlying import fingerprints, numbers_of, only_double
 
 FOLDER = "drift"
 """Of the list of runs: results/drift."""
 WEIGHTS = "weights.json"
-"""There: which weights each number is read from, by system and number."""
+"""There: which weights each number that was asked for is read from, by system and number."""
 FAST = f"{FOLDER}-base"
 """Folder of the base of a fast certificate; otherwise it is the evaluation of `make verify`."""
 SAMPLED = f"{FOLDER}-sampled"
@@ -156,8 +156,9 @@ def plan(
     write_numbers(results / FOLDER / "runs.json", {run.name: run.axis for run in runs})
     of: dict[str, dict[str, str]] = {}
     found = fingerprints(manifest, settings, needs, judged_scale(settings), ledgers)
+    asked = numbers_of(ledgers, only) if only else found
     for (system, number, *axes), told in found.items():
-        if not axes:
+        if not axes and (system, number) in asked:
             of.setdefault(system, {})[number] = told
     write_numbers(results / FOLDER / WEIGHTS, of)
     return lines

@@ -137,6 +137,18 @@ def fingerprints(
     return of | {key: told for key, told in fixed.items() if key[:2] in of}
 
 
+def numbers_of(ledgers: Path, claims: Collection[str]) -> set[Number]:
+    """Return the numbers that some claims are decided by. Raises LedgerError: a ledger is malformed."""
+    return {
+        (ledger.system, key)
+        for ledger in load_ledgers(ledgers)
+        for claim in ledger.claims
+        if claim.id in claims
+        for criterion in claim.criteria
+        for key in keys_of(criterion)
+    }
+
+
 def _of_jobs(jobs: set[str], manifest: Manifest) -> str:
     """Of the hashes that the manifest has of these trainings, shipped or withheld; of others that they
     are not known."""
