@@ -70,6 +70,13 @@ def test_replicas_that_are_fitted_at_once_end_where_each_would_alone() -> None:
         assert one == pytest.approx(alone.x, abs=1e-5)
 
 
+def test_where_nothing_is_told_by_the_data_a_replica_stays() -> None:
+    law = _Law(np.full(12, 1e6), np.full(12, 2e-3), np.zeros(12, dtype=int))
+    start = np.array([-0.5, 1e3])
+    found = law.refit(np.full((3, 12), 1e-3), start, np.full(12, 1e200))
+    assert found == pytest.approx(np.tile(start, (3, 1)))
+
+
 def test_few_pairs_in_groups_know_their_error() -> None:
     """Six degrees of freedom less; a likelihood that is not restricted is off by a factor of two."""
     rng = np.random.default_rng(5)

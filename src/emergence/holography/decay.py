@@ -148,8 +148,9 @@ class _Law:
         transposed = jacobian.swapaxes(1, 2)
         normal = transposed @ jacobian
         size = normal.shape[-1]
-        # Of a column that says nothing no step is asked for.
-        normal += 1e-13 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(size)
+        # Of a column that says nothing no step is asked for; where none says anything, no step at all.
+        least = 1e-13 * np.trace(normal, axis1=1, axis2=2) + np.finfo(float).tiny
+        normal += least[:, None, None] * np.eye(size)
         return np.linalg.solve(normal, transposed @ miss[..., None])[..., 0]
 
 
