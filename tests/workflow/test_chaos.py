@@ -79,13 +79,15 @@ def finish(process: subprocess.Popen) -> None:
 def numbers(tree: Path) -> dict[str, str]:
     """Hash of every result but those that tell times: seconds of a step, provenance, benchmarks.
 
-    Of tables the columns that tell times are left out, of the verdicts the tree's own commit.
+    Of tables the columns that tell times are left out, of the verdicts the tree's own commit. The crate
+    is packed where somebody asks for it.
     """
     found = {}
     for root in ("results", "figures"):
         scale = tree / root / ("smoke" if WHOLE else "tiny")
         for path in sorted(scale.rglob("*")):
-            timed = path.name in ("timing.json", "report.html") or "benchmarks" in path.parts
+            timed = path.name in ("timing.json", "report.html", "crate.zip")
+            timed |= "benchmarks" in path.parts
             timed |= path.name.endswith(".provenance.json") or "logs" in path.parts
             if path.is_file() and not timed and ".snakemake" not in path.name:
                 found[path.relative_to(tree).as_posix()] = content(path)
