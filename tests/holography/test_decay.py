@@ -1,5 +1,7 @@
 """Decay fits on data of known rate."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
@@ -51,23 +53,32 @@ def test_scatter_about_the_law_enters_the_error() -> None:
 FEW = np.array([(other - level, other) for other in range(1, 5) for level in range(other)])
 
 
-def test_replicas_that_are_fitted_at_once_end_where_each_would_alone() -> None:
-    """Some start so far off that their steps must be shortened."""
+@pytest.mark.parametrize(
+    ("start", "shortens"), [([-0.5, 0.3, 0.7], False), ([-7.0, -7.0, 0.7], True)]
+)
+def test_replicas_that_are_fitted_at_once_end_where_each_would_alone(
+    start: list[float], shortens: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From near, and from where the model lies far below the noise and the first steps overshoot."""
     rng = np.random.default_rng(11)
-    group = np.repeat([0, 1], 6)
-    law = _Law(DISTANCE, np.full(12, 2e-3), group)
-    truth = np.array([-0.5, 0.3, 0.7])
+    law = _Law(DISTANCE, np.full(12, 2e-3), np.repeat([0, 1], 6))
+    truth, width = np.array([-0.5, 0.3, 0.7]), np.linspace(0.5, 2.0, 12)
     values = law.model(truth) + 2e-3 * rng.standard_normal((20, 12))
-    values[:5] *= 8.0
-    width = np.linspace(0.5, 2.0, 12)
-    found = law.refit(values, truth, width)
+    calls = {}
+    for name in ("_step", "_miss"):
+        calls[name] = Mock(side_effect=getattr(law, name))
+        monkeypatch.setattr(law, name, calls[name])
+    found = law.refit(values, np.array(start), width)
+    halvings = calls["_miss"].call_count - calls["_step"].call_count - 1
+    # The last step of all may be rounding.
+    assert (halvings > 2) == shortens, halvings
     for row, one in zip(values, found, strict=True):
 
         def miss(parameters: np.ndarray, row: np.ndarray = row) -> np.ndarray:
             return (law.transform(row) - law.transform(law.model(parameters))) / width
 
         alone = least_squares(miss, truth, xtol=1e-13, ftol=1e-13, gtol=1e-13)
-        assert one == pytest.approx(alone.x, abs=1e-5)
+        assert one == pytest.approx(alone.x, abs=1e-6)
 
 
 def test_where_nothing_is_told_by_the_data_a_replica_stays() -> None:
