@@ -76,8 +76,25 @@ def test_a_conditional_flow_is_measured_at_every_point_of_the_line(settings, tmp
     np.testing.assert_allclose(arrays["correlation"][..., 0], arrays["density"], rtol=1e-9)
 
 
-def test_the_second_side_starts_from_the_levels_of_the_first(grown):
+def test_the_second_side_starts_from_the_levels_of_the_first(
+    settings, grown, tmp_path, monkeypatch
+):
     first, second = grown
+    seen = []
+
+    def train(*arguments, start, **options):
+        seen.append(start)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(growth.training, "train", train)
+    for side, before in ((2, None), (4, (first[2], 2))):
+        with pytest.raises(KeyboardInterrupt):
+            growth.grow(settings, "disc", side, before, tmp_path / str(side))
+    assert seen[0] is None
+    kept = {key: value for key, value in seen[1].items() if key.startswith("p/0/")}
+    assert kept.keys() == {f"p/{key}" for key in first[2]}
+    for key, value in kept.items():
+        np.testing.assert_array_equal(value, first[2][key.removeprefix("p/")])
     assert {name.split("/")[0] for name in second[2]} == {"0", "1"}
     assert second[0]["parameters"] == 2 * first[0]["parameters"]
     assert list(second[1]["window"].unique()) == [16]
